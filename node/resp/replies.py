@@ -1,0 +1,110 @@
+"""The values a command answers with, before they become RESP2 or RESP3 bytes.
+
+A reply is a plain Python value wherever one fits: `bytes` is a bulk string, `int` an integer, `None`
+the null, `list` an array, `dict` a map, `set`-like replies a `SetReply`, `float` a double, `bool` a boolean.
+The few things Python has no value for are the small classes here. Only `writer.py` turns them
+into bytes, so a command never knows which protocol its client speaks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+
+class Status(bytes):
+    """A simple string, such as `+OK`. It must hold neither CR nor LF."""
+
+    __slots__ = ()
+
+
+OK = Status(b"OK")
+PONG = Status(b"PONG")
+QUEUED = Status(b"QUEUED")
+
+
+class CommandError(Exception):
+    """A command's refusal: `text` is the whole line after the `-`, its first word the error code.
+
+    Raised by a handler it ends the command; inside EXEC it is one element of the array.
+    """
+
+    def __init__(self, text: str | bytes) -> None:
+        self.text = text if isinstance(text, bytes) else text.encode()
+        super().__init__(self.text.decode("utf-8", "replace"))
+
+    @property
+    def code(self) -> str:
+        """The error's first word, which clients match on and `errorstats` counts."""
+        return self.text.split(b" ", 1)[0].decode("utf-8", "replace")
+
+
+class NullArray:
+    """The null that RESP2 spells `*-1`: an aborted EXEC, a BLPOP that timed out. RESP3 has one null."""
+
+
+NULL_ARRAY = NullArray()
+
+
+class NoReply:
+    """Nothing is sent now: the command is blocked, or its answers were written as pushes."""
+
+
+NO_REPLY = NoReply()
+
+
+@dataclass(frozen=True, slots=True)
+class SetReply:
+    """A set in RESP3, an array in RESP2."""
+
+    members: list[Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Ordered pairs: a map in RESP3, a flat array in RESP2. For maps whose keys are not hashable or repeat."""
+
+    items: list[tuple[Reply, Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """An out-of-band message: `>` in RESP3, an array in RESP2."""
+
+    elements: list[Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Text with a three-letter format (`txt`, `mkd`) in RESP3, a bulk string in RESP2."""
+
+    text: bytes
+    format: bytes = b"txt"
+
+
+@dataclass(frozen=True, slots=True)
+class BigNumber:
+    """An integer beyond 64 bits in RESP3, a bulk string in RESP2."""
+
+    digits: bytes
+
+
+Reply = Union[
+    bytes,
+    bytearray,
+    int,
+    float,
+    bool,
+    None,
+    list["Reply"],
+    dict[bytes, "Reply"],
+    Status,
+    CommandError,
+    NullArray,
+    NoReply,
+    SetReply,
+    Pairs,
+    Push,
+    Verbatim,
+    BigNumber,
+]
