@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from typing import Union
 
 
 class MessageType(IntEnum):
@@ -180,6 +179,6 @@ class Unknown:
     type: int
 
 
-Message = Union[
-    Ping, Fail, Publish, FailoverAuthRequest, FailoverAuthAck, Update, ManualFailoverStart, Unknown
-]
+Message = (
+    Ping | Fail | Publish | FailoverAuthRequest | FailoverAuthAck | Update | ManualFailoverStart | Unknown
+)

@@ -9,7 +9,7 @@ into bytes, so a command never knows which protocol its client speaks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 
 class Status(bytes):
@@ -62,7 +62,7 @@ class SetReply:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Ordered pairs: a map in RESP3, a flat array in RESP2. For maps whose keys are not hashable or repeat."""
+    """Ordered pairs, whose keys need not be hashable: a map in RESP3, a flat array in RESP2."""
 
     items: list[tuple[Reply, Reply]]
 
@@ -89,22 +89,21 @@ class BigNumber:
     digits: bytes
 
 
-Reply = Union[
-    bytes,
-    bytearray,
-    int,
-    float,
-    bool,
-    None,
-    list["Reply"],
-    dict[bytes, "Reply"],
-    Status,
-    CommandError,
-    NullArray,
-    NoReply,
-    SetReply,
-    Pairs,
-    Push,
-    Verbatim,
-    BigNumber,
-]
+Reply: TypeAlias = (
+    bytes
+    | bytearray
+    | int
+    | float
+    | bool
+    | None
+    | list["Reply"]
+    | dict[bytes, "Reply"]
+    | CommandError
+    | NullArray
+    | NoReply
+    | SetReply
+    | Pairs
+    | Push
+    | Verbatim
+    | BigNumber
+)

@@ -1,0 +1,334 @@
+"""All keys of a node: databases, each one table per hash slot, and the one door every write goes through.
+
+A table per slot, in cluster mode and out of it, makes a slot's keys, their count, their deletion and
+their migration cost what the slot holds and no more. Slots that hold nothing share one empty table, and
+counts by groups of 128 slots let a walk over the whole keyspace skip what is empty.
+
+The door: `for_change` before a value is altered (a snapshot under way first saves the old value),
+`set`/`delete` to replace or remove, `changed` after. WATCH, the count of changes that decides whether
+a command is propagated, and keyspace events hang on it; a command that went around it would be lost
+to all of them.
+
+Expiry is lazy on access and active by `expire_due`. A primary deletes a key whose time has come and tells
+its replicas by a DEL; a replica only hides it and waits for that DEL, so that both hold the same data.
+Time is `now_ms`, unix milliseconds, set once per turn by the owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from heapq import heapify, heappop, heappush
+from random import Random
+from typing import Protocol
+
+from shoal.cluster.slots import SLOT_COUNT, key_slot
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.table import Table
+from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.resp.replies import CommandError
+
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+_GROUP_SHIFT = 7
+_NOTHING: Table[Value] = Table()
+
+
+class ExpiryMode(Enum):
+    """What an access does with a key whose time has come."""
+
+    DELETE = "a primary deletes it and propagates DEL"
+    HIDE = "a replica, or a primary whose writes are paused, answers as if it were gone"
+    IGNORE = "while applying the primary's stream or loading, only the stream decides"
+
+
+class Watcher(Protocol):
+    """A client that may be told that a key it watches was changed."""
+
+    def watched_key_changed(self) -> None:
+        """Called once per change; its EXEC must fail."""
+
+
+class Snapshot(Protocol):
+    """A walk over the keyspace as it was at one moment."""
+
+    def before_change(self, database: Database, slot: int, key: bytes) -> None:
+        """Called before a key is altered, added or removed, so that its old value can be kept."""
+
+
+class Database:
+    """One numbered database: the tables of its slots and the expiry times of its keys."""
+
+    def __init__(self, keyspace: Keyspace, index: int) -> None:
+        self.keyspace = keyspace
+        self.index = index
+        self.tables: list[Table[Value]] = [_NOTHING] * SLOT_COUNT
+        self.expires: dict[bytes, int] = {}
+        self.accessed: dict[bytes, int] = {}
+        self.watchers: dict[bytes, list[Watcher]] = {}
+        self._group_counts = [0] * (SLOT_COUNT >> _GROUP_SHIFT)
+        self._expiry_heap: list[tuple[int, bytes]] = []
+
+    def __len__(self) -> int:
+        return sum(self._group_counts)
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def read(self, key: bytes) -> Value | None:
+        """The value of a key that has not expired. Counts as an access, a hit or a miss."""
+        keyspace = self.keyspace
+        value = self.tables[key_slot(key)].get(key)
+        if value is None or (key in self.expires and self._has_expired(key)):
+            keyspace.misses += 1
+            return None
+        keyspace.hits += 1
+        self.accessed[key] = keyspace.now_ms
+        return value
+
+    def peek(self, key: bytes) -> Value | None:
+        """The value of a key that has not expired, without counting as an access."""
+        value = self.tables[key_slot(key)].get(key)
+        if value is None or (key in self.expires and self._has_expired(key)):
+            return None
+        return value
+
+    def read_string(self, key: bytes) -> bytes | None:
+        """A string's bytes; WRONGTYPE if the key holds anything else. So for the other `read_…`."""
+        value = self.read(key)
+        if value is None or type(value) is bytes:
+            return value
+        if type(value) is bytearray:
+            return bytes(value)
+        raise CommandError(WRONG_TYPE)
+
+    def read_list(self, key: bytes) -> ListValue | None:
+        value = self.read(key)
+        if value is None or type(value) is ListValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_hash(self, key: bytes) -> HashValue | None:
+        value = self.read(key)
+        if value is None or type(value) is HashValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_set(self, key: bytes) -> SetValue | None:
+        value = self.read(key)
+        if value is None or type(value) is SetValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_sorted_set(self, key: bytes) -> SortedSet | None:
+        value = self.read(key)
+        if value is None or type(value) is SortedSet:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    # --- the door ----------------------------------------------------------------------------------
+
+    def for_change(self, key: bytes) -> Value | None:
+        """The value about to be altered in place, its old state saved for any snapshot under way.
+
+        Every alteration is followed by `changed`. A container that became empty must be `delete`d.
+        """
+        value = self.peek(key)
+        if value is not None:
+            self.accessed[key] = self.keyspace.now_ms
+            if self.keyspace.snapshots:
+                self._save_for_snapshots(key)
+        return value
+
+    def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
+        """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
+        slot = key_slot(key)
+        if self.keyspace.snapshots:
+            self._save_for_snapshots(key)
+        table = self.tables[slot]
+        if key not in table:
+            if table is _NOTHING:
+                table = self.tables[slot] = Table()
+            self._group_counts[slot >> _GROUP_SHIFT] += 1
+        elif not keep_expiry and key in self.expires:
+            del self.expires[key]
+        table.put(key, value)
+        self.accessed[key] = self.keyspace.now_ms
+
+    def delete(self, key: bytes) -> bool:
+        """Remove a key; False if there was none (or only an expired one). `changed` follows."""
+        if self.peek(key) is None:
+            return False
+        self._remove(key)
+        return True
+
+    def changed(self, key: bytes, event: str) -> None:
+        """A key was altered, added or removed. `event` is the keyspace event's name, such as "hset"."""
+        keyspace = self.keyspace
+        keyspace.changes += 1
+        if self.watchers and key in self.watchers:
+            for watcher in self.watchers[key]:
+                watcher.watched_key_changed()
+        if keyspace.on_event is not None:
+            keyspace.on_event(self.index, event, key)
+
+    # --- time to live ------------------------------------------------------------------------------
+
+    def expiry(self, key: bytes) -> int | None:
+        """When the key expires, unix milliseconds; None for a key without a time to live."""
+        return self.expires.get(key)
+
+    def set_expiry(self, key: bytes, at_ms: int | None) -> None:
+        """Give an existing key a time to live, or take it away with None. `changed` follows."""
+        if self.keyspace.snapshots:
+            self._save_for_snapshots(key)
+        if at_ms is None:
+            self.expires.pop(key, None)
+            return
+        self.expires[key] = at_ms
+        heappush(self._expiry_heap, (at_ms, key))
+        if len(self._expiry_heap) > 2 * len(self.expires) + 1000:
+            self._expiry_heap = [(at, key) for key, at in self.expires.items()]
+            heapify(self._expiry_heap)
+
+    def expire_due(self, limit: int) -> int:
+        """Delete up to `limit` keys whose time has come; returns how many. For a primary only."""
+        heap, expires, now_ms = self._expiry_heap, self.expires, self.keyspace.now_ms
+        expired = 0
+        while heap and heap[0][0] <= now_ms and expired < limit:
+            at_ms, key = heappop(heap)
+            if expires.get(key) == at_ms:
+                self._expire(key)
+                expired += 1
+        return expired
+
+    def _has_expired(self, key: bytes) -> bool:
+        keyspace = self.keyspace
+        if self.expires[key] > keyspace.now_ms or keyspace.expiry_mode is ExpiryMode.IGNORE:
+            return False
+        if keyspace.expiry_mode is ExpiryMode.DELETE:
+            self._expire(key)
+        return True
+
+    def _expire(self, key: bytes) -> None:
+        self._remove(key)
+        self.keyspace.expired += 1
+        self.changed(key, "expired")
+        self.keyspace.on_expired(self.index, key)
+
+    # --- walking -----------------------------------------------------------------------------------
+
+    def next_slot(self, slot: int) -> int | None:
+        """The first slot at or after `slot` that holds a key."""
+        while slot < SLOT_COUNT:
+            if self._group_counts[slot >> _GROUP_SHIFT] == 0:
+                slot = ((slot >> _GROUP_SHIFT) + 1) << _GROUP_SHIFT
+            elif self.tables[slot]:
+                return slot
+            else:
+                slot += 1
+        return None
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """About `count` keys from the cursor on; 0 starts and ends. The cursor holds slot and place in it."""
+        slot, inner = cursor & (SLOT_COUNT - 1), cursor >> 14
+        found: list[bytes] = []
+        while len(found) < count:
+            occupied = self.next_slot(slot)
+            if occupied is None:
+                return 0, found
+            inner, keys = self.tables[occupied].scan(inner if occupied == slot else 0, count - len(found))
+            found += keys
+            slot = occupied if inner else occupied + 1
+        if self.next_slot(slot) is None:
+            return 0, found
+        return (inner << 14) | slot, found
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key, expired ones included. The caller must not change the keyspace meanwhile."""
+        slot = self.next_slot(0)
+        while slot is not None:
+            yield from self.tables[slot]
+            slot = self.next_slot(slot + 1)
+
+    def random_key(self, rng: Random) -> bytes | None:
+        """A key drawn uniformly, expired ones included; None from an empty database."""
+        size = len(self)
+        if not size:
+            return None
+        place = rng.randrange(size)
+        group = 0
+        while place >= self._group_counts[group]:
+            place -= self._group_counts[group]
+            group += 1
+        for slot in range(group << _GROUP_SHIFT, (group + 1) << _GROUP_SHIFT):
+            if place < len(self.tables[slot]):
+                return self.tables[slot].random_key(rng)
+            place -= len(self.tables[slot])
+        raise AssertionError("the group counts do not add up to the tables")
+
+    def flush(self) -> int:
+        """Drop every key at once; returns how many. Snapshots keep the old tables. No `changed` needed."""
+        removed = len(self)
+        for key in self.watchers:
+            if self.peek(key) is not None:
+                for watcher in self.watchers[key]:
+                    watcher.watched_key_changed()
+        self.tables = [_NOTHING] * SLOT_COUNT
+        self.expires, self.accessed, self._expiry_heap = {}, {}, []
+        self._group_counts = [0] * len(self._group_counts)
+        self.keyspace.changes += removed
+        return removed
+
+    def _remove(self, key: bytes) -> None:
+        slot = key_slot(key)
+        if self.keyspace.snapshots:
+            self._save_for_snapshots(key)
+        self.tables[slot].discard(key)
+        self._group_counts[slot >> _GROUP_SHIFT] -= 1
+        self.expires.pop(key, None)
+        self.accessed.pop(key, None)
+
+    def _save_for_snapshots(self, key: bytes) -> None:
+        slot = key_slot(key)
+        for snapshot in self.keyspace.snapshots:
+            snapshot.before_change(self, slot, key)
+
+
+class Keyspace:
+    """Every database of a node, and what is common to them: the time, the counters, the hooks."""
+
+    def __init__(self, databases: int) -> None:
+        self.now_ms = 0
+        self.changes = 0
+        """Rises with every change; a command after which it stands still is not propagated."""
+        self.hits = 0
+        self.misses = 0
+        self.expired = 0
+        self.expiry_mode = ExpiryMode.DELETE
+        self.snapshots: list[Snapshot] = []
+        self.on_expired: Callable[[int, bytes], None] = _nobody_listens
+        self.on_event: Callable[[int, str, bytes], None] | None = None
+        self.databases = [Database(self, index) for index in range(databases)]
+
+    def __len__(self) -> int:
+        return sum(len(database) for database in self.databases)
+
+    def flush(self) -> int:
+        """Drop every key of every database; returns how many."""
+        return sum(database.flush() for database in self.databases)
+
+    def swap(self, first: int, second: int) -> None:
+        """SWAPDB: exchange the contents of two databases; clients stay with their number."""
+        a, b = self.databases[first], self.databases[second]
+        for name in ("tables", "expires", "accessed", "_group_counts", "_expiry_heap"):
+            mine, other = getattr(a, name), getattr(b, name)
+            setattr(a, name, other)
+            setattr(b, name, mine)
+        for database in (a, b):
+            for watchers in database.watchers.values():
+                for watcher in watchers:
+                    watcher.watched_key_changed()
+        self.changes += 1
+
+
+def _nobody_listens(database: int, key: bytes) -> None:
+    """Until an engine takes over, expired keys concern nobody."""

@@ -1,0 +1,115 @@
+"""A dict of byte keys that can also be walked by a cursor and drawn from at random.
+
+Looking up, adding and removing stay those of a dict. SCAN needs more: a cursor that survives any
+change between two calls, and the promise that what was there all along is returned. A dict offers no
+place to resume at, so the first scan or draw on a large table builds an index of births: every key
+gets a rising birth number, positions stay in birth order, and a removed key leaves a hole.
+
+A scan walks from the newest birth to the oldest. Keys born after it began have greater numbers and are
+never met, so it always ends; deaths move nobody past the cursor, so nothing that stays is missed; and
+closing the holes keeps the order of births, so old cursors stay good. Costs: add and remove O(1) plus
+one bisection, closing holes O(1) amortised. Small tables have no index: they are returned whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import islice
+from random import Random
+from typing import Generic, TypeVar
+
+WHOLE_TABLE_LIMIT = 512
+"""Tables up to this size are scanned in one call and need no index."""
+
+V = TypeVar("V")
+
+
+class Table(dict[bytes, V], Generic[V]):
+    """A dict whose keys are added by `put` and removed by `discard`, so that the index stays true."""
+
+    __slots__ = ("_births",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._births: _Births | None = None
+
+    def put(self, key: bytes, value: V) -> None:
+        """Add or replace."""
+        if self._births is not None and key not in self:
+            self._births.add(key)
+        self[key] = value
+
+    def discard(self, key: bytes) -> bool:
+        """Remove a key; False if it was not there."""
+        if key not in self:
+            return False
+        del self[key]
+        if self._births is not None:
+            self._births.remove(key)
+        return True
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """About `count` keys from the cursor on, and the cursor to go on from: 0 starts and 0 ends."""
+        if self._births is None:
+            if len(self) <= WHOLE_TABLE_LIMIT:
+                return 0, list(self)
+            self._births = _Births(self)
+        return self._births.scan(cursor, count)
+
+    def random_key(self, rng: Random) -> bytes:
+        """A key drawn uniformly; IndexError from an empty table."""
+        if not self:
+            raise IndexError("the table is empty")
+        if self._births is None:
+            if len(self) <= WHOLE_TABLE_LIMIT:
+                return next(islice(self, rng.randrange(len(self)), None))
+            self._births = _Births(self)
+        return self._births.draw(rng)
+
+
+class _Births:
+    """Keys in order of birth, holes included."""
+
+    __slots__ = ("birth_of", "births", "holes", "keys", "next_birth")
+
+    def __init__(self, keys: dict[bytes, V]) -> None:
+        self.keys: list[bytes | None] = list(keys)
+        self.births: list[int] = list(range(1, len(keys) + 1))
+        self.birth_of: dict[bytes, int] = dict(zip(keys, self.births, strict=True))
+        self.next_birth = len(keys) + 1
+        self.holes = 0
+
+    def add(self, key: bytes) -> None:
+        self.keys.append(key)
+        self.births.append(self.next_birth)
+        self.birth_of[key] = self.next_birth
+        self.next_birth += 1
+
+    def remove(self, key: bytes) -> None:
+        position = bisect_left(self.births, self.birth_of.pop(key))
+        self.keys[position] = None
+        self.holes += 1
+        if self.holes > len(self.birth_of) + WHOLE_TABLE_LIMIT:
+            self._close_holes()
+
+    def _close_holes(self) -> None:
+        kept = [(key, birth) for key, birth in zip(self.keys, self.births, strict=True) if key is not None]
+        self.keys = [key for key, _ in kept]
+        self.births = [birth for _, birth in kept]
+        self.holes = 0
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        position = bisect_left(self.births, cursor) if cursor else len(self.births)
+        found: list[bytes] = []
+        while position > 0 and len(found) < count:
+            position -= 1
+            key = self.keys[position]
+            if key is not None:
+                found.append(key)
+        return (self.births[position] if position > 0 else 0), found
+
+    def draw(self, rng: Random) -> bytes:
+        while True:
+            key = self.keys[rng.randrange(len(self.keys))]
+            if key is not None:
+                return key
