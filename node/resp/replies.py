@@ -95,7 +95,6 @@ Reply: TypeAlias = (
     | int
     | float
     | bool
-    | None
     | list["Reply"]
     | dict[bytes, "Reply"]
     | CommandError
@@ -106,4 +105,5 @@ Reply: TypeAlias = (
     | Push
     | Verbatim
     | BigNumber
+    | None
 )

@@ -1,0 +1,237 @@
+"""What one command says about itself: the declaration from which everything else is read.
+
+Dispatch (arity, flags), slot routing and GETKEYS (key specifications), COMMAND and COMMAND DOCS
+(arguments, summary, since, complexity) and ACL categories all come from these values, so nothing about a
+command is written down twice. Source of the vocabulary: Redis's COMMAND and COMMAND DOCS pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntFlag
+from functools import cached_property
+
+from shoal.node.resp.replies import CommandError, Reply
+
+
+class Flag(IntFlag):
+    """Command flags, spelled as COMMAND spells them but for the underscore."""
+
+    NONE = 0
+    WRITE = 1 << 0
+    READONLY = 1 << 1
+    DENYOOM = 1 << 2
+    ADMIN = 1 << 3
+    PUBSUB = 1 << 4
+    NOSCRIPT = 1 << 5
+    BLOCKING = 1 << 6
+    LOADING = 1 << 7
+    STALE = 1 << 8
+    SKIP_MONITOR = 1 << 9
+    SKIP_SLOWLOG = 1 << 10
+    ASKING = 1 << 11
+    FAST = 1 << 12
+    NO_AUTH = 1 << 13
+    MAY_REPLICATE = 1 << 14
+    NO_MULTI = 1 << 15
+    ALLOW_BUSY = 1 << 16
+    NO_ASYNC_LOADING = 1 << 17
+    NO_MANDATORY_KEYS = 1 << 18
+
+
+class KeyUse(IntFlag):
+    """What a command does with a key: one of the first four, then what it does with the value."""
+
+    RO = 1
+    RW = 2
+    OW = 4
+    RM = 8
+    ACCESS = 16
+    UPDATE = 32
+    INSERT = 64
+    DELETE = 128
+    NOT_KEY = 256
+    INCOMPLETE = 512
+    VARIABLE_FLAGS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """Where some of a command's keys are.
+
+    They begin at argument `begin` (1 is the first after the name), or after the token `keyword`
+    searched for from argument `begin` (from the end backwards if negative). From there, either a range: up
+    to `last` (relative to the first; negative counts from the end: -1 is the last argument), every `step`
+    arguments, of 1/`limit` of the rest if `limit` > 1; or, if `count_at` is set, as many keys as the number
+    at `count_at` says, starting at `first_key` (both relative to where the search began).
+    """
+
+    use: KeyUse
+    begin: int
+    last: int = 0
+    step: int = 1
+    limit: int = 0
+    keyword: bytes | None = None
+    count_at: int | None = None
+    first_key: int = 0
+
+    def positions(self, argv: Sequence[bytes]) -> list[int]:
+        """Positions of the keys in a full argument vector; CommandError if its key count makes no sense."""
+        start = self._start(argv)
+        if start is None or start >= len(argv):
+            return []
+        if self.count_at is None:
+            return list(range(start, self._range_end(start, len(argv)) + 1, self.step))
+        try:
+            count = int(argv[start + self.count_at])
+        except (ValueError, IndexError):
+            raise CommandError("ERR Invalid arguments specified for command") from None
+        first = start + self.first_key
+        if count < 0 or first + count * self.step > len(argv) + self.step - 1:
+            raise CommandError("ERR Invalid arguments specified for command")
+        return list(range(first, first + count * self.step, self.step))
+
+    def _start(self, argv: Sequence[bytes]) -> int | None:
+        if self.keyword is None:
+            return self.begin
+        if self.begin > 0:
+            candidates = range(self.begin, len(argv) - 1)
+        else:
+            candidates = range(len(argv) + self.begin, 0, -1)
+        for position in candidates:
+            if argv[position].upper() == self.keyword:
+                return position + 1
+        return None
+
+    def _range_end(self, start: int, size: int) -> int:
+        if self.last >= 0:
+            return min(start + self.last, size - 1)
+        if self.limit > 1:
+            return start + (size - start) // self.limit + self.last
+        return size + self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One argument as COMMAND DOCS shows it.
+
+    `type` is one of key, string, integer, double, pattern, unix-time, pure-token, oneof, block.
+    """
+
+    name: str
+    type: str = "string"
+    token: str | None = None
+    optional: bool = False
+    multiple: bool = False
+    multiple_token: bool = False
+    key_spec: int | None = None
+    since: str | None = None
+    arguments: tuple[Arg, ...] = ()
+
+
+Handler = Callable[..., Reply]
+"""`handler(call, *arguments)`: the arguments after the command's (or subcommand's) name, as bytes."""
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """One command, or one subcommand (`CONFIG|GET`), or a container of subcommands (no handler)."""
+
+    name: str
+    arity: int
+    flags: Flag
+    group: str
+    since: str
+    complexity: str
+    summary: str
+    keys: tuple[KeySpec, ...] = ()
+    arguments: tuple[Arg, ...] = ()
+    acl: frozenset[str] = frozenset()
+    tips: tuple[str, ...] = ()
+    history: tuple[tuple[str, str], ...] = ()
+    deprecated_since: str | None = None
+    replaced_by: str | None = None
+    handler: Handler | None = None
+    subcommands: dict[bytes, CommandSpec] = field(default_factory=dict)
+
+    @cached_property
+    def full_name(self) -> str:
+        """As COMMAND INFO and error texts spell it: `get`, `config|get`."""
+        return self.name.lower()
+
+    @cached_property
+    def is_write(self) -> bool:
+        return bool(self.flags & Flag.WRITE)
+
+    @cached_property
+    def min_args(self) -> int:
+        """The least number of words, the name included."""
+        return abs(self.arity)
+
+    @cached_property
+    def max_args(self) -> int:
+        """The greatest number of words, the name included."""
+        return self.arity if self.arity > 0 else 1 << 31
+
+    @cached_property
+    def has_movable_keys(self) -> bool:
+        """Whether finding the keys takes more than the positions COMMAND gives."""
+        return any(
+            spec.keyword is not None or spec.count_at is not None or spec.use & KeyUse.INCOMPLETE
+            for spec in self.keys
+        )
+
+    def key_positions(self, argv: Sequence[bytes]) -> list[int]:
+        """Positions of every key in a full argument vector (not of channels, which only look like keys)."""
+        return [
+            position
+            for spec in self.keys
+            if not spec.use & KeyUse.NOT_KEY
+            for position in spec.positions(argv)
+        ]
+
+
+def key_at(position: int, use: KeyUse, *, last: int = 0, step: int = 1, limit: int = 0) -> KeySpec:
+    """Keys at a fixed position: one, or a range up to `last`."""
+    return KeySpec(use, position, last, step, limit)
+
+
+def one_key(use: KeyUse) -> tuple[KeySpec]:
+    """The commonest case: the first argument is the only key."""
+    return (KeySpec(use, 1),)
+
+
+def all_keys(use: KeyUse, *, step: int = 1) -> tuple[KeySpec]:
+    """Every argument is a key, or every `step`th, as in MSET."""
+    return (KeySpec(use, 1, last=-1, step=step),)
+
+
+def counted_keys(use: KeyUse, *, count_at: int) -> KeySpec:
+    """`numkeys key [key …]`, the number at position `count_at`."""
+    return KeySpec(use, count_at, count_at=0, first_key=1)
+
+
+def keys_after(keyword: str, use: KeyUse, *, start: int, last: int = 0) -> KeySpec:
+    """Keys after a token, searched for from position `start`."""
+    return KeySpec(use, start, last=last, keyword=keyword.encode())
+
+
+def key_arg(name: str = "key", *, spec: int = 0, multiple: bool = False, optional: bool = False) -> Arg:
+    return Arg(name, "key", key_spec=spec, multiple=multiple, optional=optional)
+
+
+def token(name: str, *, optional: bool = False, since: str | None = None) -> Arg:
+    """A bare word, such as NX."""
+    return Arg(name.lower().replace(" ", "-"), "pure-token", token=name, optional=optional, since=since)
+
+
+def one_of(name: str, *choices: Arg, optional: bool = False, since: str | None = None) -> Arg:
+    return Arg(name, "oneof", optional=optional, since=since, arguments=choices)
+
+
+def block(
+    name: str, *parts: Arg, token: str | None = None, optional: bool = False, multiple: bool = False
+) -> Arg:
+    """Arguments that come together."""
+    return Arg(name, "block", token=token, optional=optional, multiple=multiple, arguments=parts)

@@ -1,0 +1,95 @@
+"""Numbers as Redis reads and writes them: strict where Python's `int` and `float` are generous."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+from shoal.node.resp.replies import CommandError
+
+INT64_MAX = (1 << 63) - 1
+INT64_MIN = -(1 << 63)
+
+NOT_AN_INTEGER = "ERR value is not an integer or out of range"
+NOT_A_FLOAT = "ERR value is not a valid float"
+
+_INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})\Z")
+_FLOAT = re.compile(
+    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)\Z", re.IGNORECASE
+)
+
+
+def parse_integer(text: bytes) -> int | None:
+    """A signed 64-bit integer in canonical form (no plus sign, no leading zero, no space), or None."""
+    if _INTEGER.match(text):
+        number = int(text)
+        if INT64_MIN <= number <= INT64_MAX:
+            return number
+    return None
+
+
+def require_integer(text: bytes, error: str = NOT_AN_INTEGER) -> int:
+    """`parse_integer`, or a CommandError with the given text."""
+    number = parse_integer(text)
+    if number is None:
+        raise CommandError(error)
+    return number
+
+
+def parse_float(text: bytes) -> float | None:
+    """A double (not NaN; `inf` allowed), or None. No surrounding space, no underscore, no hex."""
+    if len(text) > 300 or not _FLOAT.match(text):
+        return None
+    return float(text)
+
+
+def require_float(text: bytes, error: str = NOT_A_FLOAT) -> float:
+    """`parse_float`, or a CommandError with the given text."""
+    number = parse_float(text)
+    if number is None:
+        raise CommandError(error)
+    return number
+
+
+def format_float(number: float) -> bytes:
+    """The shortest text that reads back as the same double, as Redis prints scores: 3, 0.1, inf, 1e+20."""
+    if math.isinf(number):
+        return b"inf" if number > 0 else b"-inf"
+    if number == int(number) and abs(number) < 1e17:
+        return b"-0" if number == 0 and math.copysign(1, number) < 0 else b"%d" % int(number)
+    text = repr(number)
+    mantissa, e, exponent = text.partition("e")
+    if not e:
+        return text.encode()
+    mantissa = mantissa.removesuffix(".0")
+    return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}".encode()
+
+
+def add_as_long_double(value: bytes, increment: bytes) -> bytes:
+    """The sum of two decimal texts as INCRBYFLOAT prints it: 17 decimals, trailing zeros trimmed.
+
+    Raises CommandError if either is no float, or the sum is not finite.
+    """
+    for operand in (value, increment):
+        if math.isinf(require_float(operand)):
+            raise CommandError("ERR increment would produce NaN or Infinity")
+    total = _as_long_double(Fraction(value.decode()) + Fraction(increment.decode()))
+    if abs(total) >= _LONG_DOUBLE_LIMIT:
+        raise CommandError("ERR increment would produce NaN or Infinity")
+    sign = "-" if total < 0 else ""
+    whole, decimals = divmod(round(abs(total) * 10**17), 10**17)
+    text = f"{sign}{whole}.{decimals:017d}".rstrip("0").removesuffix(".")
+    return b"0" if text == "-0" else text.encode()
+
+
+def _as_long_double(number: Fraction) -> Fraction:
+    """Round to the 64-bit mantissa of an x87 long double, which is what Redis computes with."""
+    if not number:
+        return number
+    exponent = number.numerator.bit_length() - number.denominator.bit_length()
+    for shift in (64 - exponent, 63 - exponent):
+        scaled = number * Fraction(2) ** shift
+        if abs(scaled) < 1 << 64:
+            break
+    return Fraction(round(scaled)) / Fraction(2) ** shift
