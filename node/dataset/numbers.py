@@ -12,7 +12,10 @@ INT64_MAX = (1 << 63) - 1
 INT64_MIN = -(1 << 63)
 
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
-NOT_A_FLOAT = re.compile(
+NOT_A_FLOAT = "ERR value is not a valid float"
+
+_INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})\Z")
+_FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|inf(?:inity)?)\Z", re.IGNORECASE
 )
 _LONG_DOUBLE_LIMIT = 1 << 16384
