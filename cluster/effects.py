@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Union
 
 from shoal.cluster.messages import Message
 
@@ -133,20 +132,20 @@ class Note:
     text: str
 
 
-Effect = Union[
-    Connect,
-    CloseLink,
-    Send,
-    PersistConfig,
-    BecomePrimary,
-    FollowPrimary,
-    ResetDataset,
-    DeleteSlotKeys,
-    PauseWrites,
-    ResumeWrites,
-    ClusterStateChanged,
-    TopologyChanged,
-    DeliverPublish,
-    AnswerAdmin,
-    Note,
-]
+Effect = (
+    Connect
+    | CloseLink
+    | Send
+    | PersistConfig
+    | BecomePrimary
+    | FollowPrimary
+    | ResetDataset
+    | DeleteSlotKeys
+    | PauseWrites
+    | ResumeWrites
+    | ClusterStateChanged
+    | TopologyChanged
+    | DeliverPublish
+    | AnswerAdmin
+    | Note
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Union
 
 from shoal.cluster.messages import Message
 
@@ -179,32 +178,32 @@ class SaveConfig:
     """CLUSTER SAVECONFIG."""
 
 
-AdminRequest = Union[
-    Meet,
-    Forget,
-    AddSlots,
-    DelSlots,
-    FlushSlots,
-    SetSlotMigrating,
-    SetSlotImporting,
-    SetSlotStable,
-    SetSlotNode,
-    Replicate,
-    Failover,
-    Reset,
-    BumpEpoch,
-    SetConfigEpoch,
-    SaveConfig,
-]
+AdminRequest = (
+    Meet
+    | Forget
+    | AddSlots
+    | DelSlots
+    | FlushSlots
+    | SetSlotMigrating
+    | SetSlotImporting
+    | SetSlotStable
+    | SetSlotNode
+    | Replicate
+    | Failover
+    | Reset
+    | BumpEpoch
+    | SetConfigEpoch
+    | SaveConfig
+)
 """What an operator asks for. Each is answered by exactly one `AnswerAdmin` in the same step."""
 
-Event = Union[
-    Tick,
-    MessageReceived,
-    LinkConnected,
-    LinkClosed,
-    ReplicationProgress,
-    PublishToCluster,
-    SettingsChanged,
-    AdminRequest,
-]
+Event = (
+    Tick
+    | MessageReceived
+    | LinkConnected
+    | LinkClosed
+    | ReplicationProgress
+    | PublishToCluster
+    | SettingsChanged
+    | AdminRequest
+)
