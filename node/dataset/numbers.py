@@ -6,6 +6,7 @@ import math
 import re
 from fractions import Fraction
 
+from shoal.node.resp.floats import format_float as format_float
 from shoal.node.resp.replies import CommandError
 
 INT64_MAX = (1 << 63) - 1
@@ -51,20 +52,6 @@ def require_float(text: bytes, error: str = NOT_A_FLOAT) -> float:
     if number is None:
         raise CommandError(error)
     return number
-
-
-def format_float(number: float) -> bytes:
-    """The shortest text that reads back as the same double, as Redis prints scores: 3, 0.1, inf, 1e+20."""
-    if math.isinf(number):
-        return b"inf" if number > 0 else b"-inf"
-    if number == int(number) and abs(number) < 1e17:
-        return b"-0" if number == 0 and math.copysign(1, number) < 0 else b"%d" % int(number)
-    text = repr(number)
-    mantissa, e, exponent = text.partition("e")
-    if not e:
-        return text.encode()
-    mantissa = mantissa.removesuffix(".0")
-    return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}".encode()
 
 
 def add_as_long_double(value: bytes, increment: bytes) -> bytes:

@@ -68,6 +68,13 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class PairList:
+    """Pairs such as members with scores: an array of two-element arrays in RESP3, a flat array in RESP2."""
+
+    items: list[tuple[Reply, Reply]]
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """An out-of-band message: `>` in RESP3, an array in RESP2."""
 
@@ -102,6 +109,7 @@ Reply: TypeAlias = (
     | NoReply
     | SetReply
     | Pairs
+    | PairList
     | Push
     | Verbatim
     | BigNumber

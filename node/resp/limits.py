@@ -1,0 +1,22 @@
+"""Every limit of the client protocol, named once. Each has a test at its edge.
+
+The numbers are Redis's, so that a client which fits there fits here.
+"""
+
+MAX_INLINE_BYTES = 64 * 1024
+"""Longest inline command, and longest header line (`*…`, `$…`) while its end is still to come."""
+
+MAX_ARGUMENTS = (1 << 31) - 1
+"""Most words in one command."""
+
+MAX_BULK_BYTES = 512 * 1024 * 1024
+"""Longest argument, `proto-max-bulk-len`."""
+
+MAX_QUERY_BUFFER_BYTES = 1024 * 1024 * 1024
+"""Most bytes of one unfinished command, `client-query-buffer-limit`."""
+
+UNAUTHENTICATED_MAX_ARGUMENTS = 10
+"""Most words in a command before the client has authenticated, where it must."""
+
+UNAUTHENTICATED_MAX_BULK_BYTES = 16 * 1024
+"""Longest argument before the client has authenticated, where it must."""

@@ -1,0 +1,192 @@
+"""Bytes from a client become argument vectors.
+
+Two parsers share the work. Nearly every read from a socket holds whole commands and nothing else;
+hiredis takes those apart in C. It is generous, though: it accepts integers, nulls and nested arrays where a command
+must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was fed when
+it meets an inline command. So what it returned counts only if the read proves to end exactly at
+a command's end and to hold bulk strings only. Every other read goes to `CarefulParser`, which checks each header as it
+arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until its buffer is empty.
+
+How the end is proven: an empty array is fed after the read. It comes back as the last thing only if the read ended
+between two commands. If it did not, nothing of the read has been used, and all of it is parsed again.
+
+Cost: O(bytes) over all feeds, however they are cut.
+"""
+
+from __future__ import annotations
+
+import hiredis
+
+from shoal.node.resp import limits
+from shoal.node.resp.inline import UnbalancedQuotes, split_words
+
+Arguments = list[bytes]
+
+_END_MARK = b"*0\r\n"
+_ARRAY = ord("*")
+_BULK = ord("$")
+
+
+class ProtocolError(Exception):
+    """The client broke the protocol: it gets this text after `-ERR Protocol error: ` and is closed."""
+
+
+class CommandParser:
+    """One client's incoming bytes. `feed` returns the commands completed by them, in order."""
+
+    __slots__ = ("_careful", "_not_enough", "_reader", "error")
+
+    def __init__(self) -> None:
+        self._not_enough = object()
+        self._reader = hiredis.Reader(notEnoughData=self._not_enough)
+        self._careful = CarefulParser()
+        self.error: ProtocolError | None = None
+        """Set once the protocol is broken. Commands before the break are still returned."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of an unfinished command."""
+        return len(self._careful.buffer)
+
+    def restrict(self, restricted: bool) -> None:
+        """Apply (or lift) the small limits for a client that has not authenticated where it must."""
+        self._careful.restricted = restricted
+
+    def feed(self, data: bytes) -> list[Arguments]:
+        """The commands that are complete now. Empty ones (`*0`, a blank line) are left out."""
+        careful = self._careful
+        if not careful.buffer and data[0] == _ARRAY and not careful.restricted:
+            commands = self._parse_whole(data)
+            if commands is not None:
+                return commands
+        commands = []
+        try:
+            careful.feed(data, commands)
+        except ProtocolError as error:
+            self.error = error
+        return commands
+
+    def _parse_whole(self, data: bytes) -> list[Arguments] | None:
+        """The commands of a read that holds nothing but whole, plain commands; otherwise None."""
+        reader, not_enough = self._reader, self._not_enough
+        reader.feed(data)
+        reader.feed(_END_MARK)
+        commands: list[Arguments] = []
+        try:
+            gets = reader.gets
+            command = gets()
+            while command is not not_enough:
+                b"".join(command)  # raises TypeError unless every element is a bulk string
+                commands.append(command)
+                command = gets()
+            if commands and not commands.pop():
+                return commands if all(commands) else [command for command in commands if command]
+        except (hiredis.ProtocolError, TypeError):
+            pass
+        self._reader = hiredis.Reader(notEnoughData=not_enough)
+        return None
+
+
+class CarefulParser:
+    """The reference parser, in Python: incremental, bounded, exact about every error."""
+
+    __slots__ = ("_arguments", "_bulk_size", "_missing", "buffer", "restricted")
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+        self.restricted = False
+        self._missing = 0
+        """Arguments of the current command that are still to come."""
+        self._arguments: Arguments = []
+        self._bulk_size = -1
+        """Size of the bulk string whose header was read, or -1."""
+
+    def feed(self, data: bytes, commands: list[Arguments]) -> None:
+        """Append the commands completed by `data`. Raises ProtocolError, once for all."""
+        self.buffer += data
+        position = 0
+        while position < len(self.buffer) or self._bulk_size >= 0:
+            if self._missing == 0:
+                after = self._begin_command(position, commands)
+            else:
+                after = self._next_argument(position, commands)
+            if after < 0:
+                break
+            position = after
+        del self.buffer[:position]
+        if len(self.buffer) > limits.MAX_QUERY_BUFFER_BYTES:
+            raise ProtocolError("query buffer limit exceeded")
+
+    def _begin_command(self, position: int, commands: list[Arguments]) -> int:
+        """Read `*count` or an inline command at `position`. Returns where to go on, or -1: more is needed."""
+        if self.buffer[position] != _ARRAY:
+            return self._inline(position, commands)
+        line, after = self._header(position, "too big mbulk count string")
+        if after < 0:
+            return -1
+        count = _parse_length(line)
+        if count is None or count > limits.MAX_ARGUMENTS:
+            raise ProtocolError("invalid multibulk length")
+        if self.restricted and count > limits.UNAUTHENTICATED_MAX_ARGUMENTS:
+            raise ProtocolError("unauthenticated multibulk length")
+        self._missing = max(count, 0)
+        return after
+
+    def _next_argument(self, position: int, commands: list[Arguments]) -> int:
+        if self._bulk_size < 0:
+            line, after = self._header(position, "too big bulk count string")
+            if after < 0:
+                return -1
+            if self.buffer[position] != _BULK:
+                raise ProtocolError(f"expected '$', got '{chr(self.buffer[position])}'")
+            size = _parse_length(line)
+            if size is None or not 0 <= size <= limits.MAX_BULK_BYTES:
+                raise ProtocolError("invalid bulk length")
+            if self.restricted and size > limits.UNAUTHENTICATED_MAX_BULK_BYTES:
+                raise ProtocolError("unauthenticated bulk length")
+            self._bulk_size = size
+            position = after
+        end = position + self._bulk_size
+        if len(self.buffer) < end + 2:
+            # The header is done with: forget it, so that waiting for a long bulk never reads it again.
+            del self.buffer[:position]
+            return 0 if position else -1
+        self._arguments.append(bytes(self.buffer[position:end]))
+        self._bulk_size = -1
+        self._missing -= 1
+        if self._missing == 0:
+            commands.append(self._arguments)
+            self._arguments = []
+        return end + 2
+
+    def _header(self, position: int, too_big: str) -> tuple[bytes, int]:
+        """The line after its first byte, and where the next begins; -1 if its end has not come."""
+        end = self.buffer.find(b"\r\n", position, position + limits.MAX_INLINE_BYTES + 2)
+        if end < 0:
+            if len(self.buffer) - position > limits.MAX_INLINE_BYTES:
+                raise ProtocolError(too_big)
+            return b"", -1
+        return bytes(self.buffer[position + 1 : end]), end + 2
+
+    def _inline(self, position: int, commands: list[Arguments]) -> int:
+        end = self.buffer.find(b"\n", position, position + limits.MAX_INLINE_BYTES + 1)
+        if end < 0:
+            if len(self.buffer) - position > limits.MAX_INLINE_BYTES:
+                raise ProtocolError("too big inline request")
+            return -1
+        line = bytes(self.buffer[position:end])
+        try:
+            words = split_words(line)
+        except UnbalancedQuotes:
+            raise ProtocolError("unbalanced quotes in request") from None
+        if words:
+            commands.append(words)
+        return end + 1
+
+
+def _parse_length(text: bytes) -> int | None:
+    """A length as C's string2ll reads it: digits with an optional minus sign, nothing else."""
+    digits = text[1:] if text.startswith(b"-") else text
+    if not digits or len(digits) > 19 or not digits.isdigit() or (digits[0] == 48 and len(text) > 1):
+        return None
+    return int(text)

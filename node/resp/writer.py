@@ -1,0 +1,152 @@
+"""Replies become bytes: the only place where CR and LF are written, for RESP2 and RESP3.
+
+One table per protocol, from a reply's type to the function that encodes it. Status and error lines are
+stripped of CR and LF here, so that no value, whatever a client put into it, can forge a second reply.
+Source: the RESP protocol specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shoal.node.resp.floats import format_float
+from shoal.node.resp.replies import (
+    BigNumber,
+    CommandError,
+    NoReply,
+    NullArray,
+    PairList,
+    Pairs,
+    Push,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+)
+
+Encoder = Callable[[Any], bytes]
+
+
+def encode(reply: Reply, resp: int) -> bytes:
+    """The bytes of a reply for a client that speaks RESP2 or RESP3 (`resp` is 2 or 3)."""
+    encoders = _RESP3 if resp == 3 else _RESP2
+    return encoders[type(reply)](reply)
+
+
+def encode_command(words: Sequence[bytes]) -> bytes:
+    """A command as an array of bulk strings: what replicas, the append-only file and other nodes get."""
+    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
+
+
+def _bulk(reply: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(reply), reply)
+
+
+def _integer(reply: int) -> bytes:
+    return b":%d\r\n" % reply
+
+
+def _status(reply: bytes) -> bytes:
+    return b"+%b\r\n" % _one_line(reply)
+
+
+def _error(reply: CommandError) -> bytes:
+    return b"-%b\r\n" % _one_line(reply.text)
+
+
+def _one_line(text: bytes) -> bytes:
+    if b"\n" in text or b"\r" in text:
+        return text.replace(b"\r", b" ").replace(b"\n", b" ")
+    return text
+
+
+def _nothing(reply: NoReply) -> bytes:
+    return b""
+
+
+# --- RESP2 ---------------------------------------------------------------------------------------------
+
+
+def _array2(reply: list[Reply]) -> bytes:
+    return b"*%d\r\n" % len(reply) + b"".join([_RESP2[type(item)](item) for item in reply])
+
+
+def _map2(reply: dict[bytes, Reply]) -> bytes:
+    return _pairs2(Pairs(list(reply.items())))
+
+
+def _pairs2(reply: Pairs) -> bytes:
+    return _array2([item for pair in reply.items for item in pair])
+
+
+_RESP2: dict[type, Encoder] = {
+    bytes: _bulk,
+    bytearray: _bulk,
+    Status: _status,
+    int: _integer,
+    bool: _integer,
+    type(None): lambda reply: b"$-1\r\n",
+    float: lambda reply: _bulk(format_float(reply)),
+    list: _array2,
+    dict: _map2,
+    CommandError: _error,
+    NullArray: lambda reply: b"*-1\r\n",
+    NoReply: _nothing,
+    SetReply: lambda reply: _array2(reply.members),
+    Pairs: _pairs2,
+    PairList: lambda reply: _array2([item for pair in reply.items for item in pair]),
+    Push: lambda reply: _array2(reply.elements),
+    Verbatim: lambda reply: _bulk(reply.text),
+    BigNumber: lambda reply: _bulk(reply.digits),
+}
+
+
+# --- RESP3 ---------------------------------------------------------------------------------------------
+
+
+def _many3(mark: bytes, items: Sequence[Reply]) -> bytes:
+    return b"%b%d\r\n" % (mark, len(items)) + b"".join([_RESP3[type(item)](item) for item in items])
+
+
+def _map3(reply: dict[bytes, Reply]) -> bytes:
+    return _pairs3(Pairs(list(reply.items())))
+
+
+def _pairs3(reply: Pairs) -> bytes:
+    body = [_RESP3[type(item)](item) for pair in reply.items for item in pair]
+    return b"%%%d\r\n" % len(reply.items) + b"".join(body)
+
+
+def _pair_list3(reply: PairList) -> bytes:
+    return _many3(b"*", [list(pair) for pair in reply.items])
+
+
+def _null3(reply: NullArray | None) -> bytes:
+    return b"_\r\n"
+
+
+def _verbatim3(reply: Verbatim) -> bytes:
+    return b"=%d\r\n%b:%b\r\n" % (len(reply.text) + 4, reply.format, reply.text)
+
+
+_RESP3: dict[type, Encoder] = {
+    bytes: _bulk,
+    bytearray: _bulk,
+    Status: _status,
+    int: _integer,
+    bool: lambda reply: b"#t\r\n" if reply else b"#f\r\n",
+    type(None): _null3,
+    float: lambda reply: b",%b\r\n" % format_float(reply),
+    list: lambda reply: _many3(b"*", reply),
+    dict: _map3,
+    CommandError: _error,
+    NullArray: _null3,
+    NoReply: _nothing,
+    SetReply: lambda reply: _many3(b"~", reply.members),
+    Pairs: _pairs3,
+    PairList: _pair_list3,
+    Push: lambda reply: _many3(b">", reply.elements),
+    Verbatim: _verbatim3,
+    BigNumber: lambda reply: b"(%b\r\n" % reply.digits,
+}
