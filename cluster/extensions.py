@@ -54,7 +54,7 @@ def encode_extensions(extensions: Extensions) -> tuple[int, bytes]:
     for forgotten in extensions.forgotten:
         body = _FORGOTTEN.pack(forgotten.node.encode("ascii"), forgotten.ttl_seconds)
         parts.append(_extension(FORGOTTEN_NODE, body))
-    if extensions.shard_id is not None:
+    if extensions.shard_id:
         parts.append(_extension(SHARD_ID, extensions.shard_id.encode("ascii")))
     return len(parts), b"".join(parts)
 

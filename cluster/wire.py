@@ -80,18 +80,18 @@ class FramingError(Exception):
     """The stream is no longer a stream of packets; its link has to be closed."""
 
 
-def encode(message: Message, *, with_extensions: bool = False, light: bool = False) -> bytes:
-    """The packet of a message.
+def encode(message: Message) -> bytes:
+    """The packet of a message: the inverse of `decode`.
 
-    `with_extensions`: only for a peer that has set EXT_DATA once; older ones drop such a packet.
-    `light`: a PUBLISH behind Valkey's light header; only for a peer that advertises it, and never as
-    the first packet of a link, since it does not name its sender.
+    What a peer may be sent is decided by who makes the message. Extensions are only for a peer that has set
+    EXT_DATA once; older ones drop such a packet. A Publish without a header goes behind Valkey's light one:
+    only to a peer that advertises it, and never first on a link, since it does not name its sender.
     """
     match message:
-        case Ping(kind, header, gossip, extensions):
-            return _encode_ping(kind, header, gossip, extensions if with_extensions else _NO_EXTENSIONS)
+        case Ping():
+            return _encode_ping(message)
         case Publish():
-            return _encode_publish(message, light=light)
+            return _encode_publish(message)
         case Fail(header, node):
             return _pack(MessageType.FAIL, header, node.encode("ascii"))
         case FailoverAuthRequest(header):
@@ -134,12 +134,11 @@ def _pack(kind: int, header: Header, body: bytes = b"", gossip_count: int = 0, e
     return head + body
 
 
-def _encode_ping(
-    kind: MessageType, header: Header, gossip: tuple[GossipEntry, ...], extensions: Extensions
-) -> bytes:
-    count, extension_bytes = encode_extensions(extensions) if extensions is not _NO_EXTENSIONS else (0, b"")
-    body = b"".join([_gossip_bytes(entry) for entry in gossip]) + extension_bytes
-    return _pack(kind, header, body, len(gossip), count)
+def _encode_ping(message: Ping) -> bytes:
+    gossip, extensions = message.gossip, message.extensions
+    count, tail = (0, b"") if extensions == _NO_EXTENSIONS else encode_extensions(extensions)
+    body = b"".join([_gossip_bytes(entry) for entry in gossip]) + tail
+    return _pack(message.kind, message.header, body, len(gossip), count)
 
 
 def _gossip_bytes(entry: GossipEntry) -> bytes:
@@ -156,16 +155,14 @@ def _gossip_bytes(entry: GossipEntry) -> bytes:
     )
 
 
-def _encode_publish(message: Publish, *, light: bool) -> bytes:
+def _encode_publish(message: Publish) -> bytes:
     kind = MessageType.PUBLISHSHARD if message.sharded else MessageType.PUBLISH
     lengths = _PUBLISH.pack(len(message.channel), len(message.payload))
     body = b"".join((lengths, message.channel, message.payload))
-    if light:
-        total = LIGHT_HEADER_BYTES + len(body)
-        return _LIGHT_HEADER.pack(SIGNATURE, total, VERSION, 0, kind | LIGHT_TYPE_BIT, 0) + body
-    if message.header is None:
-        raise ValueError("a full PUBLISH packet needs a header")
-    return _pack(kind, message.header, body)
+    if message.header is not None:
+        return _pack(kind, message.header, body)
+    total = LIGHT_HEADER_BYTES + len(body)
+    return _LIGHT_HEADER.pack(SIGNATURE, total, VERSION, 0, kind | LIGHT_TYPE_BIT, 0) + body
 
 
 def decode(packet: bytes) -> Message:

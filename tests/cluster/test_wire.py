@@ -26,7 +26,7 @@ from shoal.cluster.messages import (
 )
 from shoal.cluster.slots import slots_to_bitmap
 from shoal.cluster.wire import FramingError, MalformedPacket, PacketReader, decode, encode
-from tests.cluster.strategies import messages, pings, publishes
+from tests.cluster.strategies import messages, publishes
 
 SENDER = "a" * 40
 OTHER = "b" * 40
@@ -61,19 +61,15 @@ def resized(packet: bytes, tail: bytes) -> bytes:
 
 @given(messages)
 def test_decoding_what_was_encoded_gives_the_message_back(message: Message) -> None:
-    assert decode(encode(message, with_extensions=True)) == message
+    assert decode(encode(message)) == message
 
 
 @given(publishes)
-def test_a_light_publish_loses_its_header_and_nothing_else(message: Publish) -> None:
-    packet = encode(message, light=True)
+def test_a_publish_without_a_header_goes_behind_the_light_one(message: Publish) -> None:
+    light = replace(message, header=None)
+    packet = encode(light)
     assert len(packet) == 16 + 8 + len(message.channel) + len(message.payload)
-    assert decode(packet) == replace(message, header=None)
-
-
-@given(pings)
-def test_extensions_are_left_out_unless_asked_for(message: Ping) -> None:
-    assert decode(encode(message)) == replace(message, extensions=Extensions())
+    assert decode(packet) == light
 
 
 @pytest.mark.parametrize(
@@ -106,7 +102,7 @@ def test_fields_stand_where_the_protocol_puts_them() -> None:
 
 @given(messages, st.integers(-3, 300))
 def test_every_type_has_exactly_one_length(message: Message, change: int) -> None:
-    packet = encode(message, with_extensions=True)
+    packet = encode(message)
     other = resized(packet, bytes(change)) if change > 0 else resized(packet[: change or len(packet)], b"")
     if other == packet:
         assert decode(other) == message
@@ -124,24 +120,24 @@ def test_garbage_raises_only_malformed_packet(garbage: bytes) -> None:
 @settings(max_examples=300)
 @given(messages, st.data())
 def test_a_mutated_packet_raises_nothing_but_malformed_packet(message: Message, data: st.DataObject) -> None:
-    packet = bytearray(encode(message, with_extensions=True))
+    packet = bytearray(encode(message))
     interesting = [*range(80), *range(2128, len(packet))]
     for _ in range(data.draw(st.integers(1, 6))):
         packet[data.draw(st.sampled_from(interesting))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(MalformedPacket):
         encoded = decode(bytes(packet))
-        assert isinstance(encoded, Unknown) or encode(encoded, with_extensions=True)
+        assert isinstance(encoded, Unknown) or encode(encoded)
 
 
 def test_extensions_without_their_flag_break_the_length_rule() -> None:
     flagless = replace(PING, header=replace(HEADER, message_flags=MessageFlag.NONE))
     with pytest.raises(MalformedPacket):
-        decode(encode(flagless, with_extensions=True))
+        decode(encode(flagless))
 
 
 @pytest.mark.parametrize("length", [0, 7, 12, 64, 0xFFFFFFF8])
 def test_an_extension_with_an_impossible_length_is_refused(length: int) -> None:
-    packet = bytearray(encode(replace(PING, extensions=Extensions(shard_id="c" * 40)), with_extensions=True))
+    packet = bytearray(encode(replace(PING, extensions=Extensions(shard_id="c" * 40))))
     pack_into(">I", packet, 2256 + 104, length)
     with pytest.raises(MalformedPacket):
         decode(bytes(packet))
@@ -149,9 +145,7 @@ def test_an_extension_with_an_impossible_length_is_refused(length: int) -> None:
 
 @pytest.mark.parametrize(("kind", "body"), [(4, b"s" * 40), (4, b"10.0.0.1".ljust(16, b"\0")), (77, b"")])
 def test_an_extension_of_an_unknown_or_ambiguous_type_is_stepped_over(kind: int, body: bytes) -> None:
-    packet = bytearray(
-        resized(encode(PING, with_extensions=True), pack(">IHH", 8 + len(body), kind, 0) + body)
-    )
+    packet = bytearray(resized(encode(PING), pack(">IHH", 8 + len(body), kind, 0) + body))
     pack_into(">H", packet, 2214, 3)
     assert decode(bytes(packet)) == PING
 
@@ -183,7 +177,7 @@ def test_an_extension_of_an_unknown_or_ambiguous_type_is_stepped_over(kind: int,
 )
 def test_a_field_that_could_do_harm_is_refused(offset: int, data: bytes) -> None:
     with pytest.raises(MalformedPacket):
-        decode(patched(encode(PING, with_extensions=True), offset, data))
+        decode(patched(encode(PING), offset, data))
 
 
 @pytest.mark.parametrize("hostname", [b"two words", b"new\nline", b"a,b", b"no end"])
@@ -197,13 +191,13 @@ def test_a_hostname_that_could_break_a_line_of_the_config_file_is_refused(hostna
 
 
 def test_another_protocol_version_and_an_unknown_type_are_unknown_not_errors() -> None:
-    packet = encode(PING, with_extensions=True)
+    packet = encode(PING)
     assert decode(patched(packet, 8, b"\0\2")) == Unknown(None, 0)
     assert decode(patched(packet, 12, b"\0\x0b")) == Unknown(HEADER, 11)
 
 
 def test_unknown_flag_bits_are_ignored() -> None:
-    packet = patched(encode(PING, with_extensions=True), 2250, pack(">H", 0x8000 | 17))
+    packet = patched(encode(PING), 2250, pack(">H", 0x8000 | 17))
     assert decode(packet) == PING
 
 
@@ -215,22 +209,15 @@ def test_only_publish_and_module_come_behind_a_light_header() -> None:
             decode(patched(light_module, 12, pack(">H", kind | 0x8000)))
 
 
-def test_an_unknown_message_cannot_be_sent_nor_a_full_publish_without_a_header() -> None:
+def test_an_unknown_message_cannot_be_sent() -> None:
     with pytest.raises(ValueError, match="unknown type"):
         encode(Unknown(HEADER, 11))
-    with pytest.raises(ValueError, match="header"):
-        encode(Publish(None, b"c", b"p"))
 
 
 @settings(max_examples=40)
 @given(st.lists(st.one_of(messages, publishes.map(lambda p: replace(p, header=None))), max_size=4), st.data())
 def test_a_stream_cut_anywhere_gives_the_same_packets(stream: list[Message], data: st.DataObject) -> None:
-    packets = [
-        encode(m, light=True)
-        if isinstance(m, Publish) and m.header is None
-        else encode(m, with_extensions=True)
-        for m in stream
-    ]
+    packets = [encode(message) for message in stream]
     whole = b"".join(packets)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
     reader = PacketReader()
@@ -243,7 +230,7 @@ def test_a_stream_cut_anywhere_gives_the_same_packets(stream: list[Message], dat
 
 
 def test_a_stream_fed_byte_by_byte_gives_the_same_packets() -> None:
-    packets = [encode(PING, with_extensions=True), encode(Publish(None, b"c", b"p"), light=True)]
+    packets = [encode(PING), encode(Publish(None, b"c", b"p"))]
     reader = PacketReader()
     whole = b"".join(packets)
     assert [p for at in range(len(whole)) for p in reader.feed(whole[at : at + 1])] == packets
@@ -262,7 +249,7 @@ def test_a_stream_fed_byte_by_byte_gives_the_same_packets() -> None:
     ids=["first byte", "fourth byte", "a client", "full too short", "light too short", "too long"],
 )
 def test_a_broken_stream_gives_the_packets_before_it_then_ends(bad: bytes) -> None:
-    packet = encode(PING, with_extensions=True)
+    packet = encode(PING)
     reader = PacketReader()
     arriving = reader.feed(packet + bad)
     assert next(arriving) == packet
