@@ -16,7 +16,7 @@ Time is `now_ms`, unix milliseconds, set once per turn by the owner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from enum import Enum
 from heapq import heapify, heappop, heappush
 from random import Random
@@ -138,6 +138,31 @@ class Database:
                 self._save_for_snapshots(key)
         return value
 
+    def change_list(self, key: bytes) -> ListValue | None:
+        """`for_change` of a key that must hold a list; WRONGTYPE otherwise. So for the other `change_…`."""
+        value = self.for_change(key)
+        if value is None or type(value) is ListValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_hash(self, key: bytes) -> HashValue | None:
+        value = self.for_change(key)
+        if value is None or type(value) is HashValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_set(self, key: bytes) -> SetValue | None:
+        value = self.for_change(key)
+        if value is None or type(value) is SetValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_sorted_set(self, key: bytes) -> SortedSet | None:
+        value = self.for_change(key)
+        if value is None or type(value) is SortedSet:
+            return value
+        raise CommandError(WRONG_TYPE)
+
     def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
         slot = key_slot(key)
@@ -158,6 +183,14 @@ class Database:
         if self.peek(key) is None:
             return False
         self._remove(key)
+        return True
+
+    def delete_if_empty(self, key: bytes, value: Sized) -> bool:
+        """Remove a container that lost its last element, with the "del" event; False if it holds some."""
+        if value:
+            return False
+        self._remove(key)
+        self.changed(key, "del")
         return True
 
     def changed(self, key: bytes, event: str) -> None:
