@@ -90,10 +90,10 @@ def parse_config(data: bytes, *, tls_cluster: bool = False) -> SavedConfig:
 
 
 def format_config(saved: SavedConfig, *, tls_cluster: bool = False) -> bytes:
-    """The file for a state. Redis 7.2+ and Valkey read it; Redis 7.0 does as well, if `key=value` is absent.
+    """The file for a state; a field nobody set is left out.
 
-    A field nobody set is left out. (Redis 7.0 loads a line with `key=value` fields but takes them for
-    a part of the hostname; only a node that has a shard id writes any.)
+    Redis 7.2+ and Valkey read all of it. Redis 7.0 starts from it too: it takes the `key=value` fields for
+    a part of the hostname, which the first packet from that node corrects.
     """
     lines = []
     for node in saved.nodes:
