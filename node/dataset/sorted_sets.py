@@ -1,12 +1,45 @@
-"""A sorted set: members ordered by (score, member), each found in O(1), each rank in O(log n)."""
+"""A sorted set: members ordered by (score, member), each found in O(1), each rank in O(log n).
+
+Every kind of range (by rank, by score, by the members' bytes) becomes a `range` of ranks first; reading,
+counting and removing then know only ranks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from sortedcontainers import SortedList
 
 from shoal.node.dataset.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRange:
+    """Scores from `low` to `high`, each end included unless it is open."""
+
+    low: float
+    high: float
+    low_open: bool = False
+    high_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LexEnd:
+    """One end of a range of members: a member's bytes, itself inside or not."""
+
+    member: bytes
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LexRange:
+    """Members from `low` to `high` by their bytes; None is no limit, `nothing` marks a range turned round."""
+
+    low: LexEnd | None
+    high: LexEnd | None
+    nothing: bool = False
 
 
 class SortedSet:
@@ -18,6 +51,15 @@ class SortedSet:
         self.scores: Table[float] = Table()
         self.order: SortedList[tuple[float, bytes]] = SortedList()
 
+    @classmethod
+    def of(cls, scores: Mapping[bytes, float]) -> SortedSet:
+        """A sorted set with these members, built at once in O(n log n)."""
+        made = cls()
+        for member, score in scores.items():
+            made.scores.put(member, score + 0.0)
+        made.order.update((score, member) for member, score in made.scores.items())
+        return made
+
     def __len__(self) -> int:
         return len(self.scores)
 
@@ -26,12 +68,13 @@ class SortedSet:
         return iter(self.order)
 
     def add(self, member: bytes, score: float) -> bool:
-        """Set a member's score; True if the member is new."""
+        """Set a member's score; True if the member is new. Minus zero is kept as zero."""
         old = self.scores.get(member)
         if old is not None:
             if old == score:
                 return False
             self.order.remove((old, member))
+        score += 0.0
         self.scores.put(member, score)
         self.order.add((score, member))
         return old is None
@@ -44,3 +87,63 @@ class SortedSet:
         self.scores.discard(member)
         self.order.remove((score, member))
         return True
+
+    # --- ranks -------------------------------------------------------------------------------------
+
+    def rank(self, member: bytes) -> int | None:
+        """The member's position in ascending order, 0 first; None if it is not there."""
+        score = self.scores.get(member)
+        return None if score is None else int(self.order.bisect_left((score, member)))
+
+    def ranks_between(self, start: int, stop: int) -> range:
+        """Ranks from `start` to `stop`, both included; negative ones count from the end (-1 is the last)."""
+        size = len(self)
+        first = max(start + size, 0) if start < 0 else start
+        last = stop + size if stop < 0 else stop
+        return _ranks(first, min(last + 1, size))
+
+    def ranks_of_scores(self, scores: ScoreRange) -> range:
+        """Ranks of the members whose score lies in the range."""
+        return _ranks(
+            self._rank_of_score(scores.low, after=scores.low_open),
+            self._rank_of_score(scores.high, after=not scores.high_open),
+        )
+
+    def ranks_of_members(self, members: LexRange) -> range:
+        """Ranks of the members in the range. All scores must be equal; otherwise the answer means nothing."""
+        if not self.order or members.nothing:
+            return _ranks(0, 0)
+        low, high = members.low, members.high
+        first = 0 if low is None else self._rank_of_bytes(low.member, after=low.open)
+        stop = len(self) if high is None else self._rank_of_bytes(high.member, after=not high.open)
+        return _ranks(first, stop)
+
+    def _rank_of_score(self, score: float, *, after: bool) -> int:
+        """Where members of this score begin, or where they end."""
+        if not after:
+            return int(self.order.bisect_left((score, b"")))
+        if score == math.inf:
+            return len(self)
+        return int(self.order.bisect_left((math.nextafter(score, math.inf), b"")))
+
+    def _rank_of_bytes(self, member: bytes, *, after: bool) -> int:
+        place = (self.order[0][0], member)
+        return int(self.order.bisect_right(place) if after else self.order.bisect_left(place))
+
+    # --- reading and removing by rank --------------------------------------------------------------
+
+    def at(self, ranks: range, *, reverse: bool = False) -> list[tuple[bytes, float]]:
+        """(member, score) of these ranks, in order or from the highest rank down. O(log n + len(ranks))."""
+        chosen = self.order.islice(ranks.start, ranks.stop, reverse=reverse)
+        return [(member, score) for score, member in chosen]
+
+    def remove(self, ranks: range) -> None:
+        """Remove the members of these ranks."""
+        for _, member in self.order.islice(ranks.start, ranks.stop):
+            self.scores.discard(member)
+        del self.order[ranks.start : ranks.stop]
+
+
+def _ranks(first: int, stop: int) -> range:
+    """Ranks from `first` up to, not including, `stop`; the one empty range if there are none."""
+    return range(first, stop) if first < stop else range(0)

@@ -66,6 +66,25 @@ class Table(dict[bytes, V], Generic[V]):
             self._births = _Births(self)
         return self._births.draw(rng)
 
+    def random_keys(self, rng: Random, count: int) -> list[bytes]:
+        """Up to `count` different keys, each equally likely, in O(count)."""
+        if count >= len(self):
+            return list(self)
+        if count * 3 > len(self):
+            return rng.sample(list(self), count)
+        drawn: dict[bytes, None] = {}
+        while len(drawn) < count:
+            drawn[self.random_key(rng)] = None
+        return list(drawn)
+
+    def random_draws(self, rng: Random, count: int) -> list[bytes]:
+        """`count` keys, the same one perhaps several times, in O(count); none from an empty table."""
+        if not self:
+            return []
+        if count * 3 > len(self):
+            return rng.choices(list(self), k=count)
+        return [self.random_key(rng) for _ in range(count)]
+
 
 class _Births:
     """Keys in order of birth, holes included."""
