@@ -1,0 +1,297 @@
+"""From an argument vector to a reply: which command it is, whether it may run, and what follows from it.
+
+Most commands come from a client in no special state to a server in no special state, name at most one key,
+and that key is ours. For these `execute` asks three questions and runs the command. Whatever does not
+pass all three goes through `execute_carefully`, where every gate stands in the order in which Redis
+clients expect to be refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from shoal.cluster.routing import Request, Serve, route
+from shoal.cluster.slots import key_slot
+from shoal.node.commands.registry import COMMANDS
+from shoal.node.commands.spec import CommandSpec, Flag, Handler, KeyUse
+from shoal.node.resp.parser import Arguments
+from shoal.node.resp.replies import NO_REPLY, QUEUED, CommandError, Reply
+from shoal.node.resp.writer import encode
+from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+NO_SINGLE_KEY = -1
+"""`Entry.key_position` of a command that names several keys, or finds them by its other arguments."""
+
+_ALLOWED_WHILE_LOADING = Flag.LOADING
+_LONGEST_QUOTED = 128
+
+
+class Entry:
+    """A command in one server's table: its declaration, unpacked for speed, and what was counted of it."""
+
+    __slots__ = (
+        "calls",
+        "failed_calls",
+        "handler",
+        "is_write",
+        "key_position",
+        "max_args",
+        "microseconds",
+        "min_args",
+        "rejected_calls",
+        "skip",
+        "spec",
+    )
+
+    def __init__(self, spec: CommandSpec, handler: Handler) -> None:
+        self.spec = spec
+        self.handler = handler
+        self.skip = 2 if "|" in spec.name else 1
+        self.min_args = spec.min_args
+        self.max_args = spec.max_args
+        self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
+        self.key_position = _single_key_position(spec)
+        self.calls = 0
+        self.microseconds = 0
+        self.rejected_calls = 0
+        self.failed_calls = 0
+
+
+def _single_key_position(spec: CommandSpec) -> int:
+    if not spec.keys:
+        return 0
+    first = spec.keys[0]
+    is_single = (
+        len(spec.keys) == 1
+        and first.last == 0
+        and first.keyword is None
+        and first.count_at is None
+        and not first.use & (KeyUse.NOT_KEY | KeyUse.INCOMPLETE)
+        and not spec.flags & Flag.ASKING
+    )
+    return first.begin if is_single else NO_SINGLE_KEY
+
+
+class Dispatcher:
+    """Runs the commands of one server."""
+
+    def __init__(self, server: Server, clock_us: Callable[[], int]) -> None:
+        self.server = server
+        self.keyspace = server.keyspace
+        self.clock_us = clock_us
+        self.command_started_us = 0
+        """When the running command began: the end of the one before, or the start of the turn."""
+        self.entries: dict[bytes, Entry] = {}
+        """By the name as clients spell it: lower case, upper case, and any mixture once seen."""
+        self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
+        self._add(COMMANDS.values())
+
+    def _add(self, specs: Iterable[CommandSpec]) -> None:
+        for spec in specs:
+            name = spec.name.lower().encode()
+            if spec.subcommands:
+                self.subcommands[name] = {
+                    child: Entry(sub, sub.handler) for child, sub in spec.subcommands.items() if sub.handler
+                }
+            elif spec.handler is not None:
+                self.entries[name] = self.entries[name.upper()] = Entry(spec, spec.handler)
+
+    # --- the short way -----------------------------------------------------------------------------
+
+    def execute(self, session: Session, argv: Arguments) -> None:
+        """Run one command of a client and queue its reply."""
+        entry = self.entries.get(argv[0])
+        server = self.server
+        if (
+            entry is None
+            or not session.plain
+            or not (server.open_for_writes if entry.is_write else server.open_for_reads)
+            or not entry.min_args <= len(argv) <= entry.max_args
+        ):
+            self.execute_carefully(session, argv)
+            return
+        position = entry.key_position
+        if position and server.served is not None:
+            if position < 0 or not server.served[key_slot(argv[position])]:
+                self.execute_carefully(session, argv)
+                return
+        reply = self.run(session, entry, argv)
+        if server.operations:
+            server.propagate_operations()
+        if reply is not NO_REPLY:
+            data = encode(reply, session.resp)
+            if not session.out:
+                server.outgoing.append(session)
+            session.out.append(data)
+            session.out_bytes += len(data)
+
+    def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
+        """Run a command that has passed every gate. An error it raises is its reply."""
+        keyspace = self.keyspace
+        changes = keyspace.changes
+        reply: Reply
+        try:
+            reply = entry.handler(session, *argv[entry.skip :])
+        except CommandError as error:
+            reply = error
+            entry.failed_calls += 1
+            self.server.count_error(error)
+        if keyspace.changes != changes or session.propagated is not None:
+            self.server.record_change(session, argv)
+        now_us = self.clock_us()
+        elapsed = now_us - self.command_started_us
+        self.command_started_us = now_us
+        entry.calls += 1
+        entry.microseconds += elapsed
+        session.commands_run += 1
+        session.last_command = entry.spec.full_name
+        if elapsed >= self.server.slow_after_us:
+            self.server.slowlog.note(session, argv, elapsed)
+        return reply
+
+    # --- every gate, in order ----------------------------------------------------------------------
+
+    def execute_carefully(self, session: Session, argv: Arguments) -> None:
+        """Run or queue one command of a client, or refuse it at the first gate that is closed."""
+        entry: Entry | None = None
+        try:
+            entry = self.find(argv)
+            reply = self._pass_gates(session, entry, argv)
+        except CommandError as error:
+            reply = error
+            self.server.count_error(error)
+            if entry is not None:
+                entry.rejected_calls += 1
+            if session.transaction is not None:
+                session.transaction.broken = True
+        if self.server.operations:
+            self.server.propagate_operations()
+        self._answer(session, entry, reply)
+
+    def find(self, argv: Arguments) -> Entry:
+        """The entry of a command line, its arity checked."""
+        name = argv[0].lower()
+        entry = self.entries.get(name)
+        if entry is None:
+            children = self.subcommands.get(name)
+            if children is None:
+                raise CommandError(_unknown_command(argv))
+            if len(argv) == 1:
+                raise CommandError(_wrong_arity(name.decode()))
+            entry = children.get(argv[1].lower())
+            if entry is None:
+                shown = argv[1][:_LONGEST_QUOTED].decode("utf-8", "replace")
+                raise CommandError(f"ERR unknown subcommand '{shown}'. Try {name.decode().upper()} HELP.")
+        elif argv[0] not in self.entries and len(self.entries) < 4 * len(COMMANDS):
+            self.entries[argv[0]] = entry
+        if not entry.min_args <= len(argv) <= entry.max_args:
+            raise CommandError(_wrong_arity(entry.spec.full_name))
+        return entry
+
+    def _pass_gates(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
+        server, flags = self.server, entry.spec.flags
+        if session.is_primary_link:
+            return self.run(session, entry, argv)
+        if not session.authenticated and not flags & Flag.NO_AUTH:
+            raise CommandError("NOAUTH Authentication required.")
+        if session.transaction is not None and flags & Flag.NO_MULTI:
+            raise CommandError("ERR Command not allowed inside a transaction")
+        is_write = entry.is_write or (entry.spec.name == "EXEC" and _queued_write(session))
+        self._route(session, entry, argv, is_write)
+        if is_write:
+            server.check_writable()
+        if not flags & Flag.STALE and server.is_stale_replica:
+            raise CommandError(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+            )
+        if server.loading and not flags & Flag.LOADING:
+            raise CommandError("LOADING Redis is loading the dataset in memory")
+        if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
+            session.transaction.queued.append((entry, argv))
+            return QUEUED
+        if server.pause.holds(session, is_write=is_write, flags=flags):
+            server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
+            return NO_REPLY
+        if is_write and server.migrating_keys and self._touches_migrating_key(entry, argv):
+            server.block(session, Blocked(BlockReason.MIGRATE, None, argv))
+            return NO_REPLY
+        return self.run(session, entry, argv)
+
+    def _route(self, session: Session, entry: Entry, argv: Arguments, is_write: bool) -> None:
+        """Cluster mode: refuse a command whose keys this node does not serve, saying where to go."""
+        cluster = self.server.cluster
+        if cluster is None:
+            return
+        if entry.spec.name == "EXEC":
+            keys = [
+                queued[position]
+                for queued_entry, queued in (session.transaction.queued if session.transaction else ())
+                for position in queued_entry.spec.key_positions(queued)
+            ]
+        else:
+            keys = [argv[position] for position in entry.spec.key_positions(argv)]
+        if not keys:
+            return
+        request = Request(
+            keys,
+            is_write=is_write,
+            is_migrate=entry.spec.name == "MIGRATE",
+            asking=session.asking or bool(entry.spec.flags & Flag.ASKING),
+            readonly=session.readonly,
+        )
+        database = self.keyspace.databases[0]
+        decision = route(request, cluster.view, cluster.settings, lambda key: database.peek(key) is not None)
+        if not isinstance(decision, Serve):
+            if entry.spec.name == "EXEC":
+                session.transaction = None
+                session.unwatch()
+                session.refresh_plain()
+            raise CommandError(decision.error_text(cluster.settings.preferred_endpoint_type))
+
+    def _touches_migrating_key(self, entry: Entry, argv: Arguments) -> bool:
+        return any(
+            argv[position] in self.server.migrating_keys for position in entry.spec.key_positions(argv)
+        )
+
+    def _answer(self, session: Session, entry: Entry | None, reply: Reply) -> None:
+        """Queue a reply as CLIENT REPLY says, and let the one-shot ASKING lapse."""
+        if session.asking and (entry is None or entry.spec.name != "ASKING") and session.transaction is None:
+            session.asking = False
+            session.refresh_plain()
+        if session.is_primary_link:
+            return
+        mode = session.reply_mode
+        if mode is ReplyMode.ON:
+            if reply is not NO_REPLY:
+                session.send(reply)
+        elif mode is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.SKIP
+        elif mode is ReplyMode.SKIP:
+            session.reply_mode = ReplyMode.ON
+            session.refresh_plain()
+
+
+_RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"})
+"""Commands that a transaction does not queue."""
+
+
+def _queued_write(session: Session) -> bool:
+    return session.transaction is not None and any(entry.is_write for entry, _ in session.transaction.queued)
+
+
+def _unknown_command(argv: Arguments) -> str:
+    name = argv[0][:_LONGEST_QUOTED].decode("utf-8", "replace")
+    shown = ""
+    for word in argv[1:]:
+        if len(shown) >= _LONGEST_QUOTED:
+            break
+        shown += f"'{word[: _LONGEST_QUOTED - len(shown)].decode('utf-8', 'replace')}' "
+    return f"ERR unknown command '{name}', with args beginning with: {shown}"
+
+
+def _wrong_arity(full_name: str) -> str:
+    return f"ERR wrong number of arguments for '{full_name}' command"

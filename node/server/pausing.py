@@ -1,0 +1,34 @@
+"""CLIENT PAUSE and the write pause of a manual failover: which commands are held back, and until when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.node.commands.spec import Flag
+
+if TYPE_CHECKING:
+    from shoal.node.server.session import Session
+
+
+class Pause:
+    """Two independent pauses: what an operator asked for, and what a manual failover needs."""
+
+    __slots__ = ("failover_until_ms", "only_writes", "operator_until_ms")
+
+    def __init__(self) -> None:
+        self.operator_until_ms = 0
+        self.failover_until_ms = 0
+        self.only_writes = True
+
+    @property
+    def until_ms(self) -> int:
+        """When the later of the two ends; 0 when nothing is paused."""
+        return max(self.operator_until_ms, self.failover_until_ms)
+
+    def holds(self, session: Session, *, is_write: bool, flags: Flag) -> bool:
+        """Whether this command has to wait."""
+        if not self.until_ms or session.is_replica_link:
+            return False
+        if is_write:
+            return True
+        return bool(self.operator_until_ms) and not self.only_writes and not flags & Flag.ADMIN

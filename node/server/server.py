@@ -1,0 +1,202 @@
+"""A node without its sockets: the dataset, the clients, and what one turn does with them.
+
+The runtime calls `begin_turn`, hands over what was read with `receive`, and then carries out what has
+gathered: `effects` in order, the replication stream, and what is `outgoing` for each client. Time comes
+in through `begin_turn`; randomness and the command stopwatch are handed in at the start.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from shoal.cluster.slots import SLOT_COUNT
+from shoal.node.dataset.encodings import EncodingLimits
+from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.resp.parser import Arguments
+from shoal.node.resp.replies import CommandError
+from shoal.node.server.config import Config
+from shoal.node.server.dispatch import Dispatcher
+from shoal.node.server.effects import ServerEffect
+from shoal.node.server.pausing import Pause
+from shoal.node.server.session import Blocked, Session
+from shoal.node.server.slowlog import Slowlog
+
+if TYPE_CHECKING:
+    from shoal.cluster.machine import ClusterMachine
+    from shoal.node.replication.replication import Replication
+
+COMMANDS_PER_CLIENT_PER_TURN = 1000
+"""After so many commands a client waits for the next turn, so that a long pipeline starves nobody."""
+
+EXPIRED_KEYS_PER_TURN = 200
+"""How many keys whose time has come one turn deletes on its own account."""
+
+
+class Server:
+    """One node."""
+
+    def __init__(
+        self, config: Config, rng: Random, clock_us: Callable[[], int], *, now_ms: int, run_id: str
+    ) -> None:
+        self.config = config
+        self.rng = rng
+        self.run_id = run_id
+        self.started_ms = now_ms
+        self.encoding_limits = EncodingLimits()
+        self.keyspace = Keyspace(1 if config.cluster_enabled else config.databases)
+        self.keyspace.now_ms = now_ms
+        self.keyspace.on_expired = self._key_expired
+        self.sessions: dict[int, Session] = {}
+        self.next_session_id = 1
+        self.outgoing: list[Session] = []
+        """Sessions with something to send, in the order in which it arose."""
+        self.closing: list[Session] = []
+        self.runnable: deque[Session] = deque()
+        """Sessions with commands left over from the last turn."""
+        self.effects: list[ServerEffect] = []
+        self.operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
+        """What the running command changed, to be propagated as one: (database, words)."""
+        self.error_counts: Counter[str] = Counter()
+        self.slowlog = Slowlog()
+        self.slow_after_us = 10_000
+        self.pause = Pause()
+        self.blocked: dict[int, Session] = {}
+        self.migrating_keys: set[bytes] = set()
+        self.cluster: ClusterMachine | None = None
+        self.replication: Replication | None = None
+        self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
+        """Cluster mode: 1 for each slot that is ours and neither leaving nor arriving."""
+        self.loading = False
+        self.requires_password = bool(config.requirepass)
+        self.open_for_reads = True
+        self.open_for_writes = True
+        self.is_stale_replica = False
+        self.dispatcher = Dispatcher(self, clock_us)
+
+    # --- turns -------------------------------------------------------------------------------------
+
+    def begin_turn(self, now_ms: int) -> None:
+        """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
+        self.keyspace.now_ms = now_ms
+        self.dispatcher.command_started_us = self.dispatcher.clock_us()
+        if self.keyspace.expiry_mode is ExpiryMode.DELETE and self.config.active_expire:
+            self._expire_due()
+        if self.blocked:
+            self._wake_by_time()
+        for _ in range(len(self.runnable)):
+            self.run_pending(self.runnable.popleft())
+
+    def receive(self, session: Session, data: bytes) -> None:
+        """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
+        session.last_seen_ms = self.keyspace.now_ms
+        commands = session.parser.feed(data)
+        if session.pending or session.blocked is not None or len(commands) > COMMANDS_PER_CLIENT_PER_TURN:
+            was_waiting = bool(session.pending) or session.blocked is not None
+            session.pending.extend(commands)
+            if not was_waiting:
+                self.run_pending(session)
+        else:
+            execute = self.dispatcher.execute
+            for index, argv in enumerate(commands):
+                execute(session, argv)
+                if session.blocked is not None or session.closing:
+                    session.pending.extend(commands[index + 1 :])
+                    break
+        if session.parser.error is not None and not session.pending and not session.closing:
+            self._refuse_protocol(session)
+
+    def run_pending(self, session: Session) -> None:
+        """Go on with a client's waiting commands, up to its share of a turn."""
+        pending = session.pending
+        budget = COMMANDS_PER_CLIENT_PER_TURN
+        while pending and budget and session.blocked is None and not session.closing:
+            self.dispatcher.execute(session, pending.popleft())
+            budget -= 1
+        if session.closing:
+            pending.clear()
+        elif pending and session.blocked is None:
+            self.runnable.append(session)
+        elif session.parser.error is not None and not pending:
+            self._refuse_protocol(session)
+
+    def _refuse_protocol(self, session: Session) -> None:
+        session.send(CommandError(f"ERR Protocol error: {session.parser.error}"))
+        session.close_after_reply()
+
+    def _expire_due(self) -> None:
+        for database in self.keyspace.databases:
+            if database.expires:
+                database.expire_due(EXPIRED_KEYS_PER_TURN)
+        if self.operations:
+            self.propagate_operations()
+
+    # --- clients -----------------------------------------------------------------------------------
+
+    def connect(self, address: str, local_address: str) -> Session:
+        """A client has connected."""
+        session = Session(self, self.next_session_id, address, local_address)
+        self.next_session_id += 1
+        self.sessions[session.id] = session
+        return session
+
+    def disconnect(self, session: Session) -> None:
+        """A client is gone; whatever it waited for, watched or was owed is dropped."""
+        self.sessions.pop(session.id, None)
+        self.blocked.pop(session.id, None)
+        session.unwatch()
+        session.closing = True
+        session.pending.clear()
+
+    def block(self, session: Session, blocked: Blocked) -> None:
+        """Let a client wait; its later commands queue up behind."""
+        session.blocked = blocked
+        self.blocked[session.id] = session
+
+    def unblock(self, session: Session) -> None:
+        """End a client's wait: the command it was held at runs now, then those behind it."""
+        blocked = session.blocked
+        session.blocked = None
+        self.blocked.pop(session.id, None)
+        if blocked is not None and blocked.arguments is not None:
+            session.pending.appendleft(blocked.arguments)
+        self.run_pending(session)
+
+    def _wake_by_time(self) -> None:
+        now_ms = self.keyspace.now_ms
+        for session in list(self.blocked.values()):
+            blocked = session.blocked
+            if blocked is not None and blocked.deadline_ms is not None and blocked.deadline_ms <= now_ms:
+                self.unblock(session)
+
+    # --- gates -------------------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        """Raise the error a write gets now, if any."""
+
+    def count_error(self, error: CommandError) -> None:
+        """For INFO errorstats."""
+        self.error_counts[error.code] += 1
+
+    # --- propagation -------------------------------------------------------------------------------
+
+    def record_change(self, session: Session, argv: Arguments) -> None:
+        """Note what the command that just ran is propagated as: itself, unless it said otherwise."""
+        propagated, session.propagated = session.propagated, None
+        if session.is_primary_link:
+            return
+        if propagated is None:
+            self.operations.append((session.db.index, argv))
+        else:
+            self.operations += [(session.db.index, words) for words in propagated]
+
+    def propagate_operations(self) -> None:
+        """Hand what the last command changed to the replication stream, as a transaction if it is several."""
+        operations, self.operations = self.operations, []
+        if self.replication is not None:
+            self.replication.append(operations)
+
+    def _key_expired(self, database: int, key: bytes) -> None:
+        self.operations.append((database, (b"DEL", key)))

@@ -1,0 +1,190 @@
+"""One client as the server sees it: its protocol state, its transaction, what it still has to be sent.
+
+A session has no socket. The runtime feeds it bytes, and sends what gathers in `out`; a test does the
+same by hand. It is also the `Call` that every command of this client gets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shoal.node.commands.call import Call
+from shoal.node.resp.parser import Arguments, CommandParser
+from shoal.node.resp.replies import Reply
+from shoal.node.resp.writer import encode
+
+if TYPE_CHECKING:
+    from shoal.node.dataset.keyspace import Database
+    from shoal.node.server.dispatch import Entry
+    from shoal.node.server.server import Server
+
+
+class ReplyMode(Enum):
+    """CLIENT REPLY: whether answers are sent, and if not, whether that ends after one command."""
+
+    ON = "on"
+    OFF = "off"
+    SKIP = "skip"
+    SKIP_NEXT = "skip_next"
+
+
+@dataclass(slots=True)
+class Transaction:
+    """The commands queued since MULTI."""
+
+    queued: list[tuple[Entry, Arguments]] = field(default_factory=list)
+    broken: bool = False
+    """A command was refused while queueing: EXEC answers EXECABORT."""
+
+
+class BlockReason(Enum):
+    """Why a client's next command waits; INFO and CLIENT LIST count them together."""
+
+    PAUSE = "pause"
+    WAIT = "wait"
+    MIGRATE = "migrate"
+    RUNTIME = "runtime"
+
+
+@dataclass(slots=True)
+class Blocked:
+    """A client whose next command waits. `arguments` are run again at the end, if there are any."""
+
+    reason: BlockReason
+    deadline_ms: int | None = None
+    arguments: Arguments | None = None
+
+
+class Session(Call):
+    """One client."""
+
+    __slots__ = (
+        "address",
+        "asking",
+        "authenticated",
+        "blocked",
+        "closing",
+        "commands_run",
+        "created_ms",
+        "id",
+        "is_primary_link",
+        "is_replica_link",
+        "last_command",
+        "last_seen_ms",
+        "lib_name",
+        "lib_version",
+        "local_address",
+        "name",
+        "no_evict",
+        "no_touch",
+        "out",
+        "out_bytes",
+        "parser",
+        "pending",
+        "plain",
+        "readonly",
+        "reply_mode",
+        "resp",
+        "server",
+        "transaction",
+        "watched",
+        "watched_changed",
+    )
+
+    def __init__(self, server: Server, session_id: int, address: str, local_address: str) -> None:
+        super().__init__(server.keyspace, server.rng, server.encoding_limits)
+        self.server = server
+        self.id = session_id
+        self.address = address
+        self.local_address = local_address
+        self.created_ms = self.last_seen_ms = server.keyspace.now_ms
+        self.parser = CommandParser()
+        self.pending: deque[Arguments] = deque()
+        """Commands that came in but may not run yet: the client is blocked, or used up its turn."""
+        self.out: list[bytes] = []
+        self.out_bytes = 0
+        self.closing = False
+        """Close once `out` is sent; nothing more is read or run."""
+        self.blocked: Blocked | None = None
+        self.is_primary_link = False
+        """The stream of the primary this node replicates: no gate applies, no reply is sent."""
+        self.is_replica_link = False
+        self.commands_run = 0
+        self.last_command = "NULL"
+        self.name = b""
+        self.lib_name = b""
+        self.lib_version = b""
+        self.no_evict = False
+        self.no_touch = False
+        self.watched: list[tuple[Database, bytes]] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """The state of a fresh connection, as RESET leaves it; also what `__init__` starts from."""
+        self.resp = 2
+        self.db = self.keyspace.databases[0]
+        self.authenticated = not self.server.requires_password
+        self.parser.restrict(not self.authenticated)
+        self.transaction: Transaction | None = None
+        self.unwatch()
+        self.readonly = False
+        self.asking = False
+        self.reply_mode = ReplyMode.ON
+        self.name = b""
+        self.no_evict = self.no_touch = False
+        self.refresh_plain()
+
+    def refresh_plain(self) -> None:
+        """`plain` is true when nothing about this client needs a second look before a command runs.
+
+        To be called by whoever changes one of the states it is made of.
+        """
+        self.plain = (
+            self.authenticated
+            and self.transaction is None
+            and self.reply_mode is ReplyMode.ON
+            and not (self.readonly or self.asking or self.is_primary_link or self.is_replica_link)
+        )
+
+    def send(self, reply: Reply) -> None:
+        """Queue a reply or a push. Goes out at the end of the turn."""
+        data = encode(reply, self.resp)
+        if data:
+            self.send_bytes(data)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Queue bytes that are already RESP."""
+        if not self.out:
+            self.server.outgoing.append(self)
+        self.out.append(data)
+        self.out_bytes += len(data)
+
+    def close_after_reply(self) -> None:
+        """Say what is queued, then hang up."""
+        self.closing = True
+        self.pending.clear()
+        self.server.closing.append(self)
+
+    # --- WATCH -------------------------------------------------------------------------------------
+
+    def watch(self, key: bytes) -> None:
+        """Make the next EXEC fail if this key changes before."""
+        if (self.db, key) not in self.watched:
+            self.watched.append((self.db, key))
+            self.db.watchers.setdefault(key, []).append(self)
+
+    def unwatch(self) -> None:
+        """Forget every watched key, and that one of them changed."""
+        for database, key in self.watched:
+            watchers = database.watchers[key]
+            watchers.remove(self)
+            if not watchers:
+                del database.watchers[key]
+        self.watched = []
+        self.watched_changed = False
+
+    def watched_key_changed(self) -> None:
+        self.watched_changed = True
