@@ -38,16 +38,17 @@ def encode_command(command: Command) -> bytes:
 
 
 class Connection:
-    """One authenticated connection. Not for use by two tasks at a time."""
+    """One authenticated connection. Tasks that share it take turns, one pipeline at a time."""
 
     def __init__(self, address: Address, stream: trio.SocketStream) -> None:
         self.address = address
         self._stream = stream
         self._parser = ReplyParser()
+        self._turn = trio.Lock()
         self._ready: list[Reply] = []
 
     async def call(self, *command: Argument, timeout: float = CALL_TIMEOUT) -> Reply:
-        """The reply to one command. Raises ReplyError if it is an error, ConnectionLostError if none comes."""
+        """The reply to one command. Raises ReplyError for an error, ConnectionLostError if none comes."""
         (reply,) = await self.call_many([command], timeout=timeout)
         if isinstance(reply, ReplyError):
             raise reply
@@ -57,6 +58,10 @@ class Connection:
         """The replies to pipelined commands in order, errors as values. `timeout` is in seconds."""
         if not commands:
             return []
+        async with self._turn:
+            return await self._exchange(commands, timeout)
+
+    async def _exchange(self, commands: Sequence[Command], timeout: float) -> list[Reply]:
         try:
             with trio.fail_after(timeout):
                 await self._stream.send_all(b"".join(map(encode_command, commands)))

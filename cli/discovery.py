@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import trio
 
@@ -13,6 +12,7 @@ from shoal.cli.client import Connection, Credentials, connect
 from shoal.cli.errors import CliError, ConnectionLostError, ReplyError
 from shoal.cli.printing import text_of
 from shoal.cli.replies import Reply
+from shoal.cli.tasks import for_each
 from shoal.cli.topology import (
     ClusterView,
     Node,
@@ -23,34 +23,7 @@ from shoal.cli.topology import (
     parse_cluster_nodes,
 )
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 _AGREEMENT_POLL = 0.05
-
-
-async def for_each(
-    items: Sequence[Item], work: Callable[[Item], Awaitable[Result]], *, at_most: int = 64
-) -> list[Result]:
-    """`work` on all items at once, results in order. The first CliError stops the rest and is raised."""
-    results: dict[int, Result] = {}
-    failures: list[CliError] = []
-    slots = trio.CapacityLimiter(at_most)
-
-    async def run(index: int, item: Item) -> None:
-        async with slots:
-            try:
-                results[index] = await work(item)
-            except CliError as failure:
-                failures.append(failure)
-                nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for index, item in enumerate(items):
-            nursery.start_soon(run, index, item)
-    if failures:
-        raise failures[0]
-    return [results[index] for index in range(len(items))]
 
 
 class Cluster:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from shoal.cli.addresses import Address
 from shoal.cli.errors import CliError
@@ -68,7 +69,7 @@ def plan_cluster(addresses: Sequence[Address], replicas_per_primary: int) -> lis
 def even_ranges(count: int) -> list[tuple[int, int]]:
     """All slots cut into `count` ranges whose sizes differ by at most one."""
     edges = [(2 * SLOT_COUNT * index + count) // (2 * count) for index in range(count + 1)]
-    return [(first, following - 1) for first, following in zip(edges, edges[1:], strict=False)]
+    return [(first, following - 1) for first, following in pairwise(edges)]
 
 
 def _hosts_in_turn(addresses: Sequence[Address]) -> list[Address]:
@@ -165,7 +166,7 @@ def plan_rebalance(
 
     `slots` are the slots of each node that takes part, `weights` the weight of each of them.
     """
-    nodes = sorted(slots)
+    nodes = sorted(slots, key=lambda node: (-len(slots[node]), node))
     total = sum(len(slots[node]) for node in nodes)
     expected = dict(zip(nodes, share_out(total, [weights[node] for node in nodes]), strict=True))
     if not any(_is_off(len(slots[node]), expected[node], threshold_percent) for node in nodes):
