@@ -66,6 +66,10 @@ class Table(dict[bytes, V], Generic[V]):
             self._births = _Births(self)
         return self._births.draw(rng)
 
+    def random_picks(self, rng: Random, count: int) -> list[bytes]:
+        """Different keys for a positive count; for a negative one that many draws, repeats and all."""
+        return self.random_keys(rng, count) if count >= 0 else self.random_draws(rng, -count)
+
     def random_keys(self, rng: Random, count: int) -> list[bytes]:
         """Up to `count` different keys, each equally likely, in O(count)."""
         if count >= len(self):

@@ -1,0 +1,265 @@
+"""Commands on lists: pushing, popping and moving at the ends, reading and changing inside."""
+
+from __future__ import annotations
+
+from shoal.node.commands.call import Call
+from shoal.node.commands.counts import SYNTAX_ERROR, parse_multiple_pop, parse_pop_count, require_count
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import (
+    Arg,
+    Flag,
+    KeySpec,
+    KeyUse,
+    counted_keys,
+    key_arg,
+    key_at,
+    one_key,
+    one_of,
+    token,
+)
+from shoal.node.dataset.values import ListValue
+from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
+
+_POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+_PUSH = KeyUse.RW | KeyUse.INSERT
+_FROM_ONE_TO_ANOTHER: tuple[KeySpec, ...] = (key_at(1, _POP), key_at(2, _PUSH))
+_ELEMENTS = (key_arg(), Arg("element", multiple=True))
+
+
+def _side(name: str) -> Arg:
+    return one_of(name, token("LEFT"), token("RIGHT"))
+
+
+def parse_side(word: bytes) -> bool:
+    """True for LEFT, False for RIGHT."""
+    side = word.upper()
+    if side not in (b"LEFT", b"RIGHT"):
+        raise CommandError(SYNTAX_ERROR)
+    return side == b"LEFT"
+
+
+# --- pushing ---------------------------------------------------------------------------------------
+
+
+@command(
+    "LPUSH",
+    arity=-3,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+    group="list",
+    since="1.0.0",
+    complexity="O(N) for N elements pushed.",
+    summary="Adds elements at the head of a list, which is created if needed.",
+    keys=one_key(_PUSH),
+    arguments=_ELEMENTS,
+    history=(("2.4.0", "Takes more than one `element`."),),
+)
+def lpush(call: Call, key: bytes, *elements: bytes) -> Reply:
+    return _push(call, key, elements, left=True, create=True)
+
+
+@command(
+    "RPUSH",
+    arity=-3,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+    group="list",
+    since="1.0.0",
+    complexity="O(N) for N elements pushed.",
+    summary="Adds elements at the tail of a list, which is created if needed.",
+    keys=one_key(_PUSH),
+    arguments=_ELEMENTS,
+    history=(("2.4.0", "Takes more than one `element`."),),
+)
+def rpush(call: Call, key: bytes, *elements: bytes) -> Reply:
+    return _push(call, key, elements, left=False, create=True)
+
+
+@command(
+    "LPUSHX",
+    arity=-3,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+    group="list",
+    since="2.2.0",
+    complexity="O(N) for N elements pushed.",
+    summary="Adds elements at the head of a list if there is one.",
+    keys=one_key(_PUSH),
+    arguments=_ELEMENTS,
+    history=(("4.0.0", "Takes more than one `element`."),),
+)
+def lpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
+    return _push(call, key, elements, left=True, create=False)
+
+
+@command(
+    "RPUSHX",
+    arity=-3,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+    group="list",
+    since="2.2.0",
+    complexity="O(N) for N elements pushed.",
+    summary="Adds elements at the tail of a list if there is one.",
+    keys=one_key(_PUSH),
+    arguments=_ELEMENTS,
+    history=(("4.0.0", "Takes more than one `element`."),),
+)
+def rpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
+    return _push(call, key, elements, left=False, create=False)
+
+
+def _push(call: Call, key: bytes, elements: tuple[bytes, ...], *, left: bool, create: bool) -> int:
+    value = call.db.change_list(key)
+    if value is None:
+        if not create:
+            return 0
+        value = ListValue()
+        call.db.set(key, value)
+    if left:
+        value.extendleft(elements)
+    else:
+        value.extend(elements)
+    call.db.changed(key, "lpush" if left else "rpush")
+    return len(value)
+
+
+# --- popping ---------------------------------------------------------------------------------------
+
+
+@command(
+    "LPOP",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    group="list",
+    since="1.0.0",
+    complexity="O(N) for N elements popped.",
+    summary="Removes and returns elements from the head of a list.",
+    keys=one_key(_POP),
+    arguments=(key_arg(), Arg("count", "integer", optional=True, since="6.2.0")),
+    history=(("6.2.0", "Takes a `count`."),),
+)
+def lpop(call: Call, key: bytes, *count: bytes) -> Reply:
+    return _pop(call, "lpop", key, count, left=True)
+
+
+@command(
+    "RPOP",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    group="list",
+    since="1.0.0",
+    complexity="O(N) for N elements popped.",
+    summary="Removes and returns elements from the tail of a list.",
+    keys=one_key(_POP),
+    arguments=(key_arg(), Arg("count", "integer", optional=True, since="6.2.0")),
+    history=(("6.2.0", "Takes a `count`."),),
+)
+def rpop(call: Call, key: bytes, *count: bytes) -> Reply:
+    return _pop(call, "rpop", key, count, left=False)
+
+
+def _pop(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: bool) -> Reply:
+    if len(count) > 1:
+        raise CommandError(f"ERR wrong number of arguments for '{name}' command")
+    wanted = require_count(count[0]) if count else None
+    value = call.db.change_list(key)
+    if value is None:
+        return None if wanted is None else NULL_ARRAY
+    if wanted is None:
+        return pop_elements(call, key, value, 1, left=left)[0]
+    return list(pop_elements(call, key, value, wanted, left=left))
+
+
+def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: bool) -> list[bytes]:
+    """Take up to `count` elements from an end; the key goes with its last element."""
+    take = value.popleft if left else value.pop
+    elements = [take() for _ in range(min(count, len(value)))]
+    if elements:
+        call.db.changed(key, "lpop" if left else "rpop")
+        call.db.delete_if_empty(key, value)
+    return elements
+
+
+@command(
+    "LMPOP",
+    arity=-4,
+    flags=Flag.WRITE,
+    group="list",
+    since="7.0.0",
+    complexity="O(N+M) for N keys named and M elements popped.",
+    summary="Pops elements from the first of several lists that has any.",
+    keys=(counted_keys(_POP, count_at=1),),
+    arguments=(
+        Arg("numkeys", "integer"),
+        key_arg(multiple=True),
+        _side("where"),
+        Arg("count", "integer", token="COUNT", optional=True),
+    ),
+)
+def lmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
+    keys, where, count = parse_multiple_pop(numkeys, rest)
+    left = parse_side(where)
+    count_limit = parse_pop_count(count)
+    for key in keys:
+        value = call.db.change_list(key)
+        if value is not None:
+            elements = pop_elements(call, key, value, count_limit, left=left)
+            call.propagate(b"LPOP" if left else b"RPOP", key, len(elements))
+            return [key, list(elements)]
+    return NULL_ARRAY
+
+
+# --- moving between lists --------------------------------------------------------------------------
+
+
+@command(
+    "LMOVE",
+    arity=5,
+    flags=Flag.WRITE | Flag.DENYOOM,
+    group="list",
+    since="6.2.0",
+    complexity="O(1)",
+    summary="Moves an element from an end of one list to an end of another, or of the same, and returns it.",
+    keys=_FROM_ONE_TO_ANOTHER,
+    arguments=(key_arg("source"), key_arg("destination", spec=1), _side("wherefrom"), _side("whereto")),
+)
+def lmove(call: Call, source: bytes, destination: bytes, wherefrom: bytes, whereto: bytes) -> Reply:
+    return move_element(
+        call, source, destination, from_left=parse_side(wherefrom), to_left=parse_side(whereto)
+    )
+
+
+@command(
+    "RPOPLPUSH",
+    arity=3,
+    flags=Flag.WRITE | Flag.DENYOOM,
+    group="list",
+    since="1.2.0",
+    complexity="O(1)",
+    summary="Moves the last element of a list to the head of another and returns it.",
+    keys=_FROM_ONE_TO_ANOTHER,
+    arguments=(key_arg("source"), key_arg("destination", spec=1)),
+    deprecated_since="6.2.0",
+    replaced_by="`LMOVE` with the `RIGHT` and `LEFT` arguments",
+)
+def rpoplpush(call: Call, source: bytes, destination: bytes) -> Reply:
+    return move_element(call, source, destination, from_left=False, to_left=True)
+
+
+def move_element(
+    call: Call, source: bytes, destination: bytes, *, from_left: bool, to_left: bool
+) -> bytes | None:
+    """Move one element and return it; None if there is no source list."""
+    popped_from = call.db.change_list(source)
+    if popped_from is None:
+        return None
+    pushed_to = call.db.change_list(destination)
+    element = popped_from.popleft() if from_left else popped_from.pop()
+    if pushed_to is None:
+        pushed_to = ListValue()
+        call.db.set(destination, pushed_to)
+    if to_left:
+        pushed_to.appendleft(element)
+    else:
+        pushed_to.append(element)
+    call.db.changed(destination, "lpush" if to_left else "rpush")
+    call.db.changed(source, "lpop" if from_left else "rpop")
+    call.db.delete_if_empty(source, popped_from)
+    return element
