@@ -1,0 +1,325 @@
+"""One node's part in the cluster, as a function: an event and the time in, an ordered list of effects out.
+
+The machine touches nothing. Whoever runs it (a server, a simulator, a test) feeds it what happened and
+carries out what it answers, strictly in order (see effects.py). The same events, times and random
+numbers always give the same effects.
+
+How a shell drives it:
+
+- Load the data first, then build the machine, then step `Tick` once: that first step opens links, resumes
+  following a primary and saves a fresh identity.
+- Step `Tick` again whenever `next_deadline()` is reached. It moves with every step, so ask anew after each.
+- Step `ReplicationProgress` before each Tick and each message, and once right after carrying out
+  `PauseWrites`: a paused primary announces its final offset only after that.
+- `now_ms` is unix time in milliseconds and should not run backwards.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from random import Random
+
+from shoal.cluster import (
+    admin,
+    election,
+    epochs,
+    failure,
+    gossip,
+    health,
+    links,
+    manual_failover,
+    ownership,
+    replica_migration,
+)
+from shoal.cluster.core import Core, message_type
+from shoal.cluster.effects import DeliverPublish, Effect, TopologyChanged
+from shoal.cluster.events import (
+    Event,
+    LinkClosed,
+    LinkConnected,
+    MessageReceived,
+    PublishToCluster,
+    ReplicationProgress,
+    SettingsChanged,
+    Tick,
+)
+from shoal.cluster.messages import (
+    Fail,
+    FailoverAuthAck,
+    FailoverAuthRequest,
+    Header,
+    ManualFailoverStart,
+    MessageType,
+    Ping,
+    Publish,
+    Update,
+)
+from shoal.cluster.settings import ClusterSettings, Dataset
+from shoal.cluster.view import ClusterView, Link, Node, SavedConfig, restore_view
+
+CRON_MS = 100
+
+
+class ClusterMachine:
+    """The door to the cluster rules. `view` is for reading only.
+
+    `saved` is what nodes.conf said, None for a node that never ran: it takes a random id and is a
+    primary without slots. Raises ValueError if `saved` contradicts itself.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        rng: Random,
+        dataset: Dataset,
+        saved: SavedConfig | None,
+        now_ms: int,
+    ) -> None:
+        view = restore_view(saved, now_ms) if saved is not None else _fresh_view(rng, now_ms)
+        if not view.myself.shard_id:
+            view.myself.shard_id = f"{rng.getrandbits(160):040x}"
+        self._core = Core(view, settings, rng, dataset)
+        self._fresh = saved is None
+        self._started = False
+        self._last_cron_ms = 0
+        self._last_random_ping_ms = 0
+        _apply_settings(self._core)
+
+    # Reading
+
+    @property
+    def view(self) -> ClusterView:
+        """All this node knows. `slot_owner`, `migrating`, `importing`, `nodes`, `myself` and `state_ok` are
+        plain attributes of it, for routing. The object stays the same for the machine's life.
+        """
+        return self._core.view
+
+    @property
+    def settings(self) -> ClusterSettings:
+        return self._core.settings
+
+    def saved(self) -> SavedConfig:
+        """What `PersistConfig` asks to be written."""
+        return self._core.view.saved()
+
+    def next_deadline(self) -> int:
+        """The unix millisecond by which the next `Tick` is wanted, at most a cron period away."""
+        core = self._core
+        due: float = self._last_cron_ms + CRON_MS
+        for node in core.view.nodes.values():
+            suspect_ms = failure.suspect_at_ms(core, node)
+            if suspect_ms is not None:
+                due = min(due, suspect_ms)
+        due = min(due, election.deadline_ms(core))
+        due = min(due, core.manual.until_ms or inf)
+        if core.has_news:
+            due = min(due, gossip.news_due_ms(core))
+        return int(due)
+
+    # Stepping
+
+    def step(self, event: Event, now_ms: int) -> list[Effect]:
+        """Take in one event and say what to do about it, in order."""
+        core = self._core
+        core.begin(now_ms)
+        match event:
+            case Tick():
+                self._on_tick()
+            case MessageReceived():
+                self._on_message(event)
+            case LinkConnected(link):
+                gossip.greet(core, link)
+            case LinkClosed(link):
+                links.on_closed(core, link)
+            case ReplicationProgress():
+                _note_progress(core, event)
+            case PublishToCluster():
+                _publish(core, event)
+            case SettingsChanged():
+                _apply_settings(core)
+                core.changed(news=True)
+                core.persist()
+            case _:
+                reply = admin.answer(core, event)
+                self._settle()
+                core.emit(reply)
+                return core.finish()
+        self._settle()
+        return core.finish()
+
+    def _settle(self) -> None:
+        """What any event may have made due."""
+        core = self._core
+        if core.myself.is_replica:
+            ownership.follow_grandparent(core)
+            election.check(core)
+        health.reconsider_silence(core)
+        health.update_state(core)
+        gossip.spread_news(core)
+        if core.topology_changed:
+            core.emit(TopologyChanged())
+
+    def _on_tick(self) -> None:
+        core = self._core
+        if not self._started:
+            self._start()
+        failure.detect(core)
+        manual_failover.expire(core)
+        if core.now_ms - self._last_cron_ms < CRON_MS:
+            return
+        self._last_cron_ms = core.now_ms
+        links.expire_handshakes(core)
+        links.recycle_stalled(core)
+        links.connect_missing(core)
+        if core.now_ms - self._last_random_ping_ms >= gossip.RANDOM_PING_EVERY_MS:
+            self._last_random_ping_ms = core.now_ms
+            gossip.ping_random_node(core)
+        gossip.ping_quiet_nodes(core)
+        manual_failover.announce(core)
+        replica_migration.watch_orphans(core)
+        replica_migration.migrate(core)
+
+    def _start(self) -> None:
+        core = self._core
+        self._started = True
+        if self._fresh:
+            core.persist(fsync=True)
+        ownership.reconcile_with_data(core)
+        health.prepare_start(core)
+        if core.myself.primary is not None:
+            links.follow(core, core.myself.primary)
+
+    # Messages
+
+    def _on_message(self, event: MessageReceived) -> None:
+        core, message = self._core, event.message
+        kind = message_type(message)
+        if kind is not None:
+            core.view.messages_received[kind] += 1
+        link = _link_of(core, event.link)
+        header = message.header
+        if header is None:
+            if isinstance(message, Publish) and link.node is not None and not link.node.handshake:
+                core.emit(DeliverPublish(message.channel, message.payload, message.sharded))
+            return
+        sender = _sender(core, link, header)
+        if sender is not None:
+            _note_sender(core, sender, header)
+        if isinstance(message, Ping):
+            _on_ping(core, event, message, link, sender)
+        elif sender is not None:
+            match message:
+                case Fail(_, node_id):
+                    failure.receive_fail(core, sender, node_id)
+                case Publish():
+                    core.emit(DeliverPublish(message.channel, message.payload, message.sharded))
+                case FailoverAuthRequest():
+                    election.receive_request(core, sender, header, link)
+                case FailoverAuthAck():
+                    election.receive_vote(core, sender, header)
+                case Update():
+                    ownership.receive_update(core, message)
+                case ManualFailoverStart():
+                    manual_failover.receive_start(core, sender)
+
+
+def _on_ping(core: Core, event: MessageReceived, message: Ping, link: Link, sender: Node | None) -> None:
+    """PING, PONG and MEET: the sender's state, its view of others, and proof of life both ways."""
+    header = message.header
+    if message.kind is MessageType.MEET or not core.myself.ip:
+        links.learn_own_ip(core, event.local_ip)
+    if message.kind is MessageType.MEET and sender is None:
+        ip = header.ip or event.peer_ip
+        links.start_handshake(core, ip, header.port, header.bus_port, meet=False)
+    if message.kind is not MessageType.PONG:
+        core.send(link, gossip.ping_for(core, sender, MessageType.PONG))
+    elif link.is_outbound and link.node is not None:
+        sender = _on_answer(core, link.node, header)
+    if sender is None:
+        return
+    if message.kind is MessageType.PING:
+        links.learn_address(core, sender, header, link, event.peer_ip)
+    ownership.receive_role(core, sender, header)
+    ownership.receive_claim(core, sender, header)
+    epochs.resolve_collision(core, sender, header.config_epoch)
+    failure.receive_reports(core, sender, message.gossip)
+    gossip.receive(core, sender, message)
+    election.siblings_changed(core)
+
+
+def _on_answer(core: Core, node: Node, header: Header) -> Node | None:
+    """A PONG on our link to `node`. Returns who sent it, None if it was not who we took it for."""
+    if node.handshake:
+        if not links.complete_handshake(core, node, header):
+            return None
+        _note_sender(core, node, header)
+    elif node.id != header.sender:
+        links.lose_address(core, node)
+        return None
+    node.meet = False
+    failure.answered(core, node)
+    return node
+
+
+def _link_of(core: Core, link_id: int) -> Link:
+    """The link a message came on. An accepted connection is known from its first message on."""
+    link = core.view.links.get(link_id)
+    if link is None:
+        link = core.view.links[link_id] = Link(link_id, None, core.now_ms, connected=True)
+    return link
+
+
+def _sender(core: Core, link: Link, header: Header) -> Node | None:
+    """The member that sent this, if it is one. What it says about itself counts only then."""
+    node = core.view.nodes.get(header.sender)
+    if node is None or node.handshake or node.is_myself:
+        return None
+    if not link.is_outbound:
+        link.node = node
+    return node
+
+
+def _note_sender(core: Core, sender: Node, header: Header) -> None:
+    """What every packet of a member tells: it lives, its epochs, its offset, what it can do."""
+    sender.data_received_ms = core.now_ms
+    sender.replication_offset = header.replication_offset
+    sender.nofailover = bool(header.flags & header.flags.NOFAILOVER)
+    sender.light_header_publish = bool(header.flags & header.flags.LIGHT_HEADER_PUBLISH)
+    sender.extensions_supported |= bool(header.message_flags & header.message_flags.EXT_DATA)
+    epochs.observe_header(core, sender, header)
+    manual_failover.receive_offset(core, sender, header)
+
+
+def _note_progress(core: Core, event: ReplicationProgress) -> None:
+    core.offset = event.offset
+    core.primary_link_up = event.primary_link_up
+    core.primary_last_seen_ms = event.primary_last_seen_ms
+    core.myself.replication_offset = event.offset
+    election.siblings_changed(core)
+    manual_failover.progressed(core)
+
+
+def _publish(core: Core, event: PublishToCluster) -> None:
+    """Carry a publish to every member, or to those of our shard."""
+    message = Publish(core.header(), event.channel, event.payload, event.sharded)
+    if not event.sharded:
+        core.broadcast(message)
+        return
+    primary = core.myself.shard_primary
+    for node in (primary, *primary.replicas):
+        if not node.is_myself:
+            core.send(node.link, message)
+
+
+def _apply_settings(core: Core) -> None:
+    me, settings = core.myself, core.settings
+    me.tcp_port, me.tls_port, me.bus_port = settings.tcp_port, settings.tls_port, settings.bus_port
+    me.hostname, me.human_name = settings.announce_hostname, settings.announce_human_name
+    me.nofailover = settings.replica_no_failover
+    if settings.announce_ip:
+        me.ip = settings.announce_ip
+
+
+def _fresh_view(rng: Random, now_ms: int) -> ClusterView:
+    me = Node(f"{rng.getrandbits(160):040x}", created_ms=now_ms, is_myself=True, is_primary=True)
+    return ClusterView(me)
