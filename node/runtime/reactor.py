@@ -1,0 +1,163 @@
+"""All plain clients in one task: wait for any of them, serve every ready one, answer them together.
+
+A task per client costs a wake-up, a scheduling round and a sleep per request. Here one epoll object holds every
+client's socket; being itself a file descriptor, it is waited for by trio like any socket, so everything else
+in the process keeps running between two turns. Where there is no epoll, a task per client waits for its
+own socket and runs the same turn with that one connection.
+
+A client whose answers pile up is not read until it has taken them: its memory is bounded by what one
+command can answer, and it is slowed down rather than cut off.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterable
+from typing import Protocol
+
+import trio
+
+from shoal.node.runtime.connection import Connection
+from shoal.node.server.server import Server
+from shoal.node.server.session import Session
+
+HAS_EPOLL = hasattr(select, "epoll")
+
+
+class TurnEnd(Protocol):
+    """What happens between a turn's commands and its replies: effects, persistence, replication."""
+
+    def now_ms(self) -> int: ...
+
+    def carry_out_effects(self) -> None: ...
+
+
+class Reactor:
+    """The sockets of a server's clients, and the turn."""
+
+    def __init__(self, server: Server, node: TurnEnd, nursery: trio.Nursery) -> None:
+        self.server = server
+        self.node = node
+        self.nursery = nursery
+        self.connections: dict[int, Connection] = {}
+        """By file descriptor."""
+        self.by_session: dict[int, Connection] = {}
+        self.epoll = select.epoll() if HAS_EPOLL else None
+
+    async def run(self) -> None:
+        """Serve for ever (where there is epoll; elsewhere each connection has its own task)."""
+        if self.epoll is None:
+            return
+        fd = self.epoll.fileno()
+        poll = self.epoll.poll
+        while True:
+            if self.server.runnable:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(fd)
+            self.turn(poll(0))
+
+    # --- a turn ------------------------------------------------------------------------------------
+
+    def turn(self, ready: Iterable[tuple[int, int]]) -> None:
+        """Read and run what every ready client sent, then persist, replicate and reply."""
+        server = self.server
+        server.begin_turn(self.node.now_ms())
+        connections, receive = self.connections, server.receive
+        for fd, events in ready:
+            connection = connections.get(fd)
+            if connection is None:
+                continue
+            if events & select.EPOLLOUT:
+                self._send(connection)
+            if events & ~select.EPOLLOUT:
+                data = connection.read()
+                if data:
+                    receive(connection.session, data)
+                elif data is not None:
+                    self._close(connection)
+        self.finish_turn()
+
+    def finish_turn(self) -> None:
+        """Carry out what the turn asked for, then send its replies: none leaves before its effects."""
+        server = self.server
+        self.node.carry_out_effects()
+        while server.outgoing:
+            outgoing, server.outgoing = server.outgoing, []
+            for session in outgoing:
+                connection = self.by_session.get(session.id)
+                if connection is None:
+                    session.out.clear()
+                elif not connection.sending:
+                    self._send(connection)
+        if server.closing:
+            closing, server.closing = server.closing, []
+            for session in closing:
+                connection = self.by_session.get(session.id)
+                if connection is not None and not connection.sending:
+                    self._close(connection)
+
+    def _send(self, connection: Connection) -> None:
+        was_sending = connection.sending
+        if not connection.send():
+            self._close(connection)
+            return
+        if connection.sending != was_sending:
+            self._watch(connection)
+        if was_sending and not connection.sending:
+            if connection.session.closing:
+                self._close(connection)
+            elif connection.session.pending:
+                self.server.run_pending(connection.session)
+
+    # --- connections -------------------------------------------------------------------------------
+
+    def add(self, sock: socket.socket, address: str, local_address: str) -> None:
+        """Take over a connected, non-blocking socket."""
+        session = self.server.connect(address, local_address)
+        connection = Connection(sock, session)
+        self.connections[connection.fd] = connection
+        self.by_session[session.id] = connection
+        if self.epoll is not None:
+            self.epoll.register(connection.fd, select.EPOLLIN)
+        else:
+            self.nursery.start_soon(self._serve_alone, connection)
+
+    def _watch(self, connection: Connection) -> None:
+        """Wait for room in the socket while answers wait, for commands otherwise."""
+        if self.epoll is not None:
+            self.epoll.modify(connection.fd, select.EPOLLOUT if connection.sending else select.EPOLLIN)
+
+    def _close(self, connection: Connection) -> None:
+        if self.connections.pop(connection.fd, None) is None:
+            return
+        del self.by_session[connection.session.id]
+        if self.epoll is not None:
+            self.epoll.unregister(connection.fd)
+        else:
+            trio.lowlevel.notify_closing(connection.socket)
+        connection.socket.close()
+        self.server.disconnect(connection.session)
+
+    def close_session(self, session: Session) -> None:
+        """Hang up on a client at once, whatever it was still owed."""
+        connection = self.by_session.get(session.id)
+        if connection is not None:
+            self._close(connection)
+
+    async def _serve_alone(self, connection: Connection) -> None:
+        """The fallback: one task waits for one socket and runs turns of its own."""
+        while connection.fd in self.connections:
+            try:
+                if connection.sending:
+                    await trio.lowlevel.wait_writable(connection.socket)
+                    self.turn([(connection.fd, select.EPOLLOUT)])
+                elif self.server.runnable:
+                    await trio.lowlevel.checkpoint()
+                    self.turn([])
+                else:
+                    await trio.lowlevel.wait_readable(connection.socket)
+                    self.turn([(connection.fd, select.EPOLLIN)])
+            except (trio.ClosedResourceError, ValueError):
+                return
