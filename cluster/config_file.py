@@ -99,9 +99,7 @@ def format_config(saved: SavedConfig, *, tls_cluster: bool = False) -> bytes:
     for node in saved.nodes:
         words = [line_of(node, tls_cluster=tls_cluster)]
         if node.flags & NodeFlag.MYSELF:
-            opened = [(slot, ">", peer) for slot, peer in saved.migrating]
-            opened += [(slot, "<", peer) for slot, peer in saved.importing]
-            words += [f"[{slot}-{arrow}-{peer}]" for slot, arrow, peer in sorted(opened)]
+            words += open_slot_words(saved)
         lines.append(" ".join(words))
     lines.append(f"vars currentEpoch {saved.current_epoch} lastVoteEpoch {saved.last_vote_epoch}\n")
     return "\n".join(lines).encode("ascii")
@@ -126,6 +124,13 @@ def line_of(node: SavedNode, *, tls_cluster: bool = False, auxiliary: bool = Tru
     ]
     words += [str(first) if first == last else f"{first}-{last}" for first, last in node.slots]
     return " ".join(words)
+
+
+def open_slot_words(saved: SavedConfig) -> list[str]:
+    """Open slots by number: `[5->-id]` moves to a node, `[5-<-id]` comes from one."""
+    opened = [(slot, ">", peer) for slot, peer in saved.migrating]
+    opened += [(slot, "<", peer) for slot, peer in saved.importing]
+    return [f"[{slot}-{arrow}-{peer}]" for slot, arrow, peer in sorted(opened)]
 
 
 def flag_names(flags: NodeFlag) -> str:

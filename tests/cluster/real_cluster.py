@@ -50,7 +50,7 @@ class RealNode:
     client: redis.Redis = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = redis.Redis("127.0.0.1", self.port, socket_timeout=10)
+        self.client = redis.Redis("127.0.0.1", self.port, socket_timeout=10, protocol=2)
 
     @property
     def config_file(self) -> Path:
