@@ -1,0 +1,78 @@
+"""Digests that tell whether two servers hold the same data, whatever order they keep it in.
+
+They equal Redis's DEBUG DIGEST and DEBUG DIGEST-VALUE for the same data. Two operations on 20 bytes
+build them: `add` xors in the SHA-1 of something, so that the order of additions does not matter;
+`chain` hashes the result again, so that it does.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from itertools import chain
+
+from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.values import ListValue, SetValue, Value
+
+_SIZE = 20
+_EXPIRES = b"!!expire!!"
+
+
+def keyspace_digest(keyspace: Keyspace) -> bytes:
+    """20 bytes over all keys of all databases, expired ones included; zeros when there is none."""
+    digest = 0
+    for database in keyspace.databases:
+        if not len(database):
+            continue
+        digest = _chain(digest, database.index.to_bytes(4, "big"))
+        for key, value in chain.from_iterable(table.items() for table in database.tables):
+            entry = _add_value(_chain(0, key), value, database.expiry(key) is not None)
+            digest = _add(digest, entry.to_bytes(_SIZE, "big"))
+    return digest.to_bytes(_SIZE, "big")
+
+
+def value_digest(database: Database, key: bytes) -> bytes:
+    """20 bytes over a key's value and whether it expires, but not its name; zeros for a missing key."""
+    value = database.peek(key)
+    if value is None:
+        return bytes(_SIZE)
+    return _add_value(0, value, database.expiry(key) is not None).to_bytes(_SIZE, "big")
+
+
+def _add_value(digest: int, value: Value, expires: bool) -> int:
+    if isinstance(value, bytes | bytearray):
+        digest = _chain(_chain(digest, _type(0)), value)
+    elif isinstance(value, ListValue):
+        digest = _chain(digest, _type(1))
+        for element in value:
+            digest = _chain(digest, element)
+    elif isinstance(value, SetValue):
+        digest = _chain(digest, _type(2))
+        for member in value:
+            digest = _add(digest, member)
+    elif isinstance(value, SortedSet):
+        digest = _chain(digest, _type(3))
+        for score, member in value:
+            digest = _add_pair(digest, member, b"%.17g" % score)
+    else:
+        digest = _chain(digest, _type(4))
+        for field, content in value.items():
+            digest = _add_pair(digest, field, content)
+    return _add(digest, _EXPIRES) if expires else digest
+
+
+def _add_pair(digest: int, name: bytes, content: bytes) -> int:
+    """Names and contents belong together, pairs stand in no order."""
+    return _add(digest, _chain(_chain(0, name), content).to_bytes(_SIZE, "big"))
+
+
+def _type(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def _add(digest: int, data: bytes | bytearray) -> int:
+    return digest ^ int.from_bytes(sha1(data).digest(), "big")
+
+
+def _chain(digest: int, data: bytes | bytearray) -> int:
+    return int.from_bytes(sha1(_add(digest, data).to_bytes(_SIZE, "big")).digest(), "big")

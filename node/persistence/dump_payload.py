@@ -1,0 +1,46 @@
+"""One value by itself, as DUMP gives and RESTORE takes it: type, RDB form, version, checksum.
+
+Source: the payload of Redis's DUMP: two bytes of RDB version and eight of CRC-64 over all before them,
+both little-endian, end it.
+"""
+
+from __future__ import annotations
+
+from shoal.node.dataset.values import Value
+from shoal.node.persistence import rdb_format as rdb
+from shoal.node.persistence.crc64 import crc64
+from shoal.node.persistence.errors import NeedMore, RdbError
+from shoal.node.persistence.rdb_source import Source
+from shoal.node.persistence.rdb_values import ValueReader, is_empty
+from shoal.node.persistence.rdb_writer import encode_value
+from shoal.node.resp.replies import CommandError
+
+WRONG_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
+BAD_FORMAT = "ERR Bad data format"
+_FOOTER_BYTES = 10
+_VERSION = rdb.RDB_VERSION.to_bytes(2, "little")
+
+
+def dump(value: Value) -> bytes:
+    """A value as a payload that Redis 7.0 and later, Valkey and Shoal restore."""
+    kind, body = encode_value(value)
+    payload = kind + body + _VERSION
+    return payload + crc64(payload).to_bytes(8, "little")
+
+
+def restore(payload: bytes) -> Value:
+    """The value of a payload; CommandError with RESTORE's texts if it is damaged, foreign or unsupported."""
+    covered = payload[:-8]
+    if len(payload) < _FOOTER_BYTES or not rdb.readable_version(int.from_bytes(covered[-2:], "little")):
+        raise CommandError(WRONG_CHECKSUM)
+    expected = int.from_bytes(payload[-8:], "little")
+    if expected != crc64(covered):
+        raise CommandError(WRONG_CHECKSUM)
+    source = Source(covered[:-2])
+    try:
+        value = ValueReader(source.byte()).read(source)
+    except (RdbError, NeedMore):
+        raise CommandError(BAD_FORMAT) from None
+    if is_empty(value) or source.position != len(source.data):
+        raise CommandError(BAD_FORMAT)
+    return value

@@ -1,0 +1,55 @@
+"""From RDB events to keys in a keyspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shoal.cluster.slots import key_slot
+from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.persistence.errors import RdbError
+from shoal.node.persistence.rdb_reader import Auxiliary, Entry, Event, Function
+
+
+class RdbLoader:
+    """Puts what an `RdbReader` gives into a keyspace, which should be empty.
+
+    A primary drops keys whose time has come: nobody would ever delete them from its replicas, which never get
+    them. A replica keeps them (`keep_expired`) until its primary's DEL, so that both hold the same.
+    """
+
+    def __init__(self, keyspace: Keyspace, *, keep_expired: bool = False) -> None:
+        self.loaded = 0
+        self.expired_skipped = 0
+        self.auxiliary: dict[bytes, bytes] = {}
+        self.functions: list[bytes] = []
+        """The source of each function library, in the file's order."""
+        self._keyspace = keyspace
+        self._keep_expired = keep_expired
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Take over events in order. RdbError for a database this node has not, or a key met twice."""
+        for event in events:
+            if type(event) is Entry:
+                self._add(event)
+            elif type(event) is Auxiliary:
+                self.auxiliary[event.name] = event.value
+            elif type(event) is Function:
+                self.functions.append(event.code)
+
+    def _add(self, entry: Entry) -> None:
+        index, key, value, expiry_ms, idle_seconds, _ = entry
+        keyspace = self._keyspace
+        if index >= len(keyspace.databases):
+            raise RdbError(f"the data has a database {index}, this server only {len(keyspace.databases)}")
+        if expiry_ms is not None and expiry_ms <= keyspace.now_ms and not self._keep_expired:
+            self.expired_skipped += 1
+            return
+        database = keyspace.databases[index]
+        if key in database.tables[key_slot(key)]:
+            raise RdbError(f"the key {key!r} comes twice")
+        database.set(key, value)
+        if expiry_ms is not None:
+            database.set_expiry(key, expiry_ms)
+        if idle_seconds is not None:
+            database.accessed[key] = keyspace.now_ms - idle_seconds * 1000
+        self.loaded += 1

@@ -1,0 +1,186 @@
+"""Values from RDB data: one object, read as its bytes come in.
+
+A value may be larger than what has been received. Its reader keeps every complete element, so that
+going on costs nothing anew, and takes no count on trust: memory grows with what was received, not
+with what was announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isnan
+from struct import unpack
+
+from shoal.node.dataset.numbers import parse_float
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.persistence import rdb_format as rdb
+from shoal.node.persistence.errors import NeedMore, RdbError
+from shoal.node.persistence.rdb_encodings import intset, listpack, ziplist, zipmap
+from shoal.node.persistence.rdb_source import Source
+
+
+class ValueReader:
+    """Reads one value of the given object type. RdbError if Shoal cannot hold that type."""
+
+    __slots__ = ("_items", "_kind", "_remaining")
+
+    def __init__(self, kind: int) -> None:
+        if kind in rdb.UNSUPPORTED_TYPES:
+            raise RdbError(f"it holds {rdb.UNSUPPORTED_TYPES[kind]}, which is not supported")
+        if kind not in _READABLE:
+            raise RdbError(f"it is of an unknown object type {kind}")
+        self._kind = kind
+        self._remaining = -1
+        self._items: list[bytes] = []
+
+    def read(self, source: Source) -> Value:
+        """The value; or NeedMore, after which `read` goes on with a source that begins at its position.
+
+        A damaged file may hold containers without elements: they are returned, for the caller to refuse.
+        """
+        kind = self._kind
+        if kind == rdb.STRING:
+            return source.string()
+        if kind in _BLOBS:
+            decode, build = _BLOBS[kind]
+            return build(decode(source.string()))
+        if self._remaining < 0:
+            self._remaining = source.length() * (2 if kind == rdb.HASH else 1)
+        read_element = _ELEMENTS[kind]
+        items = self._items
+        while self._remaining:
+            before = source.position
+            try:
+                read_element(source, items)
+            except NeedMore:
+                source.position = before
+                raise
+            self._remaining -= 1
+        return _BUILDERS[kind](items)
+
+
+def is_empty(value: Value) -> bool:
+    """Whether this is a container without elements, which no key may hold."""
+    return not isinstance(value, (bytes, bytearray)) and not len(value)
+
+
+# --- elements ------------------------------------------------------------------------------------------
+
+
+def _string(source: Source, items: list[bytes]) -> None:
+    items.append(source.string())
+
+
+def _member_and_score(source: Source, items: list[bytes]) -> None:
+    member = source.string()
+    items += (member, source.take(8))
+
+
+def _member_and_text_score(source: Source, items: list[bytes]) -> None:
+    member = source.string()
+    size = source.byte()
+    items += (member, _NOT_FINITE[size] if size in _NOT_FINITE else source.take(size))
+
+
+def _ziplist_node(source: Source, items: list[bytes]) -> None:
+    items += ziplist(source.string())
+
+
+def _listpack_node(source: Source, items: list[bytes]) -> None:
+    container = source.length()
+    if container == rdb.PLAIN_NODE:
+        items.append(source.string())
+    elif container == rdb.PACKED_NODE:
+        items += listpack(source.string())
+    else:
+        raise RdbError(f"unknown kind of list node {container}")
+
+
+# --- values from their elements --------------------------------------------------------------------------
+
+
+def _list(items: list[bytes]) -> ListValue:
+    return ListValue(items)
+
+
+def _set(items: list[bytes]) -> SetValue:
+    value = SetValue()
+    value.update(dict.fromkeys(items))
+    if len(value) != len(items):
+        raise RdbError("a set holds a member twice")
+    return value
+
+
+def _hash(items: list[bytes]) -> HashValue:
+    if len(items) % 2:
+        raise RdbError("a hash's last field has no value")
+    value = HashValue()
+    value.update(zip(items[::2], items[1::2], strict=True))
+    if len(value) * 2 != len(items):
+        raise RdbError("a hash holds a field twice")
+    return value
+
+
+def _sorted_set(items: list[bytes]) -> SortedSet:
+    """Members and scores in turn, the scores in eight bytes each."""
+    scores: tuple[float, ...] = unpack(f"<{len(items) // 2}d", b"".join(items[1::2]))
+    if any(map(isnan, scores)):
+        raise RdbError("a score is not a number")
+    return _scored(items[::2], scores)
+
+
+def _sorted_set_in_text(items: list[bytes]) -> SortedSet:
+    """Members and scores in turn, the scores in decimal digits."""
+    scores = []
+    for text in items[1::2]:
+        number = parse_float(text)
+        if number is None:
+            raise RdbError(f"the score {text[:40]!r} is no number")
+        scores.append(number)
+    return _scored(items[::2], scores)
+
+
+def _scored(members: list[bytes], scores: Sequence[float]) -> SortedSet:
+    if len(members) != len(scores):
+        raise RdbError("a sorted set's last member has no score")
+    value = SortedSet()
+    value.scores.update(zip(members, scores, strict=True))
+    if len(value) != len(members):
+        raise RdbError("a sorted set holds a member twice")
+    value.order.update((number, member) for member, number in value.scores.items())
+    return value
+
+
+_NOT_FINITE = {253: b"nan", 254: b"inf", 255: b"-inf"}
+"""What the length byte of a score in text can say instead of a length."""
+
+_ELEMENTS: dict[int, Callable[[Source, list[bytes]], None]] = {
+    rdb.LIST: _string,
+    rdb.SET: _string,
+    rdb.HASH: _string,
+    rdb.SORTED_SET: _member_and_score,
+    rdb.SORTED_SET_TEXT: _member_and_text_score,
+    rdb.LIST_QUICKLIST: _ziplist_node,
+    rdb.LIST_QUICKLIST_2: _listpack_node,
+}
+_BUILDERS: dict[int, Callable[[list[bytes]], Value]] = {
+    rdb.LIST: _list,
+    rdb.SET: _set,
+    rdb.HASH: _hash,
+    rdb.SORTED_SET: _sorted_set,
+    rdb.SORTED_SET_TEXT: _sorted_set_in_text,
+    rdb.LIST_QUICKLIST: _list,
+    rdb.LIST_QUICKLIST_2: _list,
+}
+_BLOBS: dict[int, tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes]], Value]]] = {
+    rdb.HASH_ZIPMAP: (zipmap, _hash),
+    rdb.LIST_ZIPLIST: (ziplist, _list),
+    rdb.SET_INTSET: (intset, _set),
+    rdb.SORTED_SET_ZIPLIST: (ziplist, _sorted_set_in_text),
+    rdb.HASH_ZIPLIST: (ziplist, _hash),
+    rdb.HASH_LISTPACK: (listpack, _hash),
+    rdb.SORTED_SET_LISTPACK: (listpack, _sorted_set_in_text),
+    rdb.SET_LISTPACK: (listpack, _set),
+}
+_READABLE = {rdb.STRING, *_ELEMENTS, *_BLOBS}
