@@ -142,7 +142,7 @@ def _add_moving_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
         "move slots with their keys to one node",
         "  shoal reshard 127.0.0.1:7000 --from all --to 127.0.0.1:7002 --slots 1000 --yes\n"
         "  shoal reshard 127.0.0.1:7000 --to 127.0.0.1:7002 --ranges 0-99,200\n"
-        "Slots that an interrupted run left open are continued first; with the same --ranges, all the rest is.",
+        "Slots that an interrupted run left open are continued; with the same --ranges, the rest is done.",
     )
     _seed(reshard)
     _option(reshard, "from", metavar="NODES", help="ids or addresses of sources, comma-separated, or all")

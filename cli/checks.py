@@ -177,9 +177,9 @@ def print_summary(view: ClusterView, printer: Printer) -> None:
 
 
 def format_ranges(ranges: tuple[SlotRange, ...]) -> str:
-    """`[0-5460],[7]`; a single space for none, as scripts expect of a replica."""
+    """`[0-5460],[7]`, as redis-cli writes slots."""
     texts = [f"[{first}-{last}]" if first != last else f"[{first}]" for first, last in ranges]
-    return ",".join(texts) or " "
+    return ",".join(texts)
 
 
 def describe(view: ClusterView) -> list[Json]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
@@ -154,20 +154,28 @@ async def read_state(link: Connection) -> dict[str, str]:
     return state
 
 
+def sees_whole_cluster(state: Mapping[str, str]) -> bool:
+    """The node accepts commands: it sees an owner for every slot."""
+    return state.get("cluster_state") == "ok" and state.get("cluster_slots_assigned") == str(SLOT_COUNT)
+
+
 def is_serving(state: Mapping[str, str]) -> bool:
     """The node sees a whole cluster and, if it is a replica, follows its primary."""
     follows = state.get("role") != "slave" or state.get("master_link_status") == "up"
-    covered = state.get("cluster_slots_assigned") == str(SLOT_COUNT)
-    return state.get("cluster_state") == "ok" and covered and follows
+    return sees_whole_cluster(state) and follows
 
 
-async def wait_until_serving(links: Links) -> None:
-    """Until every node is serving. The caller bounds the time."""
+async def wait_until(links: Links, good: Callable[[Mapping[str, str]], bool]) -> None:
+    """Until the state of every node is good. The caller bounds the time."""
 
     async def wait(link: Connection) -> None:
         while True:
-            if is_serving(await read_state(link)):
-                return
+            try:
+                if good(await read_state(link)):
+                    return
+            except ReplyError as error:
+                if error.code != "LOADING":
+                    raise
             await trio.sleep(POLL_SECONDS)
 
     await for_each(list(links.values()), wait)

@@ -20,7 +20,7 @@ from shoal.cli.creating import (
     Links,
     form_cluster,
     require_empty,
-    wait_until_serving,
+    wait_until,
 )
 from shoal.cli.discovery import read_node
 from shoal.cli.errors import CliError, ConnectionLostError
@@ -127,7 +127,7 @@ async def _bring_up(cluster: LocalCluster, credentials: Credentials) -> list[Nod
         links = dict(zip(cluster.addresses, opened, strict=True))
         if not cluster.formed:
             await _form(links, cluster)
-        await wait_until_serving(links)
+        await wait_until(links, is_serving)
         return await for_each(list(links.values()), read_node)
     raise CliError(f"the cluster did not become ready within {START_TIMEOUT:g} seconds; see the nodes' logs")
 

@@ -11,7 +11,7 @@ import trio
 from shoal.cli.addresses import Address
 from shoal.cli.checks import check, describe, describe_health, report
 from shoal.cli.client import Connection, Credentials, connect, connected
-from shoal.cli.creating import Links, form_cluster, require_empty
+from shoal.cli.creating import Links, form_cluster, require_empty, sees_whole_cluster, wait_until
 from shoal.cli.discovery import Cluster, expect_ok, open_cluster, read_node
 from shoal.cli.errors import CliError, ConnectionLostError, ReplyError
 from shoal.cli.planning import SAFE_PRIMARIES, Shard, plan_cluster
@@ -20,6 +20,7 @@ from shoal.cli.tasks import POLL_SECONDS, for_each
 from shoal.cli.topology import Node, Unreachable
 
 JOIN_TIMEOUT = 60.0
+SERVING_TIMEOUT = 15.0
 
 
 async def run_create(
@@ -42,6 +43,8 @@ async def run_create(
         started = time.monotonic()
         printer.step(f"Assigning slots and joining {len(addresses)} nodes...")
         await form_cluster(links, shards)
+        with trio.move_on_after(SERVING_TIMEOUT):
+            await wait_until(links, sees_whole_cluster)
         seconds = time.monotonic() - started
     async with open_cluster(addresses[0], credentials) as cluster:
         health = check(cluster.view)

@@ -1,0 +1,178 @@
+"""Real server processes for the commands to work on, ended by pid when a test is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.peers import REDIS7_SERVER
+
+HOST = "127.0.0.1"
+DEADLINE_SECONDS = 30.0
+SERVERS = [pytest.param(REDIS7_SERVER, id="redis7")]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of `shoal` left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+def shoal(*arguments: object, input: str = "", env: dict[str, str] | None = None) -> Outcome:
+    """Run the command line as a user would."""
+    done = subprocess.run(
+        shoal_command(*arguments),
+        input=input,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS * 2,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def shoal_command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "shoal.cli.main", *map(str, arguments)]
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Poll until true; fail after a bounded time."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {DEADLINE_SECONDS} s: {what}")
+        time.sleep(0.02)
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` adjacent ports that are free together with their bus ports."""
+    for _ in range(200):
+        first = random.randrange(20000, 45000)
+        if all(is_free(port) and is_free(port + 10000) for port in range(first, first + count)):
+            return first
+    raise AssertionError("no free ports")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass
+class Nodes:
+    """Server processes in cluster mode, unrelated until a command joins them."""
+
+    program: Path
+    root: Path
+    stack: ExitStack
+    processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, count: int, *directives: str) -> list[str]:
+        """Addresses of `count` fresh nodes that answer already."""
+        first = free_ports(count)
+        ports = list(range(first, first + count))
+        for port in ports:
+            self._start_one(port, directives)
+        for port in ports:
+            eventually(lambda port=port: _answers(port), f"node {port} answers")
+        return [f"{HOST}:{port}" for port in ports]
+
+    def _start_one(self, port: int, directives: tuple[str, ...]) -> None:
+        home = self.root / str(port)
+        home.mkdir()
+        process = subprocess.Popen(
+            [
+                str(self.program), "--port", str(port), "--bind", HOST, "--dir", str(home),
+                "--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--save", "",
+                "--repl-diskless-sync-delay", "0", "--logfile", str(home / "log"), *directives,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.processes[port] = process
+        self.stack.callback(self.kill, port)
+
+    def kill(self, port: int) -> None:
+        self.processes[port].kill()
+        self.processes[port].wait(DEADLINE_SECONDS)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with redis.Redis(HOST, port, socket_timeout=1) as client:
+            client.ping()
+    except redis.AuthenticationError:
+        return True
+    except redis.ConnectionError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server_program(request: pytest.FixtureRequest) -> Path:
+    program: Path = request.param
+    if not program.exists():
+        pytest.skip(f"{program} is not installed")
+    return program
+
+
+@pytest.fixture
+def nodes(server_program: Path, tmp_path: Path) -> Iterator[Nodes]:
+    with ExitStack() as stack:
+        yield Nodes(server_program, tmp_path, stack)
+
+
+@pytest.fixture
+def cluster(nodes: Nodes) -> list[str]:
+    """Three primaries without replicas."""
+    addresses = nodes.start(3)
+    made = shoal("create", *addresses, "--yes")
+    assert made.status == 0, made
+    return addresses
+
+
+def client(address: str, **options: Any) -> redis.Redis:
+    host, _, port = address.rpartition(":")
+    return redis.Redis(host, int(port), decode_responses=True, socket_timeout=10, **options)
+
+
+def ask(address: str, *command: object) -> Any:
+    """One command to one node, no redirection followed."""
+    with client(address) as connection:
+        return connection.execute_command(*command)
+
+
+def node_id(address: str) -> str:
+    return str(ask(address, "CLUSTER MYID"))
