@@ -25,7 +25,7 @@ from typing import Protocol
 from shoal.cluster.slots import SLOT_COUNT, key_slot
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.table import Table
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import HashValue, ListValue, SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -100,6 +100,13 @@ class Database:
             return bytes(value)
         raise CommandError(WRONG_TYPE)
 
+    def view_string(self, key: bytes) -> StringValue | None:
+        """`read_string` without the copy: for looking at parts of a string, not for keeping it."""
+        value = self.read(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise CommandError(WRONG_TYPE)
+
     def read_list(self, key: bytes) -> ListValue | None:
         value = self.read(key)
         if value is None or type(value) is ListValue:
@@ -138,8 +145,17 @@ class Database:
                 self._save_for_snapshots(key)
         return value
 
+    def change_string(self, key: bytes) -> StringValue | None:
+        """`for_change` of a key that must hold a string; WRONGTYPE otherwise. So for the other `change_…`.
+
+        A `bytearray` may be altered in place; `bytes` are replaced by `set` with `keep_expiry`.
+        """
+        value = self.for_change(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise CommandError(WRONG_TYPE)
+
     def change_list(self, key: bytes) -> ListValue | None:
-        """`for_change` of a key that must hold a list; WRONGTYPE otherwise. So for the other `change_…`."""
         value = self.for_change(key)
         if value is None or type(value) is ListValue:
             return value

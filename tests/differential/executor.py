@@ -165,7 +165,18 @@ def real_redis(program: Path, *options: str) -> Iterator[RealServer]:
     """A redis-server without persistence on a unix socket of its own, ended with the block."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/socket"
-        arguments = [str(program), "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder, *options]
+        arguments = [
+            str(program),
+            "--port",
+            "0",
+            "--unixsocket",
+            path,
+            "--save",
+            "",
+            "--dir",
+            folder,
+            *options,
+        ]
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         try:
             server = RealServer(_wait_for(path, process))

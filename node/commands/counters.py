@@ -1,0 +1,111 @@
+"""Strings that are numbers, changed by an amount."""
+
+from __future__ import annotations
+
+from shoal.node.commands.call import Call
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key
+from shoal.node.dataset.numbers import (
+    INT64_MAX,
+    INT64_MIN,
+    add_as_long_double,
+    require_integer,
+)
+from shoal.node.resp.replies import CommandError, Reply
+
+COUNTER = one_key(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE)
+WRITES = Flag.WRITE | Flag.DENYOOM | Flag.FAST
+
+
+@command(
+    "INCR",
+    arity=2,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Adds one to the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(),),
+)
+def incr(call: Call, key: bytes) -> Reply:
+    return _add(call, key, 1)
+
+
+@command(
+    "DECR",
+    arity=2,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Subtracts one from the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(),),
+)
+def decr(call: Call, key: bytes) -> Reply:
+    return _add(call, key, -1)
+
+
+@command(
+    "INCRBY",
+    arity=3,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Adds to the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(), Arg("increment", "integer")),
+)
+def incrby(call: Call, key: bytes, increment: bytes) -> Reply:
+    return _add(call, key, require_integer(increment))
+
+
+@command(
+    "DECRBY",
+    arity=3,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Subtracts from the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(), Arg("decrement", "integer")),
+)
+def decrby(call: Call, key: bytes, decrement: bytes) -> Reply:
+    amount = require_integer(decrement)
+    if amount == INT64_MIN:
+        raise CommandError("ERR decrement would overflow")
+    return _add(call, key, -amount)
+
+
+def _add(call: Call, key: bytes, amount: int) -> int:
+    db = call.db
+    value = db.change_string(key)
+    number = amount if value is None else require_integer(value) + amount
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise CommandError("ERR increment or decrement would overflow")
+    db.set(key, b"%d" % number, keep_expiry=True)
+    db.changed(key, "incrby")
+    return number
+
+
+@command(
+    "INCRBYFLOAT",
+    arity=3,
+    flags=WRITES,
+    group="string",
+    since="2.6.0",
+    complexity="O(1)",
+    summary="Adds to the decimal number a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(), Arg("increment", "double")),
+)
+def incrbyfloat(call: Call, key: bytes, increment: bytes) -> Reply:
+    """Replicas get the sum: their floating point might round otherwise."""
+    total = add_as_long_double(bytes(call.db.change_string(key) or b"0"), increment)
+    call.db.set(key, total, keep_expiry=True)
+    call.db.changed(key, "incrbyfloat")
+    call.propagate(b"SET", key, total, b"KEEPTTL")
+    return total

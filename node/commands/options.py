@@ -1,0 +1,191 @@
+"""Options that several commands share, parsed once, with one spelling of every refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shoal.node.commands.spec import Arg, one_of, token
+from shoal.node.dataset.numbers import INT64_MAX, INT64_MIN, parse_integer, require_integer
+from shoal.node.resp.replies import CommandError
+
+SYNTAX_ERROR = "ERR syntax error"
+
+# --- SET and GETEX -------------------------------------------------------------------------------------
+
+_UNITS: dict[bytes, tuple[int, bool]] = {
+    b"EX": (1000, True),
+    b"PX": (1, True),
+    b"EXAT": (1000, False),
+    b"PXAT": (1, False),
+}
+"""What the number after the word means: milliseconds per unit, and whether it counts from now."""
+
+SET_OPTIONS = frozenset({b"NX", b"XX", b"GET", b"KEEPTTL", *_UNITS})
+GETEX_OPTIONS = frozenset({b"PERSIST", *_UNITS})
+
+
+@dataclass(slots=True)
+class StringOptions:
+    """What SET or GETEX was asked to do beside its main work."""
+
+    condition: bytes | None = None
+    """NX or XX."""
+    get: bool = False
+    expiration: bytes | None = None
+    """One of EX, PX, EXAT, PXAT, KEEPTTL and PERSIST."""
+    amount: bytes | None = None
+    """The number after EX and its kin, not yet checked: Redis refuses it later than bad syntax."""
+
+    def expiry(self, now_ms: int, command: str) -> int | None:
+        """The absolute time asked for, in unix milliseconds; CommandError if it makes no sense."""
+        if self.expiration is None or self.amount is None:
+            return None
+        return absolute_expiry(self.expiration, self.amount, now_ms, command)
+
+
+def parse_string_options(words: Sequence[bytes], allowed: frozenset[bytes]) -> StringOptions:
+    """Read the options; CommandError for an unknown word, a missing number or two that exclude each other."""
+    options = StringOptions()
+    rest = iter(words)
+    for word in rest:
+        name = word.upper()
+        if name not in allowed:
+            raise CommandError(SYNTAX_ERROR)
+        if name == b"GET":
+            options.get = True
+        elif name in (b"NX", b"XX"):
+            if options.condition not in (None, name):
+                raise CommandError(SYNTAX_ERROR)
+            options.condition = name
+        else:
+            if options.expiration not in (None, name):
+                raise CommandError(SYNTAX_ERROR)
+            options.expiration = name
+            if name in _UNITS:
+                options.amount = next(rest, None)
+                if options.amount is None:
+                    raise CommandError(SYNTAX_ERROR)
+    return options
+
+
+def absolute_expiry(unit: bytes, amount: bytes, now_ms: int, command: str) -> int:
+    """EX, PX, EXAT or PXAT with its number as unix milliseconds; CommandError unless positive and 64-bit."""
+    scale, is_relative = _UNITS[unit]
+    at_ms = require_integer(amount)
+    if at_ms > 0:
+        at_ms = at_ms * scale + (now_ms if is_relative else 0)
+    if not 0 < at_ms <= INT64_MAX:
+        raise CommandError(invalid_expire_time(command))
+    return at_ms
+
+
+def invalid_expire_time(command: str) -> str:
+    return f"ERR invalid expire time in '{command}' command"
+
+
+def expiration_args(
+    last: Arg, *, relative_since: str | None = None, absolute_since: str | None = None
+) -> Arg:
+    """The `EX seconds | PX … | KEEPTTL` choice of SET and GETEX; `last` is the choice without a number."""
+    return one_of(
+        "expiration",
+        Arg("seconds", "integer", token="EX", since=relative_since),
+        Arg("milliseconds", "integer", token="PX", since=relative_since),
+        Arg("unix-time-seconds", "unix-time", token="EXAT", since=absolute_since),
+        Arg("unix-time-milliseconds", "unix-time", token="PXAT", since=absolute_since),
+        last,
+        optional=True,
+    )
+
+
+# --- EXPIRE and its kin --------------------------------------------------------------------------------
+
+EXPIRE_CONDITION = one_of(
+    "condition", token("NX"), token("XX"), token("GT"), token("LT"), optional=True, since="7.0.0"
+)
+
+
+def parse_expire_conditions(words: Sequence[bytes]) -> set[bytes]:
+    """Which of NX, XX, GT and LT were given; CommandError if they contradict each other."""
+    conditions = {word.upper() for word in words}
+    for word in words:
+        if word.upper() not in (b"NX", b"XX", b"GT", b"LT"):
+            raise CommandError(b"ERR Unsupported option " + word)
+    if b"NX" in conditions and len(conditions) > 1:
+        raise CommandError("ERR NX and XX, GT or LT options at the same time are not compatible")
+    if conditions >= {b"GT", b"LT"}:
+        raise CommandError("ERR GT and LT options at the same time are not compatible")
+    return conditions
+
+
+def expire_time(amount: bytes, scale: int, base_ms: int, command: str) -> int:
+    """EXPIRE's number as unix milliseconds: it may be negative, but must stay within 64 bits."""
+    at_ms = require_integer(amount) * scale
+    if not INT64_MIN <= at_ms <= INT64_MAX - base_ms:
+        raise CommandError(invalid_expire_time(command))
+    return at_ms + base_ms
+
+
+# --- SCAN, SSCAN, HSCAN and ZSCAN ----------------------------------------------------------------------
+
+DEFAULT_SCAN_COUNT = 10
+_CURSOR_MAX = (1 << 64) - 1
+
+SCAN_ARGS = (
+    Arg("cursor", "integer"),
+    Arg("pattern", "pattern", token="MATCH", optional=True),
+    Arg("count", "integer", token="COUNT", optional=True),
+)
+
+
+@dataclass(slots=True)
+class ScanOptions:
+    """How much to scan in one call and what to leave out."""
+
+    count: int = DEFAULT_SCAN_COUNT
+    pattern: bytes | None = None
+    """None where every key matches."""
+    type: bytes | None = None
+
+
+def parse_cursor(text: bytes) -> int:
+    """A SCAN cursor, an unsigned 64-bit number; CommandError otherwise. Like C, `-1` wraps around."""
+    digits = text.removeprefix(b"-")
+    if not digits.isdigit() or len(digits) > 20 or int(digits) > _CURSOR_MAX:
+        raise CommandError("ERR invalid cursor")
+    return int(text) & _CURSOR_MAX
+
+
+def parse_scan_options(words: Sequence[bytes], *, with_type: bool = False) -> ScanOptions:
+    """MATCH, COUNT and, for SCAN itself, TYPE; CommandError for anything else."""
+    options = ScanOptions()
+    rest = iter(words)
+    for word in rest:
+        name, value = word.upper(), next(rest, None)
+        if value is None:
+            raise CommandError(SYNTAX_ERROR)
+        if name == b"COUNT":
+            options.count = require_integer(value)
+            if options.count < 1:
+                raise CommandError(SYNTAX_ERROR)
+        elif name == b"MATCH":
+            options.pattern = None if value == b"*" else value
+        elif name == b"TYPE" and with_type:
+            options.type = value.lower()
+        else:
+            raise CommandError(SYNTAX_ERROR)
+    return options
+
+
+# --- several databases ---------------------------------------------------------------------------------
+
+
+def parse_database(text: bytes, databases: int, error: str | None = None) -> int:
+    """A database number; CommandError if it is no number (`error`, if given) or there is no such database."""
+    number = parse_integer(text) if error else require_integer(text)
+    if number is None:
+        raise CommandError(error or SYNTAX_ERROR)
+    if not 0 <= number < databases:
+        raise CommandError("ERR DB index is out of range")
+    return number
