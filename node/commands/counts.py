@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.dataset.numbers import INT64_MAX, require_integer
 from shoal.node.resp.replies import CommandError
 
-SYNTAX_ERROR = "ERR syntax error"
 NOT_POSITIVE = "ERR value is out of range, must be positive"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from itertools import islice
 
 from shoal.node.commands.call import Call
-from shoal.node.commands.counts import SYNTAX_ERROR, require_count, require_signed_count
+from shoal.node.commands.counts import require_count, require_signed_count
+from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key, one_of, token
 from shoal.node.dataset.numbers import require_integer

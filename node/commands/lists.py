@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
-from shoal.node.commands.counts import SYNTAX_ERROR, parse_multiple_pop, parse_pop_count, require_count
+from shoal.node.commands.counts import parse_multiple_pop, parse_pop_count, require_count
+from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import (
     Arg,

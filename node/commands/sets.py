@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
-from shoal.node.commands.counts import SYNTAX_ERROR, require_count
+from shoal.node.commands.counts import require_count
+from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at, one_key
 from shoal.node.dataset.values import SetValue

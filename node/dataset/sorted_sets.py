@@ -132,18 +132,27 @@ class SortedSet:
 
     # --- reading and removing by rank --------------------------------------------------------------
 
-    def at(self, ranks: range, *, reverse: bool = False) -> list[tuple[bytes, float]]:
-        """(member, score) of these ranks, in order or from the highest rank down. O(log n + len(ranks))."""
-        chosen = self.order.islice(ranks.start, ranks.stop, reverse=reverse)
+    def at(self, ranks: range) -> list[tuple[bytes, float]]:
+        """(member, score) of these ranks, a falling range from the highest down. O(log n + len(ranks))."""
+        first, stop = _ends(ranks)
+        chosen = self.order.islice(first, stop, reverse=ranks.step < 0)
         return [(member, score) for score, member in chosen]
 
     def remove(self, ranks: range) -> None:
-        """Remove the members of these ranks."""
-        for _, member in self.order.islice(ranks.start, ranks.stop):
+        """Remove the members of these ranks, a rising or falling range without gaps."""
+        first, stop = _ends(ranks)
+        for _, member in self.order.islice(first, stop):
             self.scores.discard(member)
-        del self.order[ranks.start : ranks.stop]
+        del self.order[first:stop]
 
 
 def _ranks(first: int, stop: int) -> range:
     """Ranks from `first` up to, not including, `stop`; the one empty range if there are none."""
     return range(first, stop) if first < stop else range(0)
+
+
+def _ends(ranks: range) -> tuple[int, int]:
+    """The lowest rank, and the one after the highest."""
+    if not ranks:
+        return 0, 0
+    return min(ranks[0], ranks[-1]), max(ranks[0], ranks[-1]) + 1

@@ -1,0 +1,324 @@
+"""Commands on sorted sets: adding, removing, scores, ranks, and popping at the ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from itertools import takewhile
+
+from shoal.node.commands.call import Call
+from shoal.node.commands.counts import parse_multiple_pop, parse_pop_count, require_count
+from shoal.node.commands.options import SYNTAX_ERROR
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Arg, Flag, KeyUse, block, counted_keys, key_arg, one_key, one_of, token
+from shoal.node.dataset.numbers import require_float
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.resp.replies import NULL_ARRAY, CommandError, PairList, Reply
+
+_READ = KeyUse.RO | KeyUse.ACCESS
+_POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+_ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
+
+
+# --- adding and removing ---------------------------------------------------------------------------
+
+
+@command(
+    "ZADD",
+    arity=-4,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+    group="sorted-set",
+    since="1.2.0",
+    complexity="O(log(N)) for each member named, in a sorted set of N.",
+    summary="Adds members or changes their scores, under conditions if given.",
+    keys=one_key(KeyUse.RW | KeyUse.UPDATE),
+    arguments=(
+        key_arg(),
+        one_of("condition", token("NX"), token("XX"), optional=True, since="3.0.2"),
+        one_of("comparison", token("GT"), token("LT"), optional=True, since="6.2.0"),
+        Arg("change", "pure-token", token="CH", optional=True, since="3.0.2"),
+        Arg("increment", "pure-token", token="INCR", optional=True, since="3.0.2"),
+        block("score_member", Arg("score", "double"), Arg("member"), multiple=True),
+    ),
+    history=(
+        ("2.4.0", "Takes more than one member."),
+        ("3.0.2", "Knows `XX`, `NX`, `CH` and `INCR`."),
+        ("6.2.0", "Knows `GT` and `LT`."),
+    ),
+)
+def zadd(call: Call, key: bytes, *words: bytes) -> Reply:
+    options = [word.upper() for word in takewhile(lambda word: word.upper() in _ADD_OPTIONS, words)]
+    pairs = words[len(options) :]
+    _check_add_options(options, len(pairs))
+    additions = [(require_float(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs), 2)]
+    added, updated, score = _add(call, key, options, additions)
+    if b"INCR" in options:
+        return score
+    return added + updated if b"CH" in options else added
+
+
+def _check_add_options(options: Collection[bytes], words_left: int) -> None:
+    if not words_left or words_left % 2:
+        raise CommandError(SYNTAX_ERROR)
+    if b"NX" in options and b"XX" in options:
+        raise CommandError("ERR XX and NX options at the same time are not compatible")
+    if sum(option in options for option in (b"NX", b"GT", b"LT")) > 1:
+        raise CommandError("ERR GT, LT, and/or NX options at the same time are not compatible")
+    if b"INCR" in options and words_left > 2:
+        raise CommandError("ERR INCR option supports a single increment-element pair")
+
+
+def _add(
+    call: Call, key: bytes, options: Collection[bytes], additions: list[tuple[float, bytes]]
+) -> tuple[int, int, float | None]:
+    """How many members were added and how many updated, and the last score that the options let through."""
+    value = call.db.change_sorted_set(key)
+    added = updated = 0
+    accepted: float | None = None
+    for score, member in additions:
+        old = None if value is None else value.scores.get(member)
+        new = _score_allowed(old, score, options)
+        if new is None:
+            continue
+        accepted = new
+        if value is None:
+            value = SortedSet()
+            call.db.set(key, value)
+        if value.add(member, new):
+            added += 1
+        elif new != old:
+            updated += 1
+    if added or updated:
+        call.db.changed(key, "zincr" if b"INCR" in options else "zadd")
+    return added, updated, accepted
+
+
+def _score_allowed(old: float | None, score: float, options: Collection[bytes]) -> float | None:
+    """The score a member with the score `old` (None: a new member) gets; None if the options refuse."""
+    if old is None:
+        return None if b"XX" in options else score
+    if b"NX" in options:
+        return None
+    if b"INCR" in options:
+        score += old
+        if math.isnan(score):
+            raise CommandError("ERR resulting score is not a number (NaN)")
+    if (b"GT" in options and score <= old) or (b"LT" in options and score >= old):
+        return None
+    return score
+
+
+@command(
+    "ZINCRBY",
+    arity=4,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+    group="sorted-set",
+    since="1.2.0",
+    complexity="O(log(N)) in a sorted set of N members.",
+    summary="Adds to the score of a member, which counts as 0 if it does not exist.",
+    keys=one_key(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE),
+    arguments=(key_arg(), Arg("increment", "integer"), Arg("member")),
+)
+def zincrby(call: Call, key: bytes, increment: bytes, member: bytes) -> Reply:
+    return _add(call, key, {b"INCR"}, [(require_float(increment), member)])[2]
+
+
+@command(
+    "ZREM",
+    arity=-3,
+    flags=Flag.WRITE | Flag.FAST,
+    group="sorted-set",
+    since="1.2.0",
+    complexity="O(M*log(N)) for M members named, in a sorted set of N.",
+    summary="Removes members and returns how many there were.",
+    keys=one_key(KeyUse.RW | KeyUse.DELETE),
+    arguments=(key_arg(), Arg("member", multiple=True)),
+    history=(("2.4.0", "Takes more than one member."),),
+)
+def zrem(call: Call, key: bytes, *members: bytes) -> Reply:
+    value = call.db.change_sorted_set(key)
+    if value is None:
+        return 0
+    removed = sum(value.discard(member) for member in members)
+    if removed:
+        call.db.changed(key, "zrem")
+        call.db.delete_if_empty(key, value)
+    return removed
+
+
+# --- scores and ranks ------------------------------------------------------------------------------
+
+
+@command(
+    "ZCARD",
+    arity=2,
+    flags=Flag.READONLY | Flag.FAST,
+    group="sorted-set",
+    since="1.2.0",
+    complexity="O(1)",
+    summary="Returns how many members a sorted set has.",
+    keys=one_key(KeyUse.RO),
+    arguments=(key_arg(),),
+)
+def zcard(call: Call, key: bytes) -> Reply:
+    value = call.db.read_sorted_set(key)
+    return 0 if value is None else len(value)
+
+
+@command(
+    "ZSCORE",
+    arity=3,
+    flags=Flag.READONLY | Flag.FAST,
+    group="sorted-set",
+    since="1.2.0",
+    complexity="O(1)",
+    summary="Returns the score of a member.",
+    keys=one_key(_READ),
+    arguments=(key_arg(), Arg("member")),
+)
+def zscore(call: Call, key: bytes, member: bytes) -> Reply:
+    value = call.db.read_sorted_set(key)
+    return None if value is None else value.scores.get(member)
+
+
+@command(
+    "ZMSCORE",
+    arity=-3,
+    flags=Flag.READONLY | Flag.FAST,
+    group="sorted-set",
+    since="6.2.0",
+    complexity="O(N) for N members named.",
+    summary="Returns the scores of several members.",
+    keys=one_key(_READ),
+    arguments=(key_arg(), Arg("member", multiple=True)),
+)
+def zmscore(call: Call, key: bytes, *members: bytes) -> Reply:
+    value = call.db.read_sorted_set(key)
+    if value is None:
+        return [None] * len(members)
+    return [value.scores.get(member) for member in members]
+
+
+@command(
+    "ZRANK",
+    arity=3,
+    flags=Flag.READONLY | Flag.FAST,
+    group="sorted-set",
+    since="2.0.0",
+    complexity="O(log(N)) in a sorted set of N members.",
+    summary="Returns the place of a member, counted from the lowest score.",
+    keys=one_key(_READ),
+    arguments=(key_arg(), Arg("member")),
+)
+def zrank(call: Call, key: bytes, member: bytes) -> Reply:
+    value = call.db.read_sorted_set(key)
+    return None if value is None else value.rank(member)
+
+
+@command(
+    "ZREVRANK",
+    arity=3,
+    flags=Flag.READONLY | Flag.FAST,
+    group="sorted-set",
+    since="2.0.0",
+    complexity="O(log(N)) in a sorted set of N members.",
+    summary="Returns the place of a member, counted from the highest score.",
+    keys=one_key(_READ),
+    arguments=(key_arg(), Arg("member")),
+)
+def zrevrank(call: Call, key: bytes, member: bytes) -> Reply:
+    value = call.db.read_sorted_set(key)
+    rank = None if value is None else value.rank(member)
+    return None if value is None or rank is None else len(value) - 1 - rank
+
+
+# --- popping ---------------------------------------------------------------------------------------
+
+
+@command(
+    "ZPOPMIN",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    group="sorted-set",
+    since="5.0.0",
+    complexity="O(M*log(N)) for M members popped, from a sorted set of N.",
+    summary="Removes and returns the members with the lowest scores.",
+    keys=one_key(_POP),
+    arguments=(key_arg(), Arg("count", "integer", optional=True)),
+)
+def zpopmin(call: Call, key: bytes, *count: bytes) -> Reply:
+    return _pop(call, key, count, highest=False)
+
+
+@command(
+    "ZPOPMAX",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    group="sorted-set",
+    since="5.0.0",
+    complexity="O(M*log(N)) for M members popped, from a sorted set of N.",
+    summary="Removes and returns the members with the highest scores.",
+    keys=one_key(_POP),
+    arguments=(key_arg(), Arg("count", "integer", optional=True)),
+)
+def zpopmax(call: Call, key: bytes, *count: bytes) -> Reply:
+    return _pop(call, key, count, highest=True)
+
+
+def _pop(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: bool) -> Reply:
+    if len(count) > 1:
+        raise CommandError(SYNTAX_ERROR)
+    wanted = require_count(count[0]) if count else 1
+    value = call.db.change_sorted_set(key)
+    if value is None:
+        return []
+    popped = pop_members(call, key, value, wanted, highest=highest)
+    if not count:
+        return list(popped[0])
+    return PairList([(member, score) for member, score in popped])
+
+
+def pop_members(
+    call: Call, key: bytes, value: SortedSet, count: int, *, highest: bool
+) -> list[tuple[bytes, float]]:
+    """Take up to `count` members from an end; the key goes with its last member."""
+    size = len(value)
+    count = min(count, size)
+    ranks = range(size - 1, size - 1 - count, -1) if highest else range(count)
+    popped = value.at(ranks)
+    if popped:
+        value.remove(ranks)
+        call.db.changed(key, "zpopmax" if highest else "zpopmin")
+        call.db.delete_if_empty(key, value)
+    return popped
+
+
+@command(
+    "ZMPOP",
+    arity=-4,
+    flags=Flag.WRITE,
+    group="sorted-set",
+    since="7.0.0",
+    complexity="O(K) + O(M*log(N)) for K keys named and M members popped, from a sorted set of N.",
+    summary="Pops members at either end of the first of several sorted sets that has any.",
+    keys=(counted_keys(_POP, count_at=1),),
+    arguments=(
+        Arg("numkeys", "integer"),
+        key_arg(multiple=True),
+        one_of("where", token("MIN"), token("MAX")),
+        Arg("count", "integer", token="COUNT", optional=True),
+    ),
+)
+def zmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
+    keys, where, options = parse_multiple_pop(numkeys, rest)
+    end = where.upper()
+    if end not in (b"MIN", b"MAX"):
+        raise CommandError(SYNTAX_ERROR)
+    count = parse_pop_count(options)
+    for key in keys:
+        value = call.db.change_sorted_set(key)
+        if value is not None:
+            popped = pop_members(call, key, value, count, highest=end == b"MAX")
+            call.propagate(b"ZPOP" + end, key, len(popped))
+            return [key, [[member, score] for member, score in popped]]
+    return NULL_ARRAY
