@@ -69,6 +69,8 @@ class Server:
         self.replication: Replication | None = None
         self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
         """Cluster mode: 1 for each slot that is ours and neither leaving nor arriving."""
+        self.active_expire = True
+        """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""
         self.loading = False
         self.requires_password = bool(config.requirepass)
         self.open_for_reads = True
@@ -82,7 +84,7 @@ class Server:
         """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
         self.keyspace.now_ms = now_ms
         self.dispatcher.command_started_us = self.dispatcher.clock_us()
-        if self.keyspace.expiry_mode is ExpiryMode.DELETE and self.config.active_expire:
+        if self.keyspace.expiry_mode is ExpiryMode.DELETE and self.active_expire:
             self._expire_due()
         if self.blocked:
             self._wake_by_time()

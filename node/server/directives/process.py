@@ -1,0 +1,69 @@
+"""The process and its logs, and how the node watches itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shoal.node.server.parameters import LONG_MAX, Choice, ChoiceSet, DirectiveError, Integer, Text, YesNo
+from shoal.node.server.special_parameters import OomScores, Percentiles
+
+_ONE_THREAD = "none: a node is one process with one thread; pin it with taskset"
+_NO_CRASH_REPORT = "none: Python prints a traceback of its own"
+_SHUTDOWN_CHOICES = ("default", "save", "nosave", "now", "force")
+_FACILITIES = ("user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
+
+
+class ShutdownOptions(ChoiceSet):
+    """What a signal's shutdown does; SAVE and NOSAVE exclude each other."""
+
+    def read(self, words: Sequence[str], current: tuple[str, ...]) -> tuple[str, ...]:
+        options = super().read(words, current)
+        if "save" in options and "nosave" in options:
+            raise DirectiveError("shutdown options SAVE and NOSAVE can't be used simultaneously")
+        return options
+
+
+class ProcessDirectives:
+    """Running as a service, logging, slow commands, latency."""
+
+    daemonize = YesNo(False, mutable=False)
+    supervised = Choice("no", ("upstart", "systemd", "auto", "no"), mutable=False)
+    pidfile = Text(mutable=False)
+    hz = Integer(10, 0)
+    dynamic_hz = YesNo(True, effect="none: timers do not become dearer with more clients")
+    set_proc_title = YesNo(True, mutable=False, effect="none: a Python process keeps its title")
+    proc_title_template = Text(
+        "{title} {listen-addr} {server-mode}", effect="none: a Python process keeps its title"
+    )
+    always_show_logo = YesNo(False, mutable=False, effect="none: there is no logo")
+    disable_thp = YesNo(True, mutable=False, effect="none: nothing here forks and copies pages")
+    oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"))
+    oom_score_adj_values = OomScores((0, 200, 800))
+    server_cpulist = Text(name="server_cpulist", mutable=False, effect=_ONE_THREAD)
+    bio_cpulist = Text(name="bio_cpulist", mutable=False, effect=_ONE_THREAD)
+    aof_rewrite_cpulist = Text(name="aof_rewrite_cpulist", mutable=False, effect=_ONE_THREAD)
+    bgsave_cpulist = Text(name="bgsave_cpulist", mutable=False, effect=_ONE_THREAD)
+    shutdown_on_sigint = ShutdownOptions((), _SHUTDOWN_CHOICES)
+    shutdown_on_sigterm = ShutdownOptions((), _SHUTDOWN_CHOICES)
+    crash_log_enabled = YesNo(True, effect=_NO_CRASH_REPORT)
+    crash_memcheck_enabled = YesNo(True, effect=_NO_CRASH_REPORT)
+    use_exit_on_panic = YesNo(False, hidden=True, effect=_NO_CRASH_REPORT)
+    watchdog_period = Integer(0, hidden=True, effect="none: see latency-monitor-threshold instead")
+
+    loglevel = Choice("notice", ("debug", "verbose", "notice", "warning"))
+    logfile = Text(mutable=False)
+    syslog_enabled = YesNo(False, mutable=False)
+    syslog_ident = Text("shoal", mutable=False)
+    syslog_facility = Choice("local0", _FACILITIES, mutable=False)
+
+    slowlog_log_slower_than = Integer(10000, -1, LONG_MAX)
+    slowlog_max_len = Integer(128, 0, LONG_MAX)
+    latency_monitor_threshold = Integer(0, 0, LONG_MAX)
+    latency_tracking = YesNo(True)
+    latency_tracking_info_percentiles = Percentiles((50.0, 99.0, 99.9))
+    busy_reply_threshold = Integer(
+        5000, 0, LONG_MAX, alias="lua-time-limit", effect="none: no command runs beside a script"
+    )
+    lua_enable_deprecated_api = YesNo(
+        False, mutable=False, hidden=True, effect="none: scripts see the current API only"
+    )
