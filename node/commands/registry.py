@@ -33,6 +33,7 @@ def command(
     history: tuple[tuple[str, str], ...] = (),
     deprecated_since: str | None = None,
     replaced_by: str | None = None,
+    internal: bool = False,
 ) -> Callable[[H], H]:
     """Declare a command (`GET`) or a subcommand (`CONFIG|GET`, after its `container`).
 
@@ -57,6 +58,7 @@ def command(
                 history=history,
                 deprecated_since=deprecated_since,
                 replaced_by=replaced_by,
+                internal=internal,
                 handler=handler,
             )
         )

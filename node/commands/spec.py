@@ -130,6 +130,23 @@ class Arg:
     arguments: tuple[Arg, ...] = ()
 
 
+_GROUP_CATEGORIES = {
+    "bitmap": "bitmap",
+    "connection": "connection",
+    "generic": "keyspace",
+    "geo": "geo",
+    "hash": "hash",
+    "hyperloglog": "hyperloglog",
+    "list": "list",
+    "scripting": "scripting",
+    "set": "set",
+    "sorted-set": "sortedset",
+    "stream": "stream",
+    "string": "string",
+    "transactions": "transaction",
+}
+"""The ACL category that follows from a command's group."""
+
 Handler = Callable[..., Reply]
 """`handler(call, *arguments)`: the arguments after the command's (or subcommand's) name, as bytes."""
 
@@ -152,6 +169,8 @@ class CommandSpec:
     history: tuple[tuple[str, str], ...] = ()
     deprecated_since: str | None = None
     replaced_by: str | None = None
+    internal: bool = False
+    """Sent by nodes and tools, not by applications: COMMAND DOCS marks it `syscmd`."""
     handler: Handler | None = None
     subcommands: dict[bytes, CommandSpec] = field(default_factory=dict)
 
@@ -175,6 +194,51 @@ class CommandSpec:
         return self.arity if self.arity > 0 else 1 << 31
 
     @cached_property
+    def acl_categories(self) -> frozenset[str]:
+        """Every ACL category the command is in, without the `@`.
+
+        The group's category gives way to one that `acl` names: SORT is generic, but no keyspace command.
+        """
+        found = set(self.acl)
+        own = _GROUP_CATEGORIES.get(self.group)
+        if own is not None and self.handler is not None and not found & set(_GROUP_CATEGORIES.values()):
+            found.add(own)
+        if self.flags & Flag.WRITE:
+            found.add("write")
+        if self.flags & Flag.READONLY and self.group != "scripting":
+            found.add("read")
+        if self.flags & Flag.ADMIN:
+            found |= {"admin", "dangerous"}
+        if self.flags & Flag.PUBSUB:
+            found.add("pubsub")
+        if self.flags & Flag.BLOCKING:
+            found.add("blocking")
+        found.add("fast" if self.flags & Flag.FAST else "slow")
+        return frozenset(found)
+
+    @cached_property
+    def key_range(self) -> tuple[int, int, int]:
+        """First key, last key and step as COMMAND gives them for clients that know no key specifications.
+
+        Several specifications are shown as one range as long as they follow on each other.
+        """
+        fixed = [spec for spec in self.keys if spec.keyword is None and spec.count_at is None]
+        if len(self.keys) == 1 and fixed:
+            return (fixed[0].begin, _last_position(fixed[0]), fixed[0].step)
+        first = last = 0
+        for spec in fixed:
+            if spec.step != 1 or (first and spec.begin != last + 1):
+                continue
+            first = first or spec.begin
+            last = _last_position(spec)
+        return (first, last, 1) if first else (0, 0, 0)
+
+    @cached_property
+    def doc_flags(self) -> tuple[str, ...]:
+        """The `doc_flags` of COMMAND DOCS."""
+        return (*(("deprecated",) if self.deprecated_since else ()), *(("syscmd",) if self.internal else ()))
+
+    @cached_property
     def has_movable_keys(self) -> bool:
         """Whether finding the keys takes more than the positions COMMAND gives."""
         return any(
@@ -190,6 +254,10 @@ class CommandSpec:
             if not spec.use & KeyUse.NOT_KEY
             for position in spec.positions(argv)
         ]
+
+
+def _last_position(spec: KeySpec) -> int:
+    return spec.begin + spec.last if spec.last >= 0 else spec.last
 
 
 def key_at(position: int, use: KeyUse, *, last: int = 0, step: int = 1, limit: int = 0) -> KeySpec:

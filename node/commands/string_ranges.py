@@ -34,7 +34,7 @@ READ = one_key(KeyUse.RO | KeyUse.ACCESS)
 def getrange(call: Call, key: bytes, start: bytes, end: bytes) -> Reply:
     first, last = require_integer(start), require_integer(end)
     value = call.db.view_string(key)
-    if value is None or first < 0 and last < 0 and first > last:
+    if value is None or (first < 0 and last < 0 and first > last):
         return b""
     size = len(value)
     first = max(first + size, 0) if first < 0 else first

@@ -1,9 +1,9 @@
 """The longest common subsequence of two strings, many columns of the table at a time.
 
-The textbook table has a row per byte of the first string, a column per byte of the second. Along
-a row lengths rise by 0 or 1 from column to column, so a row is one bit per column: "rises here". A row follows
-from the one above by a few operations on whole integers (Hyyrö, "Bit-parallel LCS-length computation
-revisited", 2004). The bits are all that walking back through the table needs.
+The textbook table has a row per byte of the first string and a column per byte of the second. Along a
+row lengths rise by 0 or 1 from column to column, so a row is one bit per column: "rises here". A row
+follows from the one above by a few operations on whole integers (Hyyrö, "Bit-parallel LCS-length
+computation revisited", 2004). The bits are all that walking back through the table needs.
 """
 
 from __future__ import annotations

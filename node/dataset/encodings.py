@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shoal.node.dataset.numbers import parse_integer
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+
+EMBEDDED_STRING_MAX_BYTES = 44
+"""Longest string Redis stores in one piece with its object header."""
+
 
 @dataclass(slots=True)
 class EncodingLimits:
@@ -21,3 +28,42 @@ class EncodingLimits:
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
     list_max_listpack_size: int = -2
+
+
+def encoding_of(value: Value, limits: EncodingLimits) -> bytes:
+    """The name of the encoding Redis 7.0 would choose for a value built to this state at once.
+
+    Costs no more than the configured sizes: a greater value is told by its length.
+    """
+    match value:
+        case bytearray():
+            return b"raw"
+        case bytes():
+            if parse_integer(value) is not None:
+                return b"int"
+            return b"embstr" if len(value) <= EMBEDDED_STRING_MAX_BYTES else b"raw"
+        case ListValue():
+            return b"quicklist"
+        case HashValue():
+            return b"listpack" if _is_compact_hash(value, limits) else b"hashtable"
+        case SetValue():
+            is_intset = len(value) <= limits.set_max_intset_entries and all(
+                parse_integer(member) is not None for member in value
+            )
+            return b"intset" if is_intset else b"hashtable"
+        case SortedSet():
+            return b"listpack" if _is_compact_sorted_set(value, limits) else b"skiplist"
+
+
+def _is_compact_hash(value: HashValue, limits: EncodingLimits) -> bool:
+    longest = limits.hash_max_listpack_value
+    return len(value) <= limits.hash_max_listpack_entries and all(
+        len(field) <= longest and len(content) <= longest for field, content in value.items()
+    )
+
+
+def _is_compact_sorted_set(value: SortedSet, limits: EncodingLimits) -> bool:
+    longest = limits.zset_max_listpack_value
+    return len(value) <= limits.zset_max_listpack_entries and all(
+        len(member) <= longest for member in value.scores
+    )

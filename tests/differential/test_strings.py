@@ -51,7 +51,7 @@ STRING_COMMANDS: list[st.SearchStrategy[Command]] = [
     words(any_case("INCRBY", "DECRBY"), KEYS, INTEGERS),
     words("INCRBYFLOAT", KEYS, TEXTS),
     words("LCS", KEYS, KEYS, several(LCS_OPTION)),
-    words("SADD", KEYS, "member"),
+    words("RPUSH", KEYS, "element"),
     words("DEL", KEYS),
     words("TYPE", KEYS),
     words("PEXPIRETIME", KEYS),
