@@ -1,8 +1,9 @@
 """Digests that tell whether two servers hold the same data, whatever order they keep it in.
 
-They equal Redis's DEBUG DIGEST and DEBUG DIGEST-VALUE for the same data. Two operations on 20 bytes
-build them: `add` xors in the SHA-1 of something, so that the order of additions does not matter;
-`chain` hashes the result again, so that it does.
+They equal Redis 7.0's DEBUG DIGEST and DEBUG DIGEST-VALUE for the same data. (Later servers write a score in
+as few digits as will do, not in 17, so that for them a score of 0.1 digests otherwise.) Two
+operations on 20 bytes build them: `_add` xors in the SHA-1 of something, so that the order of additions does
+not matter; `_chain` hashes the result again, so that it does.
 """
 
 from __future__ import annotations
