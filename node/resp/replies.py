@@ -8,6 +8,7 @@ into bytes, so a command never knows which protocol its client speaks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -102,8 +103,8 @@ Reply: TypeAlias = (
     | int
     | float
     | bool
-    | list["Reply"]
-    | dict[bytes, "Reply"]
+    | Sequence["Reply"]
+    | Mapping[bytes, "Reply"]
     | CommandError
     | NullArray
     | NoReply

@@ -1,7 +1,7 @@
 """All plain clients in one task: wait for any of them, serve every ready one, answer them together.
 
-A task per client costs a wake-up, a scheduling round and a sleep per request. Here one epoll object holds every
-client's socket; being itself a file descriptor, it is waited for by trio like any socket, so everything else
+A task per client costs a wake-up, a scheduling round and a sleep per request. Here one epoll object holds
+every client's socket; being itself a file descriptor, it is waited for by trio like any socket, so everything else
 in the process keeps running between two turns. Where there is no epoll, a task per client waits for its
 own socket and runs the same turn with that one connection.
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
+from shoal.cluster.events import ReplicationProgress
+from shoal.cluster.reports import LinkBuffer
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
@@ -21,12 +23,12 @@ from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import ServerEffect
 from shoal.node.server.pausing import Pause
-from shoal.node.server.session import Blocked, Session
+from shoal.node.server.session import Blocked, BlockReason, Session
 from shoal.node.server.slowlog import Slowlog
 
 if TYPE_CHECKING:
-    from shoal.cluster.machine import ClusterMachine
     from shoal.node.replication.replication import Replication
+    from shoal.node.server.cluster_bridge import ClusterBridge
 
 COMMANDS_PER_CLIENT_PER_TURN = 1000
 """After so many commands a client waits for the next turn, so that a long pipeline starves nobody."""
@@ -65,12 +67,15 @@ class Server:
         self.pause = Pause()
         self.blocked: dict[int, Session] = {}
         self.migrating_keys: set[bytes] = set()
-        self.cluster: ClusterMachine | None = None
+        self.cluster: ClusterBridge | None = None
         self.replication: Replication | None = None
+        self.link_buffer: Callable[[int], LinkBuffer] = lambda link: LinkBuffer()
+        """The send buffer of a bus link, as the runtime sees it."""
         self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
         """Cluster mode: 1 for each slot that is ours and neither leaving nor arriving."""
         self.active_expire = True
         """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""
+        self.is_primary = True
         self.loading = False
         self.requires_password = bool(config.requirepass)
         self.open_for_reads = True
@@ -133,7 +138,7 @@ class Server:
             if database.expires:
                 database.expire_due(EXPIRED_KEYS_PER_TURN)
         if self.operations:
-            self.propagate_operations()
+            self.propagate_each()
 
     # --- clients -----------------------------------------------------------------------------------
 
@@ -175,12 +180,50 @@ class Server:
 
     # --- gates -------------------------------------------------------------------------------------
 
+    def refresh_gates(self) -> None:
+        """Decide anew whether commands may take the short way. Whoever closes or opens a gate calls this."""
+        cluster_ok = self.cluster is None or self.cluster.view.state_ok
+        self.open_for_reads = (
+            cluster_ok and not self.loading and not self.is_stale_replica and not self.pause.until_ms
+        )
+        self.open_for_writes = self.open_for_reads and not self.migrating_keys and self.is_primary
+
     def check_writable(self) -> None:
         """Raise the error a write gets now, if any."""
+        if not self.is_primary:
+            raise CommandError("READONLY You can't write against a read only replica.")
+
+    def resume_paused(self) -> None:
+        """A pause ended: whoever it held goes on."""
+        self.refresh_gates()
+        for session in list(self.blocked.values()):
+            if session.blocked is not None and session.blocked.reason is BlockReason.PAUSE:
+                self.unblock(session)
 
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""
         self.error_counts[error.code] += 1
+
+    # --- role and cluster ----------------------------------------------------------------------------
+
+    @property
+    def role_name(self) -> bytes:
+        """`master` or `replica`, as HELLO says it."""
+        return b"master" if self.is_primary else b"replica"
+
+    def become_primary(self) -> None:
+        """Stop following another node."""
+        self.is_primary = True
+        self.refresh_gates()
+
+    def follow_primary(self, host: str, port: int) -> None:
+        """Replicate from another node."""
+        self.is_primary = False
+        self.refresh_gates()
+
+    def replication_progress(self) -> ReplicationProgress:
+        """How far the data stream of this node is, for the cluster machine."""
+        return ReplicationProgress(0)
 
     # --- propagation -------------------------------------------------------------------------------
 
@@ -199,6 +242,13 @@ class Server:
         operations, self.operations = self.operations, []
         if self.replication is not None:
             self.replication.append(operations)
+
+    def propagate_each(self) -> None:
+        """Hand over the noted operations as so many commands of their own, not as one transaction."""
+        operations, self.operations = self.operations, []
+        if self.replication is not None:
+            for operation in operations:
+                self.replication.append([operation])
 
     def _key_expired(self, database: int, key: bytes) -> None:
         self.operations.append((database, (b"DEL", key)))

@@ -70,6 +70,7 @@ class Session(Call):
         "commands_run",
         "created_ms",
         "id",
+        "in_exec",
         "is_primary_link",
         "is_replica_link",
         "last_command",
@@ -112,6 +113,8 @@ class Session(Call):
         self.is_primary_link = False
         """The stream of the primary this node replicates: no gate applies, no reply is sent."""
         self.is_replica_link = False
+        self.in_exec = False
+        """Commands of a transaction are running: none of them may wait."""
         self.commands_run = 0
         self.last_command = "NULL"
         self.name = b""
@@ -146,7 +149,7 @@ class Session(Call):
             self.authenticated
             and self.transaction is None
             and self.reply_mode is ReplyMode.ON
-            and not (self.readonly or self.asking or self.is_primary_link or self.is_replica_link)
+            and not (self.readonly or self.asking or self.is_primary_link)
         )
 
     def send(self, reply: Reply) -> None:

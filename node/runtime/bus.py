@@ -1,0 +1,181 @@
+"""The cluster bus on real sockets: one outbound link per node, any number of inbound ones.
+
+A link here is a socket, a reader that cuts its bytes into packets, and a queue of bytes to send. What a
+packet means is the machine's business; a link that breaks the framing is closed, a packet that makes no
+sense is dropped.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+import trio
+
+from shoal.cluster.effects import CloseLink, Connect, Send
+from shoal.cluster.events import Event, LinkClosed, LinkConnected, MessageReceived
+from shoal.cluster.extensions import MalformedPacket
+from shoal.cluster.wire import FramingError, PacketReader, decode, encode
+
+READ_SIZE = 256 * 1024
+
+
+class ClusterShell(Protocol):
+    """Who carries out the cluster machine's effects."""
+
+    def cluster_event(self, event: Event) -> None:
+        """Step the machine and carry out everything that follows."""
+
+
+class BusLink:
+    """One connection of the bus."""
+
+    def __init__(self, link_id: int, sock: socket.socket | None = None) -> None:
+        self.id = link_id
+        self.socket = sock
+        self.unsent = bytearray()
+        self.cancel_scope = trio.CancelScope()
+        self.writable = trio.Event()
+
+    def close(self) -> None:
+        self.cancel_scope.cancel()
+
+
+class Bus:
+    """All links of a node."""
+
+    def __init__(self, shell: ClusterShell, nursery: trio.Nursery, source_ip: str | None) -> None:
+        self.shell = shell
+        self.nursery = nursery
+        self.source_ip = source_ip
+        self.links: dict[int, BusLink] = {}
+        self.send_buffer_limit = 0
+        self._next_inbound = -1
+
+    # --- effects -----------------------------------------------------------------------------------
+
+    def connect(self, effect: Connect) -> None:
+        """Open an outbound link in the background; LinkConnected or LinkClosed follows."""
+        link = BusLink(effect.link)
+        self.links[link.id] = link
+        self.nursery.start_soon(self._run_outbound, link, effect.ip, effect.bus_port)
+
+    def close(self, effect: CloseLink) -> None:
+        """Close a link; nothing is reported about it any more."""
+        link = self.links.pop(effect.link, None)
+        if link is not None:
+            link.close()
+
+    def send(self, effect: Send) -> None:
+        """Queue a message; what the socket takes goes out at once, before the next effect."""
+        link = self.links.get(effect.link)
+        if link is None or link.socket is None:
+            return
+        data = encode(effect.message)
+        if not link.unsent:
+            try:
+                sent = link.socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # the reading task sees the same error and reports the link closed
+            data = data[sent:]
+        if data:
+            link.unsent += data
+            link.writable.set()
+            if self.send_buffer_limit and len(link.unsent) > self.send_buffer_limit:
+                self._over_limit(link)
+
+    def _over_limit(self, link: BusLink) -> None:
+        link.close()
+
+    # --- links -------------------------------------------------------------------------------------
+
+    def accept(self, sock: socket.socket) -> None:
+        """Take over a connected, non-blocking socket of another node."""
+        link = BusLink(self._next_inbound, sock)
+        self._next_inbound -= 1
+        self.links[link.id] = link
+        self.nursery.start_soon(self._run_link, link)
+
+    async def _run_outbound(self, link: BusLink, ip: str, port: int) -> None:
+        with link.cancel_scope:
+            try:
+                link.socket = await self._open(ip, port)
+            except OSError:
+                self._report_closed(link)
+                return
+            self.shell.cluster_event(LinkConnected(link.id))
+        if link.socket is not None:
+            await self._run_link(link)
+
+    async def _open(self, ip: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        connecting = trio.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.source_ip is not None:
+                await connecting.bind((self.source_ip, 0))
+            await connecting.connect((ip, port))
+        except BaseException:
+            connecting.close()
+            raise
+        sock = socket.socket(fileno=connecting.detach())
+        sock.setblocking(False)
+        return sock
+
+    async def _run_link(self, link: BusLink) -> None:
+        sock = link.socket
+        assert sock is not None
+        with link.cancel_scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, link, sock)
+                await self._read(link, sock)
+                nursery.cancel_scope.cancel()
+        sock.close()
+        self._report_closed(link)
+
+    def _report_closed(self, link: BusLink) -> None:
+        """Tell the machine, unless it closed the link itself."""
+        if self.links.get(link.id) is link:
+            del self.links[link.id]
+            self.shell.cluster_event(LinkClosed(link.id))
+
+    async def _read(self, link: BusLink, sock: socket.socket) -> None:
+        """Read packets until the link ends."""
+        reader = PacketReader()
+        try:
+            peer_ip, local_ip = sock.getpeername()[0], sock.getsockname()[0]
+            while True:
+                await trio.lowlevel.wait_readable(sock)
+                try:
+                    data = sock.recv(READ_SIZE)
+                except BlockingIOError:
+                    continue
+                if not data:
+                    return
+                for packet in reader.feed(data):
+                    try:
+                        message = decode(packet)
+                    except MalformedPacket:
+                        continue
+                    self.shell.cluster_event(MessageReceived(link.id, message, peer_ip, local_ip))
+                    if link.cancel_scope.cancel_called:
+                        return
+        except (OSError, FramingError):
+            return
+
+    async def _write(self, link: BusLink, sock: socket.socket) -> None:
+        """Send what did not fit at once, whenever there is room again."""
+        while True:
+            await link.writable.wait()
+            link.writable = trio.Event()
+            while link.unsent:
+                await trio.lowlevel.wait_writable(sock)
+                try:
+                    sent = sock.send(link.unsent)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    return
+                del link.unsent[:sent]

@@ -1,0 +1,69 @@
+"""Listening sockets, and an accept loop that no failed accept can stop."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+ACCEPTS_PER_WAKE = 1000
+_RETRY_AFTER_S = 0.1
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def listen_tcp(host: str, port: int, backlog: int) -> socket.socket:
+    """A non-blocking listening socket. OSError if the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def listen_unix(path: str, permissions: int, backlog: int) -> socket.socket:
+    """A non-blocking Unix socket; an old socket file in its place is removed, any other file is not."""
+    place = Path(path)
+    if place.exists() and stat.S_ISSOCK(place.stat().st_mode):
+        place.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        if permissions:
+            place.chmod(permissions)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def accept_forever(listening: socket.socket, take: Callable[[socket.socket], None]) -> None:
+    """Hand every connection to `take`. Out of descriptors: wait a little and go on."""
+    while True:
+        await trio.lowlevel.wait_readable(listening)
+        for _ in range(ACCEPTS_PER_WAKE):
+            try:
+                sock, _address = listening.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _OUT_OF_RESOURCES:
+                    await trio.sleep(_RETRY_AFTER_S)
+                break
+            sock.setblocking(False)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            take(sock)

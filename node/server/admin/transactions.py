@@ -1,0 +1,117 @@
+"""MULTI, EXEC, DISCARD, WATCH and UNWATCH."""
+
+from __future__ import annotations
+
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Flag, KeyUse, all_keys, key_arg
+from shoal.node.resp.replies import NULL_ARRAY, OK, CommandError, Reply
+from shoal.node.server.session import Session, Transaction
+
+_ALWAYS = Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.FAST | Flag.ALLOW_BUSY
+
+
+@command(
+    "MULTI",
+    arity=1,
+    flags=_ALWAYS,
+    group="transactions",
+    since="1.2.0",
+    complexity="O(1)",
+    summary="Begins a transaction: commands are queued until EXEC.",
+)
+def multi(session: Session) -> Reply:
+    if session.transaction is not None:
+        raise CommandError("ERR MULTI calls can not be nested")
+    session.transaction = Transaction()
+    session.refresh_plain()
+    return OK
+
+
+@command(
+    "DISCARD",
+    arity=1,
+    flags=_ALWAYS,
+    group="transactions",
+    since="2.0.0",
+    complexity="O(N), when N is the number of queued commands",
+    summary="Drops the queued commands and ends the transaction.",
+)
+def discard(session: Session) -> Reply:
+    if session.transaction is None:
+        raise CommandError("ERR DISCARD without MULTI")
+    end_transaction(session)
+    return OK
+
+
+@command(
+    "EXEC",
+    arity=1,
+    flags=Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
+    group="transactions",
+    since="1.2.0",
+    complexity="Depends on commands in the transaction",
+    acl={"slow"},
+    summary="Runs the queued commands as one, unless a watched key changed.",
+)
+def execute(session: Session) -> Reply:
+    transaction = session.transaction
+    if transaction is None:
+        raise CommandError("ERR EXEC without MULTI")
+    if transaction.broken:
+        end_transaction(session)
+        raise CommandError("EXECABORT Transaction discarded because of previous errors.")
+    for database, key in session.watched:
+        database.peek(key)  # a key whose time has come changes now, and so fails the transaction
+    changed = session.watched_changed
+    end_transaction(session)
+    if changed:
+        return NULL_ARRAY
+    session.in_exec = True
+    try:
+        replies = [session.server.dispatcher.run(session, entry, argv) for entry, argv in transaction.queued]
+    finally:
+        session.in_exec = False
+        session.propagated = []  # each command has been recorded on its own; EXEC itself is not
+    return replies
+
+
+@command(
+    "WATCH",
+    arity=-2,
+    flags=_ALWAYS,
+    group="transactions",
+    since="2.2.0",
+    keys=all_keys(KeyUse.RO),
+    complexity="O(1) for every key.",
+    arguments=(key_arg(multiple=True),),
+    summary="Makes the next EXEC do nothing if one of these keys changes before.",
+)
+def watch(session: Session, *keys: bytes) -> Reply:
+    if session.transaction is not None:
+        raise CommandError("ERR WATCH inside MULTI is not allowed")
+    if session.watched_changed:
+        return OK
+    for key in keys:
+        session.watch(key)
+    return OK
+
+
+@command(
+    "UNWATCH",
+    arity=1,
+    flags=_ALWAYS,
+    group="transactions",
+    since="2.2.0",
+    complexity="O(1)",
+    summary="Forgets every watched key.",
+)
+def unwatch(session: Session) -> Reply:
+    session.unwatch()
+    return OK
+
+
+def end_transaction(session: Session) -> None:
+    """Leave the transaction, run or not; watched keys are forgotten with it."""
+    session.transaction = None
+    session.unwatch()
+    session.refresh_plain()

@@ -1,0 +1,136 @@
+"""Where the cluster machine and the dataset meet: events go in here, effects about data are done here.
+
+The machine's effects join the server's own in `server.effects`, in order. The runtime carries out those
+that need a socket or a disk and hands the rest back to `apply`, so that "not before the configuration is
+on disk" holds for a change of role just as for a message.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from shoal.cluster.effects import (
+    AnswerAdmin,
+    BecomePrimary,
+    ClusterStateChanged,
+    DeleteSlotKeys,
+    DeliverPublish,
+    Effect,
+    FollowPrimary,
+    PauseWrites,
+    ResetDataset,
+    ResumeWrites,
+    TopologyChanged,
+)
+from shoal.cluster.events import AdminRequest, Event, ReplicationProgress
+from shoal.cluster.machine import ClusterMachine
+from shoal.cluster.settings import ClusterSettings
+from shoal.cluster.slots import SLOT_COUNT
+from shoal.cluster.view import ClusterView, SavedConfig
+from shoal.node.resp.replies import CommandError, Reply, Status
+
+if TYPE_CHECKING:
+    from shoal.node.dataset.keyspace import Keyspace
+    from shoal.node.server.server import Server
+
+
+class _KeyCounts:
+    """The two facts about the data that the machine may ask for."""
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._database = keyspace.databases[0]
+
+    def count_keys_in_slot(self, slot: int) -> int:
+        return len(self._database.tables[slot])
+
+    def is_empty(self) -> bool:
+        return not len(self._database)
+
+
+class ClusterBridge:
+    """The cluster side of a server."""
+
+    def __init__(
+        self, server: Server, settings: ClusterSettings, rng: Random, saved: SavedConfig | None, now_ms: int
+    ) -> None:
+        self.server = server
+        self.machine = ClusterMachine(settings, rng, _KeyCounts(server.keyspace), saved, now_ms)
+        self.settings = settings
+        self.link_buffer_limit_exceeded = 0
+        self._progress: ReplicationProgress | None = None
+
+    @property
+    def view(self) -> ClusterView:
+        """What this node knows about its cluster."""
+        return self.machine.view
+
+    def step(self, event: Event) -> None:
+        """Let the machine take in an event; its effects queue up behind those already waiting."""
+        now_ms = self.server.keyspace.now_ms
+        progress = self.server.replication_progress()
+        if progress != self._progress:
+            self._progress = progress
+            self.server.effects += self.machine.step(progress, now_ms)
+        self.server.effects += self.machine.step(event, now_ms)
+
+    def request(self, request: AdminRequest) -> Reply:
+        """Do what an operator asks; the answer leaves after everything the request led to."""
+        now_ms = self.server.keyspace.now_ms
+        answer: Reply = None
+        for effect in self.machine.step(request, now_ms):
+            if isinstance(effect, AnswerAdmin):
+                answer = Status(effect.text.encode())
+                if effect.is_error:
+                    raise CommandError(effect.text)
+            else:
+                self.server.effects.append(effect)
+        return answer
+
+    def apply(self, effect: Effect) -> None:
+        """Carry out an effect that concerns data or clients."""
+        server = self.server
+        match effect:
+            case BecomePrimary():
+                server.become_primary()
+            case FollowPrimary(_, host, port):
+                server.follow_primary(host, port)
+            case ResetDataset():
+                server.keyspace.flush()
+            case DeleteSlotKeys(slots):
+                self._delete_slot_keys(slots)
+            case PauseWrites(until_ms):
+                server.pause.failover_until_ms = until_ms
+                server.refresh_gates()
+            case ResumeWrites():
+                server.pause.failover_until_ms = 0
+                server.resume_paused()
+            case TopologyChanged() | ClusterStateChanged():
+                self.refresh_served()
+                server.refresh_gates()
+            case DeliverPublish():
+                pass  # there are no subscribers to deliver it to
+            case _:
+                raise AssertionError(f"nobody carries out {effect!r}")
+
+    def refresh_served(self) -> None:
+        """Rebuild the table of slots the hot path may serve without asking `route`."""
+        view = self.view
+        bits = view.myself.slot_bits if view.myself.is_primary else 0
+        for slot in (*view.migrating, *view.importing):
+            bits &= ~(1 << slot)
+        digits = f"{bits:0{SLOT_COUNT}b}"[::-1].encode()
+        self.server.served = bytearray(digits.translate(_DIGIT_VALUES))
+
+    def _delete_slot_keys(self, slots: tuple[int, ...]) -> None:
+        """Drop keys whose slot went to another node, here and on our replicas."""
+        database = self.server.keyspace.databases[0]
+        for slot in slots:
+            for key in list(database.tables[slot]):
+                database.delete(key)
+                database.changed(key, "del")
+                self.server.operations.append((0, (b"DEL", key)))
+        self.server.propagate_each()
+
+
+_DIGIT_VALUES = bytes(1 if byte == ord("1") else 0 for byte in range(256))
