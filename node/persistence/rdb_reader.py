@@ -109,6 +109,11 @@ class RdbReader:
         events, self._events = self._events, []
         return events
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes were fed and not yet understood, because their item goes on."""
+        return self._received
+
     def _read_item(self, source: Source) -> None:
         """One opcode or key. On NeedMore it begins anew, but for a value, which goes on at the position."""
         if self._value is not None:
