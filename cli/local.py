@@ -16,12 +16,7 @@ import trio
 from shoal.cli.addresses import Address
 from shoal.cli.checks import format_ranges
 from shoal.cli.client import Connection, Credentials, connect
-from shoal.cli.creating import (
-    Links,
-    form_cluster,
-    require_empty,
-    wait_until,
-)
+from shoal.cli.creating import Links, form_cluster, is_serving, require_empty, wait_until
 from shoal.cli.discovery import read_node
 from shoal.cli.errors import CliError, ConnectionLostError
 from shoal.cli.local_nodes import LocalNodes, ServerCommand, require_free_ports

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CliError as failure:
         _report_failure(printer, failure)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BaseExceptionGroup) as interruption:
+        if isinstance(interruption, BaseExceptionGroup) and interruption.split(KeyboardInterrupt)[1]:
+            raise
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
