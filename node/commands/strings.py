@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
+from shoal.node.commands.expiry import has_passed
 from shoal.node.commands.options import (
     GETEX_OPTIONS,
     SET_OPTIONS,
@@ -12,7 +13,6 @@ from shoal.node.commands.options import (
 )
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, all_keys, block, key_arg, one_key, one_of, token
-from shoal.node.dataset.keyspace import ExpiryMode
 from shoal.node.resp.replies import OK, CommandError, Reply
 
 VALUE = Arg("value")
@@ -298,7 +298,7 @@ def getex(call: Call, key: bytes, *options: bytes) -> Reply:
         return None
     expiry = asked.expiry(call.now_ms, "getex")
     if expiry is not None:
-        if expiry <= call.now_ms and call.keyspace.expiry_mode is ExpiryMode.DELETE:
+        if has_passed(call, expiry):
             db.delete(key)
             db.changed(key, "del")
             call.propagate(b"DEL", key)

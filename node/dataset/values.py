@@ -79,6 +79,25 @@ def type_name(value: Value) -> bytes:
     return _TYPE_NAMES[type(value)]
 
 
+def copy_value(value: Value) -> Value:
+    """A value that shares nothing alterable with the original."""
+    match value:
+        case bytes():
+            return value
+        case bytearray():
+            return bytearray(value)
+        case ListValue():
+            return ListValue(value)
+        case HashValue():
+            fields = HashValue()
+            fields.update(value)
+            return fields
+        case SetValue():
+            return SetValue.of(value)
+        case SortedSet():
+            return SortedSet.of(value.scores)
+
+
 _TYPE_NAMES: dict[type, bytes] = {
     bytes: b"string",
     bytearray: b"string",
