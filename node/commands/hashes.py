@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from shoal.node.commands.call import Call
-from shoal.node.commands.counts import parse_random_count
 from shoal.node.commands.registry import command
-from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, token
+from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,
@@ -17,7 +16,7 @@ from shoal.node.dataset.numbers import (
     require_integer,
 )
 from shoal.node.dataset.values import HashValue
-from shoal.node.resp.replies import OK, CommandError, PairList, Reply
+from shoal.node.resp.replies import OK, CommandError, Reply
 
 _READ = KeyUse.RO | KeyUse.ACCESS
 _FIELD_VALUES = (key_arg(), block("field_value", Arg("field"), Arg("value"), multiple=True))
@@ -304,32 +303,3 @@ def hexists(call: Call, key: bytes, field: bytes) -> Reply:
 def hstrlen(call: Call, key: bytes, field: bytes) -> Reply:
     value = call.db.read_hash(key)
     return 0 if value is None else len(value.get(field, b""))
-
-
-@command(
-    "HRANDFIELD",
-    arity=-2,
-    flags=Flag.READONLY,
-    group="hash",
-    since="6.2.0",
-    complexity="O(N) for N fields returned.",
-    summary="Returns fields drawn at random; a negative count may draw the same one again.",
-    keys=one_key(_READ),
-    arguments=(
-        key_arg(),
-        block("options", Arg("count", "integer"), token("WITHVALUES", optional=True), optional=True),
-    ),
-    tips=("nondeterministic_output",),
-)
-def hrandfield(call: Call, key: bytes, *options: bytes) -> Reply:
-    if not options:
-        value = call.db.read_hash(key)
-        return None if value is None else value.random_key(call.rng)
-    count, with_values = parse_random_count(options, b"WITHVALUES")
-    value = call.db.read_hash(key)
-    if value is None:
-        return []
-    fields = value.random_picks(call.rng, count)
-    if with_values:
-        return PairList([(field, value[field]) for field in fields])
-    return list(fields)
