@@ -115,6 +115,11 @@ def quoted(text: str) -> str:
     """A word as a configuration file has to spell it so that `split_words` gives it back."""
     if text and all(char.isprintable() and char not in " \"'\\#" for char in text):
         return text
+    return in_quotes(text)
+
+
+def in_quotes(text: str) -> str:
+    """A word in double quotes, unprintable bytes as `\\xHH`."""
     spelled = ""
     for byte in text.encode("utf-8", "surrogateescape"):
         char = chr(byte)
