@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from shoal.cluster.slots import key_slot
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
-from shoal.node.persistence.rdb_reader import Auxiliary, Entry, Event, Function
+from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, Event, Function
 
 
 class RdbLoader:
@@ -23,6 +23,8 @@ class RdbLoader:
         self.auxiliary: dict[bytes, bytes] = {}
         self.functions: list[bytes] = []
         """The source of each function library, in the file's order."""
+        self.empty_keys: list[bytes] = []
+        """Keys of a damaged file that held containers without elements, and were skipped."""
         self._keyspace = keyspace
         self._keep_expired = keep_expired
 
@@ -35,6 +37,8 @@ class RdbLoader:
                 self.auxiliary[event.name] = event.value
             elif type(event) is Function:
                 self.functions.append(event.code)
+            elif type(event) is EmptyKey:
+                self.empty_keys.append(event.key)
 
     def _add(self, entry: Entry) -> None:
         index, key, value, expiry_ms, idle_seconds, _ = entry

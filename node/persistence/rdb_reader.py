@@ -57,7 +57,15 @@ class ExpectedSize:
     expires: int
 
 
-Event: TypeAlias = Entry | Auxiliary | Function | ExpectedSize
+@dataclass(frozen=True, slots=True)
+class EmptyKey:
+    """A container without elements: no server keeps one, but damaged files hold them. It is to be skipped."""
+
+    database: int
+    key: bytes
+
+
+Event: TypeAlias = Entry | Auxiliary | Function | ExpectedSize | EmptyKey
 
 
 class RdbReader:
@@ -68,8 +76,6 @@ class RdbReader:
         self.finished = False
         self.surplus = b""
         """Once finished: what was fed beyond the end."""
-        self.empty_keys_skipped = 0
-        """Containers without elements, which no server writes but damaged files hold."""
         self._verify_checksum = verify_checksum
         self._checksum = 0
         self._pieces: list[bytes] = []
@@ -147,7 +153,7 @@ class RdbReader:
             raise RdbError(f"cannot load the key {self._key!r}: {error}") from None
         self._value = None
         if is_empty(value):
-            self.empty_keys_skipped += 1
+            self._events.append(EmptyKey(self._database, self._key))
             self._forget_attributes()
         else:
             self._add_entry(self._key, value)

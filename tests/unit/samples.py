@@ -71,6 +71,7 @@ def plain_keyspace(keyspace: Keyspace) -> Plain:
     return {
         (database.index, key): (plain(value), database.expiry(key))
         for database in keyspace.databases
+        if len(database)
         for table in database.tables
         for key, value in table.items()
     }

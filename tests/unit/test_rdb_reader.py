@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shoal.node.dataset.digest import keyspace_digest
 from shoal.node.persistence.crc64 import crc64
 from shoal.node.persistence.errors import RdbError
-from shoal.node.persistence.rdb_reader import Auxiliary, Entry, ExpectedSize, Function, RdbReader
+from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, ExpectedSize, Function, RdbReader
 from tests.peers import REDIS7_SERVER, REDIS8_SERVER, ROOT, VALKEY8_SERVER, needs
 from tests.unit.real_server import fill, real_server
 from tests.unit.samples import load, plain, plain_keyspace
@@ -105,6 +105,15 @@ def test_files_of_old_servers_load(asset, key, expected):
     assert plain_keyspace(load(data))[0, key] == (expected, None)
 
 
+@pytest.mark.peers
+@needs(REDIS7_SERVER)
+def test_the_damaged_files_of_redis_own_tests_are_refused_or_skipped():
+    empty = events_of((ASSETS / "corrupt_empty_keys.rdb").read_bytes())
+    assert sum(isinstance(event, EmptyKey) for event in empty) == 9
+    assert not any(isinstance(event, Entry) for event in empty)
+    assert "ziplist" in refusal((ASSETS / "corrupt_ziplist.rdb").read_bytes())
+
+
 # --- framing -------------------------------------------------------------------------------------------
 
 
@@ -173,11 +182,9 @@ def test_a_modules_own_data_and_slot_hints_are_passed_over():
     assert plain_keyspace(load(data, chunk=1)) == {(0, b"k"): (b"v", None)}
 
 
-def test_containers_without_elements_are_skipped_and_counted():
-    reader = RdbReader()
-    events = reader.feed(sealed(b"\xfc" + bytes(8) + b"\x01\x05empty\x00" + b"\x00\x01k\x01v"))
-    assert events == [Entry(0, b"k", b"v", None, None, None)]
-    assert reader.empty_keys_skipped == 1
+def test_a_container_without_elements_is_told_as_such_and_takes_its_expiry_along():
+    events = events_of(sealed(b"\xfc" + bytes(8) + b"\x01\x05empty\x00" + b"\x00\x01k\x01v"))
+    assert events == [EmptyKey(0, b"empty"), Entry(0, b"k", b"v", None, None, None)]
 
 
 def test_a_large_value_is_kept_as_it_comes_and_not_read_anew():

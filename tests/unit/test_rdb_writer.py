@@ -1,0 +1,136 @@
+"""Writing RDB data: what real servers make of it, and what comes back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.node.dataset.digest import keyspace_digest
+from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.values import ListValue
+from shoal.node.persistence.errors import RdbError
+from shoal.node.persistence.rdb_loader import RdbLoader
+from shoal.node.persistence.rdb_reader import Entry, RdbReader
+from shoal.node.persistence.rdb_writer import RdbWriter
+from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
+from tests.unit.real_server import fill, real_server
+from tests.unit.samples import NOW_MS, load, plain_keyspace, save, values
+
+keyspaces = st.dictionaries(
+    st.tuples(st.integers(0, 3), st.binary(max_size=8)),
+    st.tuples(values, st.none() | st.integers(NOW_MS + 1, NOW_MS + (1 << 40))),
+    max_size=8,
+)
+
+
+def keyspace_of(content) -> Keyspace:
+    keyspace = Keyspace(4)
+    keyspace.now_ms = NOW_MS
+    for (index, key), (value, expiry_ms) in content.items():
+        keyspace.databases[index].set(key, value)
+        keyspace.databases[index].set_expiry(key, expiry_ms)
+    return keyspace
+
+
+@given(keyspaces, st.booleans(), st.integers(1, 100))
+def test_what_is_written_is_read_back(content, checksum, chunk):
+    keyspace = keyspace_of(content)
+    data = save(keyspace, checksum=checksum)
+    assert plain_keyspace(load(data, chunk=chunk)) == plain_keyspace(keyspace)
+    assert (data[-8:] == bytes(8)) is not checksum
+
+
+def test_the_checksum_does_not_depend_on_when_the_bytes_are_taken():
+    def written(*, often: bool) -> bytes:
+        writer, taken = RdbWriter(), b""
+        writer.header({b"aof-base": b"1"})
+        for number in range(100):
+            writer.add(0, b"key %d" % number, b"value", None)
+            taken += writer.take() if often else b""
+        writer.end()
+        return taken + writer.take()
+
+    assert written(often=True) == written(often=False)
+
+
+@pytest.mark.parametrize("size", [0, 63, 64, 16383, 16384, 70000])
+def test_lengths_of_every_class_are_read_back(size):
+    keyspace = Keyspace(1)
+    keyspace.databases[0].set(b"k" * size, b"v" * size)
+    keyspace.databases[0].set(b"list", ListValue([b"e"] * (size + 1)))
+    assert plain_keyspace(load(save(keyspace))) == plain_keyspace(keyspace)
+
+
+def test_add_returns_the_size_of_what_it_wrote():
+    writer = RdbWriter(checksum=False)
+    sizes = [
+        writer.add(0, b"a", b"1", None),
+        writer.add(2, b"b", b"2" * 100, 5),
+        writer.add(2, b"c", b"", None),
+    ]
+    assert len(writer.take()) == sum(sizes)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(p, marks=needs(p), id=p.parts[-3]) for p in (REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER)],
+)
+def test_a_real_server_loads_our_file_as_the_same_data(program, tmp_path):
+    with real_server(program, tmp_path) as client:
+        fill(client)
+        client.save()
+    keyspace = load((tmp_path / "dump.rdb").read_bytes())
+    writer = RdbWriter()
+    writer.header({b"redis-ver": b"7.0.15", b"redis-bits": b"64", b"ctime": b"1700000000", b"used-mem": b"1"})
+    writer.function(b"#!lua name=mine\nredis.register_function('f', function() return 1 end)")
+    walk = SlotWalk(keyspace, writer.add)
+    with (tmp_path / "dump.rdb").open("wb") as file:
+        while not walk.step(10_000):
+            file.write(writer.take())
+        writer.end()
+        file.write(writer.take())
+    with real_server(program, tmp_path) as client:
+        assert client.execute_command("DEBUG", "DIGEST") == keyspace_digest(keyspace).hex().encode()
+        assert client.pexpiretime("string:expires") == keyspace.databases[0].expiry(b"string:expires")
+        assert client.object("encoding", "string:int:127") == b"int"
+        assert client.fcall("f", 0) == 1
+
+
+# --- loading into a keyspace ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keep_expired", "expected"), [(False, {b"later", b"never"}), (True, {b"gone", b"later", b"never"})]
+)
+def test_a_primary_drops_expired_keys_at_load_and_a_replica_keeps_them(keep_expired, expected):
+    keyspace = Keyspace(1)
+    keyspace.now_ms = NOW_MS
+    loader = RdbLoader(keyspace, keep_expired=keep_expired)
+    expiries = {b"gone": NOW_MS, b"later": NOW_MS + 1, b"never": None}
+    loader.apply(Entry(0, key, b"v", expiry_ms, None, None) for key, expiry_ms in expiries.items())
+    assert {key for _, key in plain_keyspace(keyspace)} == expected
+    assert loader.loaded == len(expected)
+    assert loader.expired_skipped == 3 - len(expected)
+
+
+def test_facts_functions_and_idle_times_are_kept():
+    writer = RdbWriter()
+    writer.header({b"repl-id": b"f" * 40, b"repl-offset": b"17"})
+    writer.function(b"#!lua name=mine")
+    keyspace = Keyspace(1)
+    keyspace.now_ms = NOW_MS
+    loader = RdbLoader(keyspace)
+    loader.apply(RdbReader().feed(writer.take()))
+    loader.apply([Entry(0, b"k", b"v", None, 60, None)])
+    assert loader.auxiliary == {b"repl-id": b"f" * 40, b"repl-offset": b"17"}
+    assert loader.functions == [b"#!lua name=mine"]
+    assert keyspace.databases[0].accessed[b"k"] == NOW_MS - 60_000
+
+
+def test_a_database_we_have_not_and_a_key_met_twice_are_refused():
+    entry = Entry(0, b"k", b"v", None, None, None)
+    with pytest.raises(RdbError, match="twice"):
+        RdbLoader(Keyspace(1)).apply([entry, entry])
+    with pytest.raises(RdbError, match="database 1"):
+        RdbLoader(Keyspace(1)).apply([entry._replace(database=1)])

@@ -1,0 +1,143 @@
+"""The slot walk: whatever is written meanwhile, it tells the data as they were when it began."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shoal.cluster.slots import key_slot
+from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.values import ListValue, Value
+from tests.unit.samples import NOW_MS, Plain, plain, plain_keyspace
+
+KEYS = [b"{same}%d" % number for number in range(6)] + [b"other%d" % number for number in range(6)]
+
+keys = st.tuples(st.integers(0, 1), st.sampled_from(KEYS))
+actions = st.one_of(
+    st.tuples(st.just("set"), keys),
+    st.tuples(st.just("push"), keys),
+    st.tuples(st.just("delete"), keys),
+    st.tuples(st.just("expire at"), keys, st.integers(-3, 3)),
+    st.tuples(st.just("persist"), keys),
+    st.tuples(st.just("read"), keys),
+    st.tuples(st.just("time"), st.integers(1, 3)),
+    st.tuples(st.just("flush"), st.integers(0, 1)),
+    st.tuples(st.just("swap")),
+)
+STEP = ("step",)
+programs = st.lists(actions | st.just(STEP), max_size=40)
+
+
+class Told:
+    """A sink that notes what it is told and lets no key come twice."""
+
+    def __init__(self) -> None:
+        self.keys: Plain = {}
+
+    def __call__(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+        assert (database, key) not in self.keys
+        self.keys[database, key] = (plain(value), expiry_ms)
+        return 1
+
+
+def act(keyspace: Keyspace, walk: SlotWalk | None, action: tuple) -> None:
+    """One command as the commands would do it: `for_change`, alter, `changed`."""
+    name, *arguments = action
+    if name == "step":
+        if walk is not None:
+            walk.step(1)
+    elif name == "time":
+        keyspace.now_ms += arguments[0]
+    elif name == "flush":
+        keyspace.databases[arguments[0]].flush()
+    elif name == "swap":
+        keyspace.swap(0, 1)
+    else:
+        (index, key), *rest = arguments
+        database = keyspace.databases[index]
+        if name == "set":
+            database.set(key, b"set at change %d" % keyspace.changes)
+            database.changed(key, "set")
+        elif name == "push":
+            value = database.for_change(key)
+            if isinstance(value, ListValue):
+                value.append(b"one more")
+            else:
+                database.set(key, ListValue([b"first"]))
+            database.changed(key, "rpush")
+        elif name == "delete":
+            database.delete(key)
+        elif name == "read":
+            database.read(key)
+        elif database.for_change(key) is not None:
+            database.set_expiry(key, keyspace.now_ms + rest[0] if rest else None)
+
+
+@settings(max_examples=500, deadline=None)
+@given(programs, programs, st.sampled_from([None, frozenset({key_slot(b"{same}")})]))
+def test_the_walk_tells_the_picture_at_its_start(before, during, slots):
+    keyspace = Keyspace(2)
+    keyspace.now_ms = NOW_MS
+    for action in before:
+        act(keyspace, None, action)
+    expected = {
+        (index, key): content
+        for (index, key), content in plain_keyspace(keyspace).items()
+        if slots is None or key_slot(key) in slots
+    }
+    told = Told()
+    walk = SlotWalk(keyspace, told, slots)
+    for action in during:
+        act(keyspace, walk, action)
+    while not walk.step(1):
+        pass
+    assert told.keys == expected
+    assert keyspace.snapshots == []
+
+
+@pytest.mark.parametrize("key", ["{one slot}%d", "many slots %d"])
+def test_a_step_keeps_to_its_budget_even_in_one_huge_slot(key):
+    keyspace = Keyspace(1)
+    for number in range(1000):
+        keyspace.databases[0].set(key.encode() % number, b"v")
+    told = Told()
+    walk = SlotWalk(keyspace, told)
+    for told_so_far in range(100, 1001, 100):
+        walk.step(100)
+        assert len(told.keys) == told_so_far
+
+
+def test_two_walks_at_once_tell_what_each_found():
+    keyspace = Keyspace(1)
+    database = keyspace.databases[0]
+    database.set(b"a", b"1")
+    first, second = Told(), Told()
+    first_walk = SlotWalk(keyspace, first)
+    database.set(b"a", b"2")
+    second_walk = SlotWalk(keyspace, second)
+    database.set(b"a", b"3")
+    first_walk.step(1 << 20)
+    second_walk.step(1 << 20)
+    assert first.keys == {(0, b"a"): (b"1", None)}
+    assert second.keys == {(0, b"a"): (b"2", None)}
+
+
+def test_a_stopped_walk_hears_of_no_more_changes():
+    keyspace = Keyspace(1)
+    keyspace.databases[0].set(b"a", b"1")
+    told = Told()
+    walk = SlotWalk(keyspace, told)
+    walk.stop()
+    keyspace.databases[0].set(b"a", b"2")
+    assert walk.step(1)
+    assert told.keys == {}
+
+
+def test_an_expired_key_nobody_touched_is_told_with_its_expiry():
+    keyspace = Keyspace(1)
+    keyspace.now_ms, keyspace.expiry_mode = NOW_MS, ExpiryMode.HIDE
+    keyspace.databases[0].set(b"a", b"1")
+    keyspace.databases[0].set_expiry(b"a", NOW_MS - 1)
+    told = Told()
+    SlotWalk(keyspace, told).step(1)
+    assert told.keys == {(0, b"a"): (b"1", NOW_MS - 1)}
