@@ -46,7 +46,7 @@ def message_type(message: Message) -> MessageType | None:
 
 
 class AdminError(Exception):
-    """An administrative request is refused, with nothing changed. After `ERR `, this is the client's error."""
+    """An administrative request is refused with nothing changed. After `ERR ` comes this text."""
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ class Link:
         return self.id > 0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """One member as this node sees it. All times are unix milliseconds, 0 for never.
 
@@ -84,10 +84,11 @@ class Node:
     failed_at_ms: int = 0
     voted_about_ms: int = 0
     orphaned_since_ms: int = 0
-    meet_sent_ms: int = 0
-    hastened_ms: int = 0
     fail_reports: dict[str, int] = field(default_factory=dict)
     link: Link | None = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.id} {self.ip}:{self.bus_port} {self.flags!r}>"
 
     @property
     def flags(self) -> NodeFlag:
@@ -170,7 +171,7 @@ class SavedConfig:
     importing: tuple[tuple[int, str], ...] = ()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ClusterView:
     """The state of one node's cluster. Epochs only grow (CLUSTER RESET HARD starts a new identity)."""
 
