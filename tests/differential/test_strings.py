@@ -60,5 +60,7 @@ STRING_COMMANDS: list[st.SearchStrategy[Command]] = [
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequences(STRING_COMMANDS))
-def test_string_commands_answer_and_store_what_redis_does(redis7: RealServer, commands: list[Command]) -> None:
+def test_string_commands_answer_and_store_what_redis_does(
+    redis7: RealServer, commands: list[Command]
+) -> None:
     compare(LocalServer(), redis7, commands)
