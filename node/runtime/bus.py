@@ -15,6 +15,7 @@ import trio
 from shoal.cluster.effects import CloseLink, Connect, Send
 from shoal.cluster.events import Event, LinkClosed, LinkConnected, MessageReceived
 from shoal.cluster.extensions import MalformedPacket
+from shoal.cluster.reports import LinkBuffer
 from shoal.cluster.wire import FramingError, PacketReader, decode, encode
 
 READ_SIZE = 256 * 1024
@@ -50,6 +51,7 @@ class Bus:
         self.source_ip = source_ip
         self.links: dict[int, BusLink] = {}
         self.send_buffer_limit = 0
+        self.over_limit_count = 0
         self._next_inbound = -1
 
     # --- effects -----------------------------------------------------------------------------------
@@ -87,7 +89,14 @@ class Bus:
                 self._over_limit(link)
 
     def _over_limit(self, link: BusLink) -> None:
+        """A peer that does not read: drop the link rather than grow without bound."""
+        self.over_limit_count += 1
         link.close()
+
+    def link_buffer(self, link_id: int) -> LinkBuffer:
+        """The send buffer of a link, for CLUSTER LINKS."""
+        link = self.links.get(link_id)
+        return LinkBuffer(len(link.unsent), len(link.unsent)) if link is not None else LinkBuffer()
 
     # --- links -------------------------------------------------------------------------------------
 

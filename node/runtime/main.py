@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import secrets
 import sys
+import time
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import trio
+
+from shoal import __version__
+from shoal.cluster.settings import ClusterSettings
+from shoal.node import builtin_commands
+from shoal.node.persistence.errors import RdbError
+from shoal.node.runtime.daemon import detach, write_pidfile
+from shoal.node.runtime.log import Log
+from shoal.node.runtime.node import Node
+from shoal.node.runtime.nodes_file import NodesFile, NodesFileError
+from shoal.node.runtime.rdb_file import load_rdb
+from shoal.node.runtime.sockets import ListeningFailed, open_sockets
+from shoal.node.runtime.startup_files import RealFiles
+from shoal.node.server.cluster_bridge import ClusterBridge
+from shoal.node.server.cluster_settings import apply_config
+from shoal.node.server.config import Config
+from shoal.node.server.server import Server
+from shoal.node.server.startup import StartupStopped, load_config, parse_command_line
 
 YOUNG_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 OLD_GENERATION_NEVER = 1_000_000_000
@@ -10,4 +36,85 @@ OLD_GENERATION_NEVER = 1_000_000_000
 
 def main() -> None:
     """Entry point of `shoal-server`."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        config = load_config(parse_command_line(sys.argv[1:]), RealFiles())
+    except StartupStopped as stopped:
+        print(stopped.text, file=sys.stderr if stopped.status else sys.stdout)
+        sys.exit(stopped.status)
+    sys.exit(serve(config))
+
+
+def serve(config: Config) -> int:
+    """Run a node until it is told to stop; returns the exit status."""
+    builtin_commands.load()
+    log = Log(config.logfile, config.loglevel)
+    try:
+        os.chdir(config.dir)
+    except OSError as error:
+        print(f"Can't chdir to '{config.dir}': {error.strerror}", file=sys.stderr)
+        return 1
+    if config.daemonize:
+        detach()
+    server, nodes_file = build_server(config), None
+    log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
+    log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
+    try:
+        sockets = open_sockets(config)
+        if config.cluster_enabled:
+            nodes_file = NodesFile(Path(config.cluster_config_file).absolute())
+            saved = nodes_file.load()
+        load_dataset(server, log)
+        if nodes_file is not None:
+            settings = apply_config(config, ClusterSettings())
+            server.cluster = ClusterBridge(server, settings, server.rng, saved, server.keyspace.now_ms)
+            if saved is None:
+                log.notice(f"No cluster configuration found, I'm {server.cluster.view.myself.id}")
+            else:
+                log.notice(f"Node configuration loaded, I'm {server.cluster.view.myself.id}")
+    except (ListeningFailed, NodesFileError, RdbError, ValueError) as error:
+        log.warning(str(error))
+        log.warning("Refusing to start; nothing was changed.")
+        print(error, file=sys.stderr)
+        return 1
+    if config.pidfile or config.daemonize:
+        write_pidfile(config.pidfile or "/var/run/redis.pid", log)
+    settle_collector()
+    node = Node(server, log, nodes_file)
+    return trio.run(partial(node.run, sockets), strict_exception_groups=True)
+
+
+def build_server(config: Config) -> Server:
+    """A server with this process's clock and entropy."""
+    return Server(
+        config,
+        Random(secrets.randbits(128)),
+        lambda: time.perf_counter_ns() // 1000,
+        now_ms=time.time_ns() // 1_000_000,
+        run_id=secrets.token_hex(20),
+    )
+
+
+def load_dataset(server: Server, log: Log) -> None:
+    """Load the snapshot of the last run, if there is one."""
+    path = Path(server.config.dbfilename)
+    server.persistence.last_save_time = server.keyspace.now_ms // 1000
+    if not server.config.dbfilename or not path.exists():
+        return
+    started = time.monotonic()
+    try:
+        keys = load_rdb(path, server.keyspace, verify_checksum=server.config.rdbchecksum)
+    except (RdbError, OSError) as error:
+        raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
+    log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds, keys loaded: {keys}")
+
+
+def settle_collector() -> None:
+    """Keep the cyclic collector away from the dataset.
+
+    Keys and values are bytes in dicts and lists: they make no cycles, so walking them all, which is what
+    a collection of the oldest generation does, finds nothing and stops the world for as long as the
+    dataset is large. The young generations stay on for what exceptions and tasks leave behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_BETWEEN_COLLECTIONS, 20, OLD_GENERATION_NEVER)

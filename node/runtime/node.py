@@ -6,6 +6,7 @@ reply of the turn is sent: what must be on disk first is on disk first.
 
 from __future__ import annotations
 
+import signal
 import time
 
 import trio
@@ -13,11 +14,16 @@ import trio
 from shoal.cluster.effects import CloseLink, Connect, Level, Note, PersistConfig, Send
 from shoal.cluster.events import Event, Tick
 from shoal.node.runtime.bus import Bus
+from shoal.node.runtime.daemon import remove_pidfile
+from shoal.node.runtime.listener import accept_forever
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.nodes_file import NodesFile
 from shoal.node.runtime.reactor import Reactor
-from shoal.node.server.effects import ServerEffect
+from shoal.node.runtime.snapshots import Snapshots
+from shoal.node.runtime.sockets import Sockets
+from shoal.node.server.effects import CloseSession, SaveSnapshot, ServerEffect
 from shoal.node.server.server import Server
+from shoal.node.server.session import Session
 
 CRON_SECONDS = 0.1
 
@@ -25,14 +31,39 @@ CRON_SECONDS = 0.1
 class Node:
     """Everything one process runs."""
 
-    def __init__(self, server: Server, log: Log, nodes_file: NodesFile | None, nursery: trio.Nursery) -> None:
+    reactor: Reactor
+    bus: Bus
+    nursery: trio.Nursery
+
+    def __init__(self, server: Server, log: Log, nodes_file: NodesFile | None) -> None:
         self.server = server
         self.log = log
         self.nodes_file = nodes_file
-        self.reactor = Reactor(server, self, nursery)
-        source_ip = server.config.bind_source_addr or None
-        self.bus = Bus(self, nursery, source_ip)
+        self.snapshots = Snapshots(server, log)
+        self.exit_status = 0
         self._deadline_moved = trio.Event()
+
+    async def run(self, sockets: Sockets) -> int:
+        """Serve until a shutdown; returns the exit status."""
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            self.reactor = Reactor(self.server, self, nursery)
+            self.bus = Bus(self, nursery, self.server.config.bind_source_addr or None)
+            self.server.link_buffer = self.bus.link_buffer
+            for listening in sockets.clients:
+                nursery.start_soon(accept_forever, listening, self.reactor.accept)
+            for listening in sockets.bus:
+                nursery.start_soon(accept_forever, listening, self.bus.accept)
+            nursery.start_soon(self.reactor.run)
+            nursery.start_soon(self._run_cron)
+            nursery.start_soon(self._obey_signals)
+            if self.server.cluster is not None:
+                self.server.cluster.refresh_served()
+                self.server.refresh_gates()
+                nursery.start_soon(self._run_cluster_clock)
+            self.log.notice("Ready to accept connections")
+        sockets.close()
+        return self.exit_status
 
     def now_ms(self) -> int:
         """Unix milliseconds: keys expire by the calendar, and gossip carries it."""
@@ -61,6 +92,10 @@ class Node:
                 self.bus.connect(effect)
             case CloseLink():
                 self.bus.close(effect)
+            case SaveSnapshot(waiting):
+                self.nursery.start_soon(self._save, waiting)
+            case CloseSession(session):
+                self.reactor.close_session(session)
             case _:
                 assert self.server.cluster is not None
                 self.server.cluster.apply(effect)
@@ -84,7 +119,7 @@ class Node:
         self.server.cluster.step(event)
         self.reactor.finish_turn()
 
-    async def run_cluster_clock(self) -> None:
+    async def _run_cluster_clock(self) -> None:
         """Tick the machine whenever it is due; it may become due sooner with anything that happens."""
         cluster = self.server.cluster
         assert cluster is not None
@@ -98,8 +133,45 @@ class Node:
                 with trio.move_on_after(seconds):
                     await self._deadline_moved.wait()
 
-    async def run_cron(self) -> None:
-        """A turn without clients, ten times a second: expiry, timeouts, replication's pings."""
+    async def _run_cron(self) -> None:
+        """A turn without clients, ten times a second: expiry, timeouts, save points."""
         while True:
             await trio.sleep(CRON_SECONDS)
             self.reactor.turn([])
+            if self.snapshots.is_due():
+                self.nursery.start_soon(self._save, None)
+
+    async def _save(self, waiting: Session | None) -> None:
+        await self.snapshots.save(waiting)
+        self.reactor.finish_turn()
+
+    # --- the end -----------------------------------------------------------------------------------
+
+    async def _obey_signals(self) -> None:
+        """SIGTERM and SIGINT shut down as `shutdown-on-…` says; a second one does not wait for anything."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                name = signal.Signals(number).name
+                self.log.warning(f"Received {name} scheduling shutdown...")
+                if self.shut_down(save=None):
+                    return
+                self.log.warning(f"{name} received but errors trying to shut down the server")
+
+    def shut_down(self, *, save: bool | None) -> bool:
+        """Stop the node, after a snapshot if asked for or (None) if save points are configured.
+
+        False, and nothing stops, if the snapshot cannot be written.
+        """
+        self.log.notice("User requested shutdown...")
+        if save or (save is None and self.server.config.save):
+            self.log.notice("Saving the final RDB snapshot before exiting.")
+            if not self.snapshots.save_now():
+                self.log.warning("Error trying to save the DB, can't exit.")
+                return False
+        if self.nodes_file is not None:
+            self._persist(fsync=True)
+        if self.server.config.pidfile:
+            remove_pidfile(self.server.config.pidfile)
+        self.log.warning("Shoal is now ready to exit, bye bye...")
+        self.nursery.cancel_scope.cancel()
+        return True

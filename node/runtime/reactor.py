@@ -1,9 +1,9 @@
 """All plain clients in one task: wait for any of them, serve every ready one, answer them together.
 
-A task per client costs a wake-up, a scheduling round and a sleep per request. Here one epoll object holds
-every client's socket; being itself a file descriptor, it is waited for by trio like any socket, so everything else
-in the process keeps running between two turns. Where there is no epoll, a task per client waits for its
-own socket and runs the same turn with that one connection.
+A task per client costs a wake-up, a scheduling round and a sleep per request. Here one epoll object
+holds every client's socket; being itself a file descriptor, it is waited for by trio like any socket, so
+everything else in the process keeps running between two turns. Where there is no epoll, a task per client
+waits for its own socket and runs the same turn with that one connection.
 
 A client whose answers pile up is not read until it has taken them: its memory is bounded by what one
 command can answer, and it is slowed down rather than cut off.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 import trio
@@ -113,9 +114,15 @@ class Reactor:
 
     # --- connections -------------------------------------------------------------------------------
 
-    def add(self, sock: socket.socket, address: str, local_address: str) -> None:
-        """Take over a connected, non-blocking socket."""
-        session = self.server.connect(address, local_address)
+    def accept(self, sock: socket.socket) -> None:
+        """Take over a connected, non-blocking socket, or turn it away where there are too many."""
+        server = self.server
+        if len(server.sessions) >= server.config.maxclients:
+            with suppress(OSError):
+                sock.send(b"-ERR max number of clients reached\r\n")
+            sock.close()
+            return
+        session = server.connect(_name_of(sock, peer=True), _name_of(sock, peer=False))
         connection = Connection(sock, session)
         self.connections[connection.fd] = connection
         self.by_session[session.id] = connection
@@ -161,3 +168,14 @@ class Reactor:
                     self.turn([(connection.fd, select.EPOLLIN)])
             except (trio.ClosedResourceError, ValueError):
                 return
+
+
+def _name_of(sock: socket.socket, *, peer: bool) -> str:
+    """`ip:port` of one end, as CLIENT LIST shows it; `path:0` for a Unix socket."""
+    try:
+        name = sock.getpeername() if peer else sock.getsockname()
+    except OSError:
+        return "?:0"
+    if sock.family == socket.AF_UNIX:
+        return f"{name or sock.getsockname()}:0"
+    return f"[{name[0]}]:{name[1]}" if sock.family == socket.AF_INET6 else f"{name[0]}:{name[1]}"

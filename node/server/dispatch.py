@@ -115,10 +115,10 @@ class Dispatcher:
             self.execute_carefully(session, argv)
             return
         position = entry.key_position
-        if position and server.served is not None:
-            if position < 0 or not server.served[key_slot(argv[position])]:
-                self.execute_carefully(session, argv)
-                return
+        served = server.served
+        if position and served is not None and (position < 0 or not served[key_slot(argv[position])]):
+            self.execute_carefully(session, argv)
+            return
         reply = self.run(session, entry, argv)
         if server.operations:
             server.propagate_operations()

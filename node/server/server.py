@@ -23,6 +23,7 @@ from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import ServerEffect
 from shoal.node.server.pausing import Pause
+from shoal.node.server.persistence import PersistenceState
 from shoal.node.server.session import Blocked, BlockReason, Session
 from shoal.node.server.slowlog import Slowlog
 
@@ -65,6 +66,7 @@ class Server:
         self.slowlog = Slowlog()
         self.slow_after_us = 10_000
         self.pause = Pause()
+        self.persistence = PersistenceState()
         self.blocked: dict[int, Session] = {}
         self.migrating_keys: set[bytes] = set()
         self.cluster: ClusterBridge | None = None
@@ -75,6 +77,7 @@ class Server:
         """Cluster mode: 1 for each slot that is ours and neither leaving nor arriving."""
         self.active_expire = True
         """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""
+        self.active_expire = True
         self.is_primary = True
         self.loading = False
         self.requires_password = bool(config.requirepass)

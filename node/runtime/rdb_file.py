@@ -1,0 +1,78 @@
+"""The snapshot on disk: loaded at the start, written in slices, given its name only when it is whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.persistence.errors import RdbError
+from shoal.node.persistence.rdb_loader import RdbLoader
+from shoal.node.persistence.rdb_reader import RdbReader
+from shoal.node.persistence.rdb_writer import RdbWriter
+
+READ_SIZE = 1 << 20
+SLICE_BYTES = 256 * 1024
+
+
+def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool) -> int:
+    """Load a snapshot file; returns the number of keys. RdbError or OSError if it cannot be trusted."""
+    reader = RdbReader(verify_checksum=verify_checksum)
+    loader = RdbLoader(keyspace)
+    mode, keyspace.expiry_mode = keyspace.expiry_mode, ExpiryMode.IGNORE
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(READ_SIZE):
+                loader.apply(reader.feed(chunk))
+    finally:
+        keyspace.expiry_mode = mode
+    if not reader.finished:
+        raise RdbError("the file is cut short")
+    keyspace.changes = 0
+    return loader.loaded
+
+
+class RdbSave:
+    """One snapshot being written. `step` writes a slice; the file appears under its name at the end."""
+
+    def __init__(
+        self, keyspace: Keyspace, path: Path, auxiliary: dict[bytes, bytes], *, checksum: bool
+    ) -> None:
+        self._path = path
+        self._temporary = path.with_name(f"temp-{os.getpid()}.rdb")
+        self._keyspace = keyspace
+        self._writer = RdbWriter(checksum=checksum)
+        self._file: BinaryIO = self._temporary.open("wb")
+        self._writer.header(auxiliary)
+        self.changes_at_start = keyspace.changes
+        self._walk = SlotWalk(keyspace, self._writer.add)
+
+    def step(self) -> bool:
+        """Write a slice; True when the file is complete, durable and in place. OSError ends the save."""
+        try:
+            done = self._walk.step(SLICE_BYTES)
+            if done:
+                self._writer.end()
+            self._file.write(self._writer.take())
+            if done:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._temporary.rename(self._path)
+        except OSError:
+            self.abandon()
+            raise
+        return done
+
+    def finish(self) -> None:
+        """Write all that is left, at once."""
+        while not self.step():
+            pass
+
+    def abandon(self) -> None:
+        """Give up; the last complete snapshot stays."""
+        self._walk.stop()
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""Every socket a node listens on, opened before anything else is touched."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+
+from shoal.node.runtime.listener import listen_tcp, listen_unix
+from shoal.node.server.cluster_settings import bus_port_of
+from shoal.node.server.config import Config
+
+HIGHEST_PORT = 65535
+
+
+class ListeningFailed(Exception):  # noqa: N818
+    """An address cannot be listened on; the text says which and why."""
+
+
+@dataclass(slots=True)
+class Sockets:
+    """Listening sockets: for clients, and for the cluster bus."""
+
+    clients: list[socket.socket] = field(default_factory=list)
+    bus: list[socket.socket] = field(default_factory=list)
+
+    def close(self) -> None:
+        for sock in (*self.clients, *self.bus):
+            sock.close()
+
+
+def open_sockets(config: Config) -> Sockets:
+    """Listen everywhere the configuration says; on failure close what was opened. ListeningFailed."""
+    sockets = Sockets()
+    try:
+        if config.port:
+            sockets.clients += _listen(config, config.port)
+        if config.unixsocket:
+            try:
+                sockets.clients.append(
+                    listen_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog)
+                )
+            except OSError as error:
+                raise ListeningFailed(
+                    f"Failed opening Unix socket {config.unixsocket}: {error.strerror}"
+                ) from None
+        if config.cluster_enabled:
+            port = bus_port_of(config)
+            if port > HIGHEST_PORT:
+                raise ListeningFailed(
+                    f"Redis port number too high for cluster mode: the bus would listen on port {port}. "
+                    "Use a port below 55536, or set cluster-port."
+                )
+            sockets.bus += _listen(config, port)
+    except BaseException:
+        sockets.close()
+        raise
+    return sockets
+
+
+def _listen(config: Config, port: int) -> list[socket.socket]:
+    """One socket per bind address. A leading `-` marks an address that may be missing."""
+    opened: list[socket.socket] = []
+    for address in config.bind or ("*",):
+        host = address.removeprefix("-")
+        host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
+        try:
+            opened.append(listen_tcp(host, port, config.tcp_backlog))
+        except OSError as error:
+            if address.startswith("-") or (host == "::" and opened):
+                continue
+            for sock in opened:
+                sock.close()
+            raise ListeningFailed(
+                f"Could not create server TCP listening socket {host}:{port}: {error.strerror}"
+            ) from None
+    return opened

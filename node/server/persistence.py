@@ -1,0 +1,24 @@
+"""What a server knows about its snapshots on disk; the runtime writes them and reports here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class PersistenceState:
+    """For LASTSAVE, INFO and the save points. Times are unix seconds."""
+
+    last_save_time: int = 0
+    last_save_ok: bool = True
+    last_save_seconds: int = -1
+    saves: int = 0
+    in_progress_since: int | None = None
+    changes_saved: int = 0
+    """`Keyspace.changes` at the moment of the last good snapshot."""
+
+    def is_due(self, rules: tuple[tuple[int, int], ...], changes: int, now: int) -> bool:
+        """Whether a save point (so many changes, so many seconds old) is reached."""
+        unsaved = changes - self.changes_saved
+        waited = now - self.last_save_time
+        return any(unsaved >= at_least and waited >= seconds for seconds, at_least in rules)
