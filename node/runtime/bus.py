@@ -105,7 +105,7 @@ class Bus:
         link = BusLink(self._next_inbound, sock)
         self._next_inbound -= 1
         self.links[link.id] = link
-        self.nursery.start_soon(self._run_link, link)
+        self.nursery.start_soon(self._run_inbound, link, sock)
 
     async def _run_outbound(self, link: BusLink, ip: str, port: int) -> None:
         with link.cancel_scope:
@@ -115,8 +115,25 @@ class Bus:
                 self._report_closed(link)
                 return
             self.shell.cluster_event(LinkConnected(link.id))
+            await self._run(link, link.socket)
+        self._finish(link)
+
+    async def _run_inbound(self, link: BusLink, sock: socket.socket) -> None:
+        with link.cancel_scope:
+            await self._run(link, sock)
+        self._finish(link)
+
+    async def _run(self, link: BusLink, sock: socket.socket) -> None:
+        """Read and write until the peer hangs up or the link's scope is cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, link, sock)
+            await self._read(link, sock)
+            nursery.cancel_scope.cancel()
+
+    def _finish(self, link: BusLink) -> None:
         if link.socket is not None:
-            await self._run_link(link)
+            link.socket.close()
+        self._report_closed(link)
 
     async def _open(self, ip: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
@@ -132,17 +149,6 @@ class Bus:
         sock = socket.socket(fileno=connecting.detach())
         sock.setblocking(False)
         return sock
-
-    async def _run_link(self, link: BusLink) -> None:
-        sock = link.socket
-        assert sock is not None
-        with link.cancel_scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, link, sock)
-                await self._read(link, sock)
-                nursery.cancel_scope.cancel()
-        sock.close()
-        self._report_closed(link)
 
     def _report_closed(self, link: BusLink) -> None:
         """Tell the machine, unless it closed the link itself."""
