@@ -64,9 +64,9 @@ def add_as_long_double(value: bytes, increment: bytes) -> bytes:
 
     Raises CommandError if either is no float, or the sum is not finite.
     """
-    for operand in (value, increment):
-        if math.isinf(require_float(operand)):
-            raise CommandError("ERR increment would produce NaN or Infinity")
+    operands = (require_float(value), require_float(increment))
+    if any(math.isinf(operand) for operand in operands):
+        raise CommandError("ERR increment would produce NaN or Infinity")
     total = _as_long_double(Fraction(value.decode()) + Fraction(increment.decode()))
     if abs(total) >= _LONG_DOUBLE_LIMIT:
         raise CommandError("ERR increment would produce NaN or Infinity")
