@@ -118,3 +118,7 @@ def settle_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS_BETWEEN_COLLECTIONS, 20, OLD_GENERATION_NEVER)
+
+
+if __name__ == "__main__":
+    main()
