@@ -104,7 +104,8 @@ def _add(call: Call, key: bytes, amount: int) -> int:
 )
 def incrbyfloat(call: Call, key: bytes, increment: bytes) -> Reply:
     """Replicas get the sum: their floating point might round otherwise."""
-    total = add_as_long_double(bytes(call.db.change_string(key) or b"0"), increment)
+    value = call.db.change_string(key)
+    total = add_as_long_double(b"0" if value is None else bytes(value), increment)
     call.db.set(key, total, keep_expiry=True)
     call.db.changed(key, "incrbyfloat")
     call.propagate(b"SET", key, total, b"KEEPTTL")
