@@ -13,6 +13,7 @@ How each case keeps to it:
   that did not exist is only marked. When the walk comes to the slot it passes over marked keys.
 - A change in the slot being told: `_rest` holds the keys still to tell; a key in it is told and taken
   out, any other was told or is new.
+- A change to a large value of which some pieces were told: the others are told first.
 - FLUSHALL puts fresh tables in place and leaves the old ones to the walk, which goes on with them.
 - SWAPDB moves tables to another database. The walk knows tables by identity, so it tells them
   under the number they had when it began.
@@ -23,18 +24,25 @@ An expired key that nobody has touched is told with its expiry, as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.keyspace import Database, Keyspace
 from shoal.node.dataset.values import Value
 
-Sink: TypeAlias = Callable[[int, bytes, Value, int | None], int]
-"""`sink(database, key, value, expiry_ms)` takes a key and returns its size in bytes.
+LARGE_VALUE_ELEMENTS = 4096
+"""Containers with more elements are told in pieces, so that one value does not outlast a slice."""
 
-It must be done with the value when it returns: the value may change right after.
-"""
+
+class Sink(Protocol):
+    """Takes the keys of a walk."""
+
+    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+        """Take a key at once, for its value may change right after; returns its size in bytes."""
+
+    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+        """Take a key a piece at a step, each giving its size. Other keys may be added between two steps."""
 
 
 class _Picture:
@@ -63,15 +71,18 @@ class SlotWalk:
         self._current: _Picture | None = None
         self._current_slot = -1
         self._rest: dict[bytes, Value] = {}
+        self._large_key: bytes | None = None
+        self._large_pieces: Iterator[int] = iter(())
         keyspace.snapshots.append(self)
 
     def step(self, budget: int) -> bool:
         """Tell keys until their sizes reach the budget, in bytes; True when all is told."""
         spent = 0
         while spent < budget and not self.done:
-            if self._current is not None and self._rest:
-                key, value = self._rest.popitem()
-                spent += self._tell(self._current, key, value)
+            if self._large_key is not None:
+                spent += self._tell_piece()
+            elif self._current is not None and self._rest:
+                spent += self._tell_next(self._current)
             elif not self._enter_next_slot():
                 self.stop()
         return self.done
@@ -91,6 +102,8 @@ class SlotWalk:
         if picture is self._current and slot == self._current_slot:
             if key in self._rest:
                 self._tell(picture, key, self._rest.pop(key))
+            while key == self._large_key:
+                self._tell_piece()
         elif slot in picture.unvisited:
             marked = picture.marked.setdefault(slot, set())
             if key not in marked:
@@ -99,7 +112,21 @@ class SlotWalk:
                     self._tell(picture, key, picture.tables[slot][key])
 
     def _tell(self, picture: _Picture, key: bytes, value: Value) -> int:
-        return self._sink(picture.index, key, value, picture.expires.get(key))
+        return self._sink.add(picture.index, key, value, picture.expires.get(key))
+
+    def _tell_next(self, picture: _Picture) -> int:
+        key, value = self._rest.popitem()
+        if len(value) <= LARGE_VALUE_ELEMENTS or isinstance(value, bytes | bytearray):
+            return self._tell(picture, key, value)
+        self._large_key = key
+        self._large_pieces = self._sink.add_in_pieces(picture.index, key, value, picture.expires.get(key))
+        return self._tell_piece()
+
+    def _tell_piece(self) -> int:
+        size = next(self._large_pieces, None)
+        if size is None:
+            self._large_key = None
+        return size or 0
 
     def _enter_next_slot(self) -> bool:
         """Make the next slot the current one, its keys less the marked ones the rest; False after the last.

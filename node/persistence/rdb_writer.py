@@ -7,8 +7,8 @@ marker and 32 or 64 bits big-endian.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from struct import pack
 
 from shoal.node.dataset.sorted_sets import SortedSet
@@ -16,6 +16,7 @@ from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
 
+_PIECE_ELEMENTS = 1000
 _ONE_BYTE = [bytes((size,)) for size in range(64)]
 
 
@@ -31,6 +32,8 @@ class RdbWriter:
         self._with_checksum = checksum
         self._checksum = 0
         self._parts: list[bytes] = []
+        self._waiting: list[bytes] | None = None
+        """What was added while a key is written in pieces, to come after it."""
         self._database = -1
 
     def header(self, auxiliary: Mapping[bytes, bytes]) -> None:
@@ -46,16 +49,37 @@ class RdbWriter:
     def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
         """Write a key; returns its size in bytes. The value may change as soon as this returns."""
         kind, body = encode_value(value)
+        entry = self._head(database, key, kind, expiry_ms) + body
+        (self._parts if self._waiting is None else self._waiting).append(entry)
+        return len(entry)
+
+    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+        """Write a key with a large container, a piece at each step, which gives the piece's size.
+
+        The value must not change before the last step; keys added meanwhile come after it.
+        """
+        assert self._waiting is None, "one key at a time is written in pieces"
+        kind, elements = _encoded_elements(value)
+        head = self._head(database, key, kind, expiry_ms) + encode_length(len(value))
+        self._parts.append(head)
+        self._waiting = []
+        yield len(head)
+        while piece := b"".join(islice(elements, _PIECE_ELEMENTS)):
+            self._parts.append(piece)
+            yield len(piece)
+        self._parts += self._waiting
+        self._waiting = None
+
+    def _head(self, database: int, key: bytes, kind: bytes, expiry_ms: int | None) -> bytes:
+        """All of an entry that stands before the value."""
         size = len(key)
-        prefix = _ONE_BYTE[size] if size < 64 else encode_length(size)
-        entry = kind + prefix + key + body
+        head = kind + (_ONE_BYTE[size] if size < 64 else encode_length(size)) + key
         if expiry_ms is not None:
-            entry = _EXPIRY + expiry_ms.to_bytes(8, "little", signed=True) + entry
+            head = _EXPIRY + expiry_ms.to_bytes(8, "little", signed=True) + head
         if database != self._database:
             self._database = database
-            entry = _SELECT + encode_length(database) + entry
-        self._parts.append(entry)
-        return len(entry)
+            head = _SELECT + encode_length(database) + head
+        return head
 
     def end(self) -> None:
         """The end mark and the checksum."""
@@ -77,14 +101,8 @@ def encode_value(value: Value) -> tuple[bytes, bytes]:
     """The object type's byte and the value's RDB form."""
     if isinstance(value, bytes | bytearray):
         return _STRING, encode_string(value)
-    count = encode_length(len(value))
-    if isinstance(value, ListValue):
-        return _LIST, count + _strings(value)
-    if isinstance(value, SetValue):
-        return _SET, count + _strings(value)
-    if isinstance(value, HashValue):
-        return _HASH, count + _strings(chain.from_iterable(value.items()))
-    return _SORTED_SET, count + _scored_members(value)
+    kind, elements = _encoded_elements(value)
+    return kind, encode_length(len(value)) + b"".join(elements)
 
 
 def encode_string(text: bytes | bytearray) -> bytes:
@@ -104,13 +122,22 @@ def encode_length(number: int) -> bytes:
     return b"\x81" + number.to_bytes(8, "big")
 
 
-def _strings(elements: Iterable[bytes]) -> bytes:
-    return b"".join([encode_string(element) for element in elements])
+def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
+    """A container's object type and its elements.
 
-
-def _scored_members(value: SortedSet) -> bytes:
-    """From the greatest score down, as Redis writes and, building its skip list from the tail, expects."""
-    return b"".join([encode_string(member) + pack("<d", score) for score, member in reversed(value.order)])
+    Sorted sets go from the greatest score down, an order in which Redis inserts each at its list's head.
+    """
+    if isinstance(value, ListValue):
+        return _LIST, map(encode_string, value)
+    if isinstance(value, SetValue):
+        return _SET, map(encode_string, value)
+    if isinstance(value, HashValue):
+        return _HASH, map(encode_string, chain.from_iterable(value.items()))
+    if isinstance(value, SortedSet):
+        return _SORTED_SET, (
+            encode_string(member) + pack("<d", score) for score, member in reversed(value.order)
+        )
+    raise TypeError(f"a string has no elements: {type(value)}")
 
 
 _STRING, _LIST, _SET, _HASH, _SORTED_SET = (

@@ -84,7 +84,7 @@ def test_a_real_server_loads_our_file_as_the_same_data(program, tmp_path):
     writer = RdbWriter()
     writer.header({b"redis-ver": b"7.0.15", b"redis-bits": b"64", b"ctime": b"1700000000", b"used-mem": b"1"})
     writer.function(b"#!lua name=mine\nredis.register_function('f', function() return 1 end)")
-    walk = SlotWalk(keyspace, writer.add)
+    walk = SlotWalk(keyspace, writer)
     with (tmp_path / "dump.rdb").open("wb") as file:
         while not walk.step(10_000):
             file.write(writer.take())

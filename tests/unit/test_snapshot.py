@@ -1,14 +1,19 @@
 """The slot walk: whatever is written meanwhile, it tells the data as they were when it began."""
 
+from collections.abc import Iterator
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.cluster.slots import key_slot
+from shoal.node.dataset import snapshot
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.values import ListValue, Value
-from tests.unit.samples import NOW_MS, Plain, plain, plain_keyspace
+from shoal.node.persistence.rdb_writer import RdbWriter
+from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
 
 KEYS = [b"{same}%d" % number for number in range(6)] + [b"other%d" % number for number in range(6)]
 
@@ -34,10 +39,18 @@ class Told:
     def __init__(self) -> None:
         self.keys: Plain = {}
 
-    def __call__(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
         assert (database, key) not in self.keys
         self.keys[database, key] = (plain(value), expiry_ms)
         return 1
+
+    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+        assert isinstance(value, ListValue)
+        told = ListValue()
+        for element in value:
+            told.append(element)
+            yield 1
+        self.add(database, key, told, expiry_ms)
 
 
 def act(keyspace: Keyspace, walk: SlotWalk | None, action: tuple) -> None:
@@ -63,7 +76,7 @@ def act(keyspace: Keyspace, walk: SlotWalk | None, action: tuple) -> None:
             if isinstance(value, ListValue):
                 value.append(b"one more")
             else:
-                database.set(key, ListValue([b"first"]))
+                database.set(key, ListValue([b"first", b"second", b"third"]))
             database.changed(key, "rpush")
         elif name == "delete":
             database.delete(key)
@@ -86,11 +99,12 @@ def test_the_walk_tells_the_picture_at_its_start(before, during, slots):
         if slots is None or key_slot(key) in slots
     }
     told = Told()
-    walk = SlotWalk(keyspace, told, slots)
-    for action in during:
-        act(keyspace, walk, action)
-    while not walk.step(1):
-        pass
+    with patch.object(snapshot, "LARGE_VALUE_ELEMENTS", 3):
+        walk = SlotWalk(keyspace, told, slots)
+        for action in during:
+            act(keyspace, walk, action)
+        while not walk.step(1):
+            pass
     assert told.keys == expected
     assert keyspace.snapshots == []
 
@@ -105,6 +119,32 @@ def test_a_step_keeps_to_its_budget_even_in_one_huge_slot(key):
     for told_so_far in range(100, 1001, 100):
         walk.step(100)
         assert len(told.keys) == told_so_far
+
+
+def test_a_large_value_is_told_over_several_steps_with_other_keys_between():
+    keyspace = Keyspace(1)
+    database = keyspace.databases[0]
+    database.set(b"{b}small", b"old")
+    database.set(b"{b}large", ListValue([b"element %d" % number for number in range(20_000)]))
+    database.set(b"zz", b"old")
+    writer = RdbWriter()
+    writer.header({})
+    before = plain_keyspace(keyspace)
+    walk = SlotWalk(keyspace, writer)
+    assert key_slot(b"{b}large") < key_slot(b"zz")
+    steps = 0
+    while not walk.step(1):
+        steps += 1
+        if steps == 5:
+            database.set(b"zz", b"new")
+            database.set(b"{b}small", b"new")
+        if steps == 10:
+            large = database.for_change(b"{b}large")
+            assert isinstance(large, ListValue)
+            large.append(b"more")
+    writer.end()
+    assert steps >= 10
+    assert plain_keyspace(load(writer.take())) == before
 
 
 def test_two_walks_at_once_tell_what_each_found():
