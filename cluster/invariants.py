@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
-from shoal.cluster.view import ClusterView, bits_to_bitmap, slots_of
+from shoal.cluster.view import ClusterView, bits_to_bitmap
 
 
 def check(view: ClusterView) -> list[str]:
@@ -43,7 +44,7 @@ def _roles(view: ClusterView) -> Iterator[str]:
 
 
 def _slots(view: ClusterView) -> Iterator[str]:
-    seen = 0
+    seen, routed = 0, _routed_bits(view)
     for node in view.nodes.values():
         if node.slot_bits & seen:
             yield f"node {node.id} owns a slot that another owns"
@@ -52,10 +53,11 @@ def _slots(view: ClusterView) -> Iterator[str]:
             yield f"node {node.id} owns slots and is no primary"
         if node.bitmap != bits_to_bitmap(node.slot_bits) or node.slot_count != node.slot_bits.bit_count():
             yield f"the slot cache of node {node.id} is stale"
-        for slot in slots_of(node.slot_bits):
-            if view.slot_owner[slot] is not node:
-                yield f"slot {slot} of node {node.id} is routed elsewhere"
-    if seen != view.assigned_bits or sum(owner is not None for owner in view.slot_owner) != seen.bit_count():
+        if routed.pop(node.id, 0) != node.slot_bits:
+            yield f"the slots of node {node.id} are not those routed to it"
+    if routed:
+        yield f"slots are routed to {', '.join(routed)}, which is not a node"
+    if seen != view.assigned_bits:
         yield "the assigned slots are not those that nodes own"
     if view.size != sum(node.votes for node in view.nodes.values()):
         yield "the number of voters is stale"
@@ -63,6 +65,18 @@ def _slots(view: ClusterView) -> Iterator[str]:
         yield "a slot I do not own is migrating away from me"
     if any(view.slot_owner[slot] is view.myself for slot in view.importing):
         yield "a slot I own is being imported"
+
+
+def _routed_bits(view: ClusterView) -> dict[str, int]:
+    """The slots routed to each node. Runs of slots with one owner are taken in one piece."""
+    routed: dict[str, int] = {}
+    slot = 0
+    for owner, run in groupby(view.slot_owner):
+        length = sum(1 for _ in run)
+        if owner is not None:
+            routed[owner.id] = routed.get(owner.id, 0) | ((1 << length) - 1) << slot
+        slot += length
+    return routed
 
 
 def _epochs(view: ClusterView) -> Iterator[str]:

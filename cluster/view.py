@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from shoal.cluster.messages import MessageType, NodeFlag
-from shoal.cluster.slots import SLOT_BITMAP_BYTES, SLOT_COUNT, bitmap_to_slots, slot_ranges
+from shoal.cluster.slots import SLOT_BITMAP_BYTES, SLOT_COUNT, bitmap_to_slots
 
 NO_SLOTS = bytes(SLOT_BITMAP_BYTES)
 ALL_SLOTS = (1 << SLOT_COUNT) - 1
@@ -133,7 +133,7 @@ class Node:
 
     def slot_ranges(self) -> list[tuple[int, int]]:
         """The slots this node owns as inclusive ranges."""
-        return slot_ranges(self.slots())
+        return ranges_of(self.slot_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +311,21 @@ def _slot_of(entry: tuple[int, Node]) -> int:
 def slots_of(bits: int) -> Iterator[int]:
     """The slots of a slot set, ascending."""
     return bitmap_to_slots(bits_to_bitmap(bits)) if bits else iter(())
+
+
+def ranges_of(bits: int) -> list[tuple[int, int]]:
+    """A slot set as ascending inclusive ranges, at a cost per range and not per slot."""
+    ranges: list[tuple[int, int]] = []
+    first = 0
+    while bits:
+        gap = (bits & -bits).bit_length() - 1
+        bits >>= gap
+        first += gap
+        length = (bits ^ (bits + 1)).bit_length() - 1
+        bits >>= length
+        ranges.append((first, first + length - 1))
+        first += length
+    return ranges
 
 
 def bits_to_bitmap(bits: int) -> bytes:

@@ -88,7 +88,7 @@ def test_failover_is_refused_while_the_primary_is_down() -> None:
 
 
 def test_the_answer_comes_after_the_save() -> None:
-    stage = Stage(F, (member(F),))
+    stage = Stage(F, (member(F),), keys={})
     stage.ask(ev.AddSlots((1, 2, 3)))
     kinds = [type(effect) for effect in stage.effects]
     assert fx.PersistConfig(fsync=True) in stage.effects
@@ -166,7 +166,7 @@ def test_a_soft_reset_forgets_everybody_and_keeps_the_identity() -> None:
     assert stage.ask(ev.Reset()) == "OK"
     assert list(stage.view.nodes) == [D]
     assert stage.view.myself.is_primary and stage.view.current_epoch == 5
-    assert stage.did(fx.BecomePrimary) and stage.did(fx.ResetDataset)
+    assert fx.BecomePrimary() in stage.effects and fx.ResetDataset() in stage.effects
     assert not stage.view.links or all(link.node is None for link in stage.view.links.values())
 
 

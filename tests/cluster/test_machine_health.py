@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shoal.cluster import effects as fx
 from shoal.cluster import events as ev
+from shoal.cluster.messages import FailoverAuthAck, NodeFlag
 from shoal.cluster.view import SavedConfig
 from tests.cluster.stage import A, B, C, D, E, F, Stage, member
 from tests.cluster.world import World, settled
@@ -142,19 +143,16 @@ def test_a_primary_that_never_had_replicas_attracts_none() -> None:
 
 def test_no_epoch_or_vote_told_to_anybody_is_lost_by_a_crash_at_any_effect() -> None:
     """Replay a vote and a promotion, crash after each effect in turn, and compare disk with wire."""
-    for steps in (_vote(), _promotion()):
-        disk, told = steps[0], 0
-        for effect, saved in steps[1]:
+    for disk, trail in (_vote(), _promotion()):
+        for effect, saved in trail:
             if isinstance(effect, fx.PersistConfig):
                 disk = saved
-            elif isinstance(effect, fx.Send) and effect.message.header is not None:
-                told = max(told, effect.message.header.current_epoch)
-            assert disk.current_epoch >= told
-            me = next(node for node in disk.nodes if "MYSELF" in str(node.flags))
-            if isinstance(effect, fx.Send) and effect.message.header is not None:
-                claims = effect.message.header
-                own = claims.replica_of is None
-                assert not own or me.config_epoch == claims.config_epoch
+            if not isinstance(effect, fx.Send) or (header := effect.message.header) is None:
+                continue
+            assert disk.current_epoch >= header.current_epoch
+            assert not isinstance(effect.message, FailoverAuthAck) or disk.last_vote_epoch == 6
+            me = next(node for node in disk.nodes if node.flags & NodeFlag.MYSELF)
+            assert header.replica_of is not None or me.config_epoch == header.config_epoch
 
 
 def _vote() -> tuple[SavedConfig, list[tuple[fx.Effect, SavedConfig]]]:
@@ -168,9 +166,11 @@ def _vote() -> tuple[SavedConfig, list[tuple[fx.Effect, SavedConfig]]]:
 def _promotion() -> tuple[SavedConfig, list[tuple[fx.Effect, SavedConfig]]]:
     stage = Stage(D, (member(A, epoch=1), member(B, epoch=2), member(C, epoch=3), member(D, A)))
     stage.step(ev.ReplicationProgress(100, True, stage.now_ms))
-    before, trail = stage.machine.saved(), []
-    for step in (lambda: stage.fails(A, by=B), lambda: stage.votes(B, 6), lambda: stage.votes(C, 6)):
-        trail += [(effect, stage.machine.saved()) for effect in step()]
+    before = stage.machine.saved()
+    trail: list[tuple[fx.Effect, SavedConfig]] = []
+    trail += [(effect, stage.machine.saved()) for effect in stage.fails(A, by=B)]
+    trail += [(effect, stage.machine.saved()) for effect in stage.votes(B, epoch=6)]
+    trail += [(effect, stage.machine.saved()) for effect in stage.votes(C, epoch=6)]
     return before, trail
 
 
