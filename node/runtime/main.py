@@ -18,6 +18,7 @@ from shoal.cluster.settings import ClusterSettings
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
 from shoal.node.runtime.daemon import detach, write_pidfile
+from shoal.node.runtime.host import RealHost
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.node import Node
 from shoal.node.runtime.nodes_file import NodesFile, NodesFileError
@@ -85,13 +86,15 @@ def serve(config: Config) -> int:
 
 def build_server(config: Config) -> Server:
     """A server with this process's clock and entropy."""
-    return Server(
+    server = Server(
         config,
         Random(secrets.randbits(128)),
         lambda: time.perf_counter_ns() // 1000,
         now_ms=time.time_ns() // 1_000_000,
         run_id=secrets.token_hex(20),
     )
+    server.host = RealHost()
+    return server
 
 
 def load_dataset(server: Server, log: Log) -> None:

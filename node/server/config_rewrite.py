@@ -19,7 +19,7 @@ def rewritten(old_text: str, config: Config) -> str:
     pending = _lines_to_write(config)
     mentioned: set[str] = set()
     kept: list[str] = []
-    for line in old_text.removesuffix("\n").split("\n"):
+    for line in old_text.removesuffix("\n").split("\n") if old_text else []:
         spelling = _directive_of(line)
         if spelling is None:
             kept.append(line)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 NO_SINGLE_KEY = -1
 """`Entry.key_position` of a command that names several keys, or finds them by its other arguments."""
 
-_ALLOWED_WHILE_LOADING = Flag.LOADING
+HISTOGRAM_BUCKETS = 64
+
 _LONGEST_QUOTED = 128
 
 
@@ -34,9 +35,9 @@ class Entry:
     """A command in one server's table: its declaration, unpacked for speed, and what was counted of it."""
 
     __slots__ = (
-        "calls",
         "failed_calls",
         "handler",
+        "histogram",
         "is_write",
         "key_position",
         "max_args",
@@ -55,10 +56,21 @@ class Entry:
         self.max_args = spec.max_args
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.key_position = _single_key_position(spec)
-        self.calls = 0
+        self.reset_statistics()
+
+    def reset_statistics(self) -> None:
+        """Count from zero."""
+        self.histogram = [0] * HISTOGRAM_BUCKETS
+        """How many calls took less than 2**n microseconds, but not less than 2**(n-1)."""
         self.microseconds = 0
         self.rejected_calls = 0
         self.failed_calls = 0
+
+
+    @property
+    def calls(self) -> int:
+        """How often the command ran."""
+        return sum(self.histogram)
 
 
 def _single_key_position(spec: CommandSpec) -> int:
@@ -88,17 +100,55 @@ class Dispatcher:
         self.entries: dict[bytes, Entry] = {}
         """By the name as clients spell it: lower case, upper case, and any mixture once seen."""
         self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
+        self.bare_containers: dict[bytes, Entry] = {}
+        """Containers that also do something by themselves: COMMAND."""
+        self.all_entries: list[Entry] = []
         self._add(COMMANDS.values())
+        for name, new_name in server.config.renamed_commands:
+            self._rename(name.lower().encode(), new_name.lower().encode())
 
     def _add(self, specs: Iterable[CommandSpec]) -> None:
         for spec in specs:
             name = spec.name.lower().encode()
             if spec.subcommands:
                 self.subcommands[name] = {
-                    child: Entry(sub, sub.handler) for child, sub in spec.subcommands.items() if sub.handler
+                    child: self._entry(sub, sub.handler)
+                    for child, sub in spec.subcommands.items()
+                    if sub.handler
                 }
+                if spec.handler is not None:
+                    self.bare_containers[name] = self._entry(spec, spec.handler)
             elif spec.handler is not None:
-                self.entries[name] = self.entries[name.upper()] = Entry(spec, spec.handler)
+                self.entries[name] = self.entries[name.upper()] = self._entry(spec, spec.handler)
+
+    def _entry(self, spec: CommandSpec, handler: Handler) -> Entry:
+        entry = Entry(spec, handler)
+        self.all_entries.append(entry)
+        return entry
+
+    def _rename(self, name: bytes, new_name: bytes) -> None:
+        """rename-command: the old name is unknown from now on; so is the command, if the new one is empty."""
+        if name not in self.entries and name not in self.subcommands:
+            raise ValueError("No such command in rename-command")
+        if new_name in self.entries or new_name in self.subcommands:
+            raise ValueError("Target command name already exists")
+        entry = self.entries.pop(name, None)
+        self.entries.pop(name.upper(), None)
+        children = self.subcommands.pop(name, None)
+        if new_name and entry is not None:
+            self.entries[new_name] = self.entries[new_name.upper()] = entry
+        elif new_name and children is not None:
+            self.subcommands[new_name] = children
+
+    @property
+    def commands_processed(self) -> int:
+        """How many commands ran, for INFO."""
+        return sum(entry.calls for entry in self.all_entries)
+
+    def reset_statistics(self) -> None:
+        """CONFIG RESETSTAT for every command."""
+        for entry in self.all_entries:
+            entry.reset_statistics()
 
     # --- the short way -----------------------------------------------------------------------------
 
@@ -145,7 +195,7 @@ class Dispatcher:
         now_us = self.clock_us()
         elapsed = now_us - self.command_started_us
         self.command_started_us = now_us
-        entry.calls += 1
+        entry.histogram[elapsed.bit_length()] += 1
         entry.microseconds += elapsed
         session.commands_run += 1
         session.last_command = entry.spec.full_name
@@ -181,6 +231,8 @@ class Dispatcher:
             if children is None:
                 raise CommandError(_unknown_command(argv))
             if len(argv) == 1:
+                if name in self.bare_containers:
+                    return self.bare_containers[name]
                 raise CommandError(_wrong_arity(name.decode()))
             entry = children.get(argv[1].lower())
             if entry is None:
@@ -202,6 +254,8 @@ class Dispatcher:
             raise CommandError("ERR Command not allowed inside a transaction")
         is_write = entry.is_write or (entry.spec.name == "EXEC" and _queued_write(session))
         self._route(session, entry, argv, is_write)
+        if server.is_out_of_memory and _needs_memory(session, entry):
+            raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
         if is_write:
             server.check_writable()
         if not flags & Flag.STALE and server.is_stale_replica:
@@ -219,6 +273,12 @@ class Dispatcher:
         if is_write and server.migrating_keys and self._touches_migrating_key(entry, argv):
             server.block(session, Blocked(BlockReason.MIGRATE, None, argv))
             return NO_REPLY
+        return self.perform(session, entry, argv)
+
+    def perform(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
+        """`run`, shown to those who MONITOR. While there are any, every command comes this way."""
+        if self.server.monitors and not entry.spec.flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
+            self.server.show_to_monitors(session, argv)
         return self.run(session, entry, argv)
 
     def _route(self, session: Session, entry: Entry, argv: Arguments, is_write: bool) -> None:
@@ -281,6 +341,12 @@ _RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RES
 
 def _queued_write(session: Session) -> bool:
     return session.transaction is not None and any(entry.is_write for entry, _ in session.transaction.queued)
+
+
+def _needs_memory(session: Session, entry: Entry) -> bool:
+    if entry.spec.name == "EXEC" and session.transaction is not None:
+        return any(queued.spec.flags & Flag.DENYOOM for queued, _ in session.transaction.queued)
+    return bool(entry.spec.flags & Flag.DENYOOM)
 
 
 def _unknown_command(argv: Arguments) -> str:

@@ -119,17 +119,28 @@ def quoted(text: str) -> str:
 
 
 def in_quotes(text: str) -> str:
-    """A word in double quotes, unprintable bytes as `\\xHH`."""
+    """A word in double quotes, unprintable bytes escaped."""
     spelled = ""
     for byte in text.encode("utf-8", "surrogateescape"):
         char = chr(byte)
-        if char in '"\\':
-            spelled += "\\" + char
+        if char in _ESCAPES:
+            spelled += _ESCAPES[char]
         elif 0x20 <= byte < 0x7F:
             spelled += char
         else:
             spelled += f"\\x{byte:02x}"
     return f'"{spelled}"'
+
+
+_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\a": "\\a",
+    "\b": "\\b",
+}
 
 
 class YesNo(Parameter[bool]):

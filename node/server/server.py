@@ -18,14 +18,18 @@ from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
 from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import CommandError
+from shoal.node.resp.replies import CommandError, Status
+from shoal.node.server.applying import follow_config
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import ServerEffect
+from shoal.node.server.host import Host, NoHost
+from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import PersistenceState
 from shoal.node.server.session import Blocked, BlockReason, Session
 from shoal.node.server.slowlog import Slowlog
+from shoal.node.server.statistics import Statistics
 
 if TYPE_CHECKING:
     from shoal.node.replication.replication import Replication
@@ -62,12 +66,17 @@ class Server:
         self.effects: list[ServerEffect] = []
         self.operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         """What the running command changed, to be propagated as one: (database, words)."""
+        self.host: Host = NoHost()
+        """The process around this server; the runtime puts the real one here."""
+        self.statistics = Statistics()
         self.error_counts: Counter[str] = Counter()
         self.slowlog = Slowlog()
         self.slow_after_us = 10_000
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.blocked: dict[int, Session] = {}
+        self.monitors: list[Session] = []
+        """Clients that watch every command, see MONITOR."""
         self.migrating_keys: set[bytes] = set()
         self.cluster: ClusterBridge | None = None
         self.replication: Replication | None = None
@@ -84,7 +93,9 @@ class Server:
         self.open_for_reads = True
         self.open_for_writes = True
         self.is_stale_replica = False
+        self.is_out_of_memory = False
         self.dispatcher = Dispatcher(self, clock_us)
+        follow_config(self)
 
     # --- turns -------------------------------------------------------------------------------------
 
@@ -92,6 +103,8 @@ class Server:
         """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
         self.keyspace.now_ms = now_ms
         self.dispatcher.command_started_us = self.dispatcher.clock_us()
+        if now_ms >= self.statistics.next_sample_ms:
+            self._look_at_itself()
         if self.keyspace.expiry_mode is ExpiryMode.DELETE and self.active_expire:
             self._expire_due()
         if self.blocked:
@@ -102,6 +115,8 @@ class Server:
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
         session.last_seen_ms = self.keyspace.now_ms
+        self.statistics.reads += 1
+        self.statistics.input_bytes += len(data)
         commands = session.parser.feed(data)
         if session.pending or session.blocked is not None or len(commands) > COMMANDS_PER_CLIENT_PER_TURN:
             was_waiting = bool(session.pending) or session.blocked is not None
@@ -136,6 +151,12 @@ class Server:
         session.send(CommandError(f"ERR Protocol error: {session.parser.error}"))
         session.close_after_reply()
 
+    def _look_at_itself(self) -> None:
+        """A few times a second: how fast counters rise, how much memory is used."""
+        self.statistics.sample(self.keyspace.now_ms, self.dispatcher.commands_processed)
+        if self.config.maxmemory:
+            self.check_memory()
+
     def _expire_due(self) -> None:
         for database in self.keyspace.databases:
             if database.expires:
@@ -147,6 +168,7 @@ class Server:
 
     def connect(self, address: str, local_address: str) -> Session:
         """A client has connected."""
+        self.statistics.connections_received += 1
         session = Session(self, self.next_session_id, address, local_address)
         self.next_session_id += 1
         self.sessions[session.id] = session
@@ -157,6 +179,7 @@ class Server:
         self.sessions.pop(session.id, None)
         self.blocked.pop(session.id, None)
         session.unwatch()
+        self.stop_monitoring(session)
         session.closing = True
         session.pending.clear()
 
@@ -187,9 +210,18 @@ class Server:
         """Decide anew whether commands may take the short way. Whoever closes or opens a gate calls this."""
         cluster_ok = self.cluster is None or self.cluster.view.state_ok
         self.open_for_reads = (
-            cluster_ok and not self.loading and not self.is_stale_replica and not self.pause.until_ms
+            cluster_ok
+            and not self.loading
+            and not self.is_stale_replica
+            and not self.pause.until_ms
+            and not self.monitors
         )
-        self.open_for_writes = self.open_for_reads and not self.migrating_keys and self.is_primary
+        self.open_for_writes = (
+            self.open_for_reads
+            and not self.migrating_keys
+            and self.is_primary
+            and not self.is_out_of_memory
+        )
 
     def check_writable(self) -> None:
         """Raise the error a write gets now, if any."""
@@ -203,9 +235,36 @@ class Server:
             if session.blocked is not None and session.blocked.reason is BlockReason.PAUSE:
                 self.unblock(session)
 
+    def check_memory(self) -> None:
+        """Compare the memory used with `maxmemory`, and close or open the gate for writes accordingly."""
+        limit = self.config.maxmemory
+        self.is_out_of_memory = bool(limit) and self.host.facts().resident_bytes > limit
+        self.refresh_gates()
+
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""
         self.error_counts[error.code] += 1
+
+    def reset_statistics(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.statistics.reset()
+        self.error_counts.clear()
+        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.dispatcher.reset_statistics()
+
+    # --- MONITOR ------------------------------------------------------------------------------------
+
+    def show_to_monitors(self, session: Session, argv: Arguments) -> None:
+        """Send a command about to run to every client that watches."""
+        line = monitor_line(session, argv)
+        for monitor in self.monitors:
+            monitor.send(Status(line))
+
+    def stop_monitoring(self, session: Session) -> None:
+        """Nothing more is shown to this client."""
+        if session in self.monitors:
+            self.monitors.remove(session)
+            self.refresh_gates()
 
     # --- role and cluster ----------------------------------------------------------------------------
 

@@ -132,6 +132,7 @@ class Session(Call):
         self.authenticated = not self.server.requires_password
         self.parser.restrict(not self.authenticated)
         self.transaction: Transaction | None = None
+        self.server.stop_monitoring(self)
         self.unwatch()
         self.readonly = False
         self.asking = False
@@ -170,6 +171,15 @@ class Session(Call):
         self.closing = True
         self.pending.clear()
         self.server.closing.append(self)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine: over loopback or a unix socket."""
+        return self.address.startswith(("127.", "[::1]", "/"))
+
+    def may_use(self, permission: str) -> bool:
+        """What a `yes`, `no` or `local` directive, such as `enable-debug-command`, grants this client."""
+        return permission == "yes" or (permission == "local" and self.is_local)
 
     # --- WATCH -------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoal.node.resp.parser import Arguments
+from shoal.node.server.monitoring import redacted
 
 if TYPE_CHECKING:
     from shoal.node.server.session import Session
@@ -34,9 +35,13 @@ class Slowlog:
         self.entries: deque[SlowEntry] = deque(maxlen=max_length)
         self.next_id = 0
 
+    def resize(self, max_length: int) -> None:
+        """Keep at most so many from now on; the newest stay."""
+        self.entries = deque(list(self.entries)[:max_length], maxlen=max_length)
+
     def note(self, session: Session, argv: Arguments, microseconds: int) -> None:
         """Keep a command, its arguments shortened to what is worth showing."""
-        shown = [_shorten(word) for word in argv[:MAX_SHOWN_ARGUMENTS]]
+        shown = [_shorten(word) for word in redacted(argv)[:MAX_SHOWN_ARGUMENTS]]
         if len(argv) > MAX_SHOWN_ARGUMENTS:
             rest = len(argv) - MAX_SHOWN_ARGUMENTS + 1
             shown[-1] = b"... (%d more arguments)" % rest

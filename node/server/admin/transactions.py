@@ -68,7 +68,8 @@ def execute(session: Session) -> Reply:
         return NULL_ARRAY
     session.in_exec = True
     try:
-        replies = [session.server.dispatcher.run(session, entry, argv) for entry, argv in transaction.queued]
+        perform = session.server.dispatcher.perform
+        replies = [perform(session, entry, argv) for entry, argv in transaction.queued]
     finally:
         session.in_exec = False
         session.propagated = []  # each command has been recorded on its own; EXEC itself is not

@@ -1,0 +1,81 @@
+"""The process and its machine, as the server may ask about them."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from shoal.node.runtime.reactor import HAS_EPOLL
+from shoal.node.server.host import ProcessFacts
+
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_STATM = Path("/proc/self/statm")
+
+
+class RealHost:
+    """The operating system this process runs on."""
+
+    def __init__(self) -> None:
+        self._operating_system = f"{platform.system()} {platform.release()} {platform.machine()}"
+        self._system_memory = os.sysconf("SC_PHYS_PAGES") * _PAGE_SIZE
+
+    def facts(self) -> ProcessFacts:
+        """The process as it is now."""
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ProcessFacts(
+            process_id=os.getpid(),
+            executable=sys.executable,
+            operating_system=self._operating_system,
+            python=platform.python_version(),
+            multiplexing="epoll" if HAS_EPOLL else "trio",
+            resident_bytes=_resident_bytes(own),
+            system_memory_bytes=self._system_memory,
+            cpu_system=own.ru_stime,
+            cpu_user=own.ru_utime,
+            cpu_system_children=children.ru_stime,
+            cpu_user_children=children.ru_utime,
+        )
+
+    def release_memory(self) -> None:
+        """Collect what is garbage, and let the C library return its free pages where it can."""
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+    def sleep(self, seconds: float) -> None:
+        """Stop this thread, and with it every client, timer and link."""
+        time.sleep(seconds)
+
+    def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
+        """Write beside the file, fsync, rename over it, fsync the folder: a crash leaves old or new."""
+        target = Path(path)
+        old = target.read_text(errors="surrogateescape") if target.exists() else ""
+        temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        with temporary.open("w", errors="surrogateescape") as file:
+            file.write(change(old))
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _resident_bytes(usage: resource.struct_rusage) -> int:
+    """Memory in use now where the system tells; elsewhere the most there ever was."""
+    if _STATM.exists():
+        return int(_STATM.read_text().split()[1]) * _PAGE_SIZE
+    return usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024

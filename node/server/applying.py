@@ -1,0 +1,63 @@
+"""Directives that the server itself follows: how each takes effect, at the start and after CONFIG SET.
+
+What needs a socket, a file or the cluster is applied by whoever has it, through `Config.on_change`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+NEVER_SLOW_US = 1 << 62
+
+ENCODING_DIRECTIVES = (
+    "hash_max_listpack_entries",
+    "hash_max_listpack_value",
+    "set_max_intset_entries",
+    "set_max_listpack_entries",
+    "set_max_listpack_value",
+    "zset_max_listpack_entries",
+    "zset_max_listpack_value",
+    "list_max_listpack_size",
+)
+"""Attributes that `Config` and `EncodingLimits` have in common."""
+
+
+def follow_config(server: Server) -> None:
+    """Apply every rule below now, and again whenever one of its directives changes."""
+    for names, rule in _RULES:
+        rule(server)
+        server.config.on_change(names, partial(rule, server))
+
+
+def _apply_password(server: Server) -> None:
+    server.requires_password = bool(server.config.requirepass)
+
+
+def _apply_slowlog(server: Server) -> None:
+    threshold = server.config.slowlog_log_slower_than
+    server.slow_after_us = threshold if threshold >= 0 else NEVER_SLOW_US
+    server.slowlog.resize(server.config.slowlog_max_len)
+
+
+def _apply_encodings(server: Server) -> None:
+    for name in ENCODING_DIRECTIVES:
+        setattr(server.encoding_limits, name, getattr(server.config, name))
+
+
+def _apply_memory_limit(server: Server) -> None:
+    server.check_memory()
+
+
+Rule = Callable[["Server"], None]
+
+_RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
+    (("requirepass",), _apply_password),
+    (("slowlog-log-slower-than", "slowlog-max-len"), _apply_slowlog),
+    (tuple(name.replace("_", "-") for name in ENCODING_DIRECTIVES), _apply_encodings),
+    (("maxmemory",), _apply_memory_limit),
+)
