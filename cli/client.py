@@ -47,6 +47,11 @@ class Connection:
         self._turn = trio.Lock()
         self._ready: list[Reply] = []
 
+    @property
+    def peer_ip(self) -> str:
+        """The numeric address the connection leads to; nodes meet by it, they do not resolve names."""
+        return str(self._stream.socket.getpeername()[0])
+
     async def call(self, *command: Argument, timeout: float = CALL_TIMEOUT) -> Reply:
         """The reply to one command. Raises ReplyError for an error, ConnectionLostError if none comes."""
         (reply,) = await self.call_many([command], timeout=timeout)

@@ -6,19 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
-from shoal.cli.addresses import BUS_PORT_OFFSET, Address
+from shoal.cli.addresses import Address
 from shoal.cli.client import Command, Connection
 from shoal.cli.discovery import expect_ok, expect_text, read_node
 from shoal.cli.errors import CliError, ReplyError
 from shoal.cli.planning import Shard
 from shoal.cli.tasks import POLL_SECONDS, for_each
-from shoal.cli.topology import parse_cluster_nodes
+from shoal.cli.topology import Node, NodeLine, SlotRange, parse_cluster_nodes
 from shoal.cluster.slots import SLOT_COUNT
 
 JOIN_TIMEOUT = 60.0
 _FULL_MESH_UP_TO = 32
+_REPEAT_MEET_SECONDS = 0.3
 
 Links = Mapping[Address, Connection]
+Views = Mapping[Address, Sequence[NodeLine]]
 
 
 async def require_empty(links: Sequence[Connection]) -> None:
@@ -36,29 +38,22 @@ async def require_empty(links: Sequence[Connection]) -> None:
     await for_each(links, inspect)
 
 
-async def form_cluster(
-    links: Links, shards: Sequence[Shard], bus_ports: Mapping[Address, int] | None = None
-) -> None:
+async def form_cluster(links: Links, shards: Sequence[Shard]) -> None:
     """Make the empty nodes one cluster. Returns when each replica knows its primary and all nodes agree."""
     order = [address for shard in shards for address in (shard.primary, *shard.replicas)]
     await _assign_slots_and_epochs(links, shards, order)
-    ids = dict(zip(order, await for_each(order, lambda address: _own_id(links[address])), strict=True))
-    await _introduce(links, order, bus_ports or {})
+    nodes = {address: await read_node(links[address]) for address in order}
+    await _introduce(links, nodes)
     with trio.move_on_after(JOIN_TIMEOUT) as deadline:
         await for_each(
             [(replica, shard.primary) for shard in shards for replica in shard.replicas],
-            lambda pair: _replicate(links[pair[0]], ids[pair[1]]),
+            lambda pair: _replicate(links[pair[0]], nodes[pair[1]].id),
         )
-        await _wait_for_agreement(links, len(order))
+        await _wait_for_agreement(links, nodes)
     if deadline.cancelled_caught:
         raise CliError(
-            f"the nodes did not join within {JOIN_TIMEOUT:g} seconds; can they reach each other's bus "
-            f"ports (client port + {BUS_PORT_OFFSET} unless configured otherwise)?"
+            f"the nodes did not join within {JOIN_TIMEOUT:g} seconds; can they reach each other's bus ports?"
         )
-
-
-async def _own_id(link: Connection) -> str:
-    return expect_text(await link.call("CLUSTER", "MYID"))
 
 
 async def _assign_slots_and_epochs(links: Links, shards: Sequence[Shard], order: Sequence[Address]) -> None:
@@ -89,21 +84,24 @@ async def _add_slots(link: Connection, first: int, last: int) -> None:
     expect_ok(reply, f"assigning slots to {link.address}")
 
 
-async def _introduce(links: Links, order: Sequence[Address], bus_ports: Mapping[Address, int]) -> None:
+async def _introduce(links: Links, nodes: Mapping[Address, Node]) -> None:
     """Let nodes meet. In a small cluster everybody meets everybody, which spares waiting for gossip."""
+    order = list(nodes)
     mesh = len(order) <= _FULL_MESH_UP_TO
 
     async def introduce(address: Address) -> None:
         index = order.index(address)
         others = order[:index] if mesh else order[: min(index, 1)]
-        commands: list[Command] = [
-            ("CLUSTER", "MEET", other.host, other.port, *([bus_ports[other]] if other in bus_ports else []))
-            for other in others
-        ]
+        commands = [meet_command(links[other], nodes[other].line) for other in others]
         for reply in await links[address].call_many(commands):
             expect_ok(reply, f"letting {address} meet the other nodes")
 
     await for_each(order, introduce)
+
+
+def meet_command(link: Connection, line: NodeLine) -> Command:
+    """The command that makes its receiver meet the node at the other end of `link`."""
+    return ("CLUSTER", "MEET", link.peer_ip, line.port, line.bus_port)
 
 
 async def _replicate(link: Connection, primary_id: str) -> None:
@@ -118,19 +116,62 @@ async def _replicate(link: Connection, primary_id: str) -> None:
         await trio.sleep(POLL_SECONDS)
 
 
-async def _wait_for_agreement(links: Links, count: int) -> None:
-    """Until every node knows `count` nodes past their handshake and all tell the same owners and roles."""
+async def _wait_for_agreement(links: Links, nodes: Mapping[Address, Node]) -> None:
+    """Until every node knows all nodes past their handshake and all tell the same owners and roles."""
+    news = NewsBearer()
     while True:
         texts = await for_each(list(links.values()), _nodes_text)
-        views = [parse_cluster_nodes(text) for text in texts]
-        settled = all(
-            len(view) == count and not any(line.flags & {"handshake", "noaddr"} for line in view)
-            for view in views
-        )
-        shapes = {tuple(sorted((line.id, line.primary_id or "", line.ranges) for line in v)) for v in views}
-        if settled and len(shapes) == 1:
+        views = dict(zip(links, (parse_cluster_nodes(text) for text in texts), strict=True))
+        if is_agreed(list(views.values()), len(nodes)):
             return
+        await news.carry(links, views)
         await trio.sleep(POLL_SECONDS)
+
+
+class NewsBearer:
+    """Makes nodes learn each other's slots and roles sooner than they would by themselves.
+
+    News of slots and roles travels with pings, and a node pings another only about once in half a node
+    timeout: left alone, even a small cluster may need many seconds to agree. But a node that is told to
+    MEET another sends it a full header at once, and the other, if it knows the sender already, takes that
+    as news like any other. So whoever is seen wrongly by somebody is made to meet that node again.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[Address, Address], float] = {}
+
+    async def carry(self, links: Links, views: Views) -> None:
+        """One round; to be called again while the nodes still disagree."""
+        now = trio.current_time()
+        for subject, viewer in find_misseen(views):
+            if now - self._last.get((subject, viewer), 0.0) > _REPEAT_MEET_SECONDS:
+                self._last[subject, viewer] = now
+                line = next(line for line in views[viewer] if line.is_myself)
+                await links[subject].call(*meet_command(links[viewer], line))
+
+
+def is_agreed(views: Sequence[Sequence[NodeLine]], count: int) -> bool:
+    """All views hold `count` nodes, none in handshake, with the same owners and roles."""
+    settled = all(
+        len(view) == count and not any(line.flags & {"handshake", "noaddr"} for line in view)
+        for view in views
+    )
+    return settled and len({tuple(sorted(map(_shape, view))) for view in views}) == 1
+
+
+def find_misseen(views: Views) -> list[tuple[Address, Address]]:
+    """Pairs of a node and another that knows it, but with other slots or another role than it has."""
+    pairs: list[tuple[Address, Address]] = []
+    for subject, own_view in views.items():
+        truth = next(line for line in own_view if line.is_myself)
+        for viewer, view in views.items():
+            if any(line.id == truth.id and _shape(line) != _shape(truth) for line in view):
+                pairs.append((subject, viewer))
+    return pairs
+
+
+def _shape(line: NodeLine) -> tuple[str, str, tuple[SlotRange, ...]]:
+    return line.id, line.primary_id or "", line.ranges
 
 
 async def _nodes_text(link: Connection) -> str:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CliError(Exception):
-    """What went wrong and what to do next, in one line; the command exits with status 1."""
+    """What went wrong and what to do next, in one line; the command exits with status 1.
+
+    `details` are further lines to show below, such as the end of a log.
+    """
+
+    def __init__(self, text: str, details: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.details = details
 
 
 class ConnectionLostError(CliError):

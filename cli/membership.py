@@ -11,7 +11,15 @@ import trio
 from shoal.cli.addresses import Address
 from shoal.cli.checks import check, describe, describe_health, report
 from shoal.cli.client import Connection, Credentials, connect, connected
-from shoal.cli.creating import Links, form_cluster, require_empty, sees_whole_cluster, wait_until
+from shoal.cli.creating import (
+    Links,
+    NewsBearer,
+    form_cluster,
+    meet_command,
+    require_empty,
+    sees_whole_cluster,
+    wait_until,
+)
 from shoal.cli.discovery import Cluster, expect_ok, open_cluster, read_node
 from shoal.cli.errors import CliError, ConnectionLostError, ReplyError
 from shoal.cli.planning import SAFE_PRIMARIES, Shard, plan_cluster
@@ -113,7 +121,7 @@ async def run_add_node(
             await _copy_functions(cluster, link, printer)
         printer.step(f"Send CLUSTER MEET to node {new} to make it join the cluster.")
         known = view.nodes[0]
-        expect_ok(await link.call("CLUSTER", "MEET", known.address.host, known.address.port), "meeting")
+        expect_ok(await link.call(*meet_command(cluster.connection(known.id), known.line)), "meeting")
         await _wait_until_joined(cluster, node, role=None)
         if primary is not None:
             printer.step(f"Configure node as replica of {primary.address}.")
@@ -127,9 +135,12 @@ async def run_add_node(
 async def _wait_until_joined(cluster: Cluster, new: Node, *, role: str | None) -> None:
     """Until every node, itself included, knows the new one, as a replica of `role` if given."""
     before = {node.id for node in cluster.view.nodes} | {new.id}
+    news = NewsBearer()
     with trio.move_on_after(JOIN_TIMEOUT):
         while True:
             view = await cluster.load()
+            links = {node.address: cluster.connection(node.id) for node in view.nodes}
+            await news.carry(links, {node.address: node.view for node in view.nodes})
             seen = [line for node in view.nodes for line in node.view if line.id == new.id]
             everywhere = before <= {node.id for node in view.nodes} and len(seen) == len(view.nodes)
             if everywhere and all(line.primary_id == role and "handshake" not in line.flags for line in seen):

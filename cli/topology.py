@@ -33,6 +33,7 @@ class NodeLine:
     id: str
     host: str
     port: int
+    bus_port: int
     flags: frozenset[str]
     primary_id: str | None
     config_epoch: int
@@ -68,7 +69,7 @@ def _parse_line(line: str) -> NodeLine:
     if len(fields) < 8 or not _is_node_id(fields[0]):
         raise TopologyError(f"cannot make sense of this CLUSTER NODES line: {line[:200]}")
     node_id, address, flags, primary_id, _ping, _pong, epoch, link = fields[:8]
-    host, port = _parse_node_address(address)
+    host, port, bus_port = _parse_node_address(address)
     ranges: list[SlotRange] = []
     migrating: list[tuple[int, str]] = []
     importing: list[tuple[int, str]] = []
@@ -82,6 +83,7 @@ def _parse_line(line: str) -> NodeLine:
         id=node_id,
         host=host,
         port=port,
+        bus_port=bus_port,
         flags=frozenset(flags.split(",")),
         primary_id=primary_id if _is_node_id(primary_id) else None,
         config_epoch=int(epoch) if epoch.isdecimal() and len(epoch) <= 20 else 0,
@@ -96,13 +98,17 @@ def _is_node_id(text: str) -> bool:
     return len(text) == _NODE_ID_LENGTH and _HEX_DIGITS.issuperset(text)
 
 
-def _parse_node_address(text: str) -> tuple[str, int]:
+def _parse_node_address(text: str) -> tuple[str, int, int]:
     """`ip:port@bus_port[,hostname…]`. A node that does not know its own ip yet leaves it empty."""
-    endpoint = text.partition(",")[0].partition("@")[0]
+    endpoint, _, bus_port = text.partition(",")[0].partition("@")
     host, _, port = endpoint.rpartition(":")
-    if not (port.isascii() and port.isdigit() and len(port) <= 5):
+    if not (_is_port(port) and _is_port(bus_port)):
         raise TopologyError(f"{text[:100]!r} is not the address of a node")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return host.removeprefix("[").removesuffix("]"), int(port), int(bus_port)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5
 
 
 def _parse_open_slot(item: str) -> tuple[int, str, str]:
