@@ -1,0 +1,48 @@
+"""The recent end of the replication stream, kept so that a replica that lost its link can go on from there."""
+
+from __future__ import annotations
+
+
+class Backlog:
+    """The last `size` bytes of the stream. Offsets count the stream's bytes from 1.
+
+    A bytearray forgets its front by moving a pointer, so keeping only the end costs nothing per write.
+    """
+
+    __slots__ = ("_data", "end_offset", "size")
+
+    def __init__(self, size: int, end_offset: int) -> None:
+        self.size = size
+        self.end_offset = end_offset
+        """The offset of the last byte written, whether or not it is still held."""
+        self._data = bytearray()
+
+    def __len__(self) -> int:
+        """How many bytes are held."""
+        return len(self._data)
+
+    @property
+    def first_offset(self) -> int:
+        """The offset of the oldest byte held, or of the next one to come."""
+        return self.end_offset - len(self._data) + 1
+
+    def append(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        self._data += data
+        self.end_offset += len(data)
+        surplus = len(self._data) - self.size
+        if surplus > 0:
+            del self._data[:surplus]
+
+    def holds(self, offset: int) -> bool:
+        """Whether everything from `offset` on is held; nothing at all is enough for the next byte to come."""
+        return self.first_offset <= offset <= self.end_offset + 1
+
+    def read_from(self, offset: int) -> bytes:
+        """The bytes from `offset` on. Only for an offset it `holds`."""
+        return bytes(self._data[offset - self.first_offset :])
+
+    def resize(self, size: int) -> None:
+        """Keep `size` bytes from now on."""
+        self.size = size
+        self.append(b"")
