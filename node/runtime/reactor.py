@@ -124,6 +124,7 @@ class Reactor:
             return
         session = server.connect(_name_of(sock, peer=True), _name_of(sock, peer=False))
         connection = Connection(sock, session)
+        session.fd = connection.fd
         self.connections[connection.fd] = connection
         self.by_session[session.id] = connection
         if self.epoll is not None:

@@ -66,7 +66,6 @@ class Entry:
         self.rejected_calls = 0
         self.failed_calls = 0
 
-
     @property
     def calls(self) -> int:
         """How often the command ran."""

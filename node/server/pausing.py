@@ -25,6 +25,22 @@ class Pause:
         """When the later of the two ends; 0 when nothing is paused."""
         return max(self.operator_until_ms, self.failover_until_ms)
 
+    def extend(self, until_ms: int, *, only_writes: bool, now_ms: int) -> None:
+        """CLIENT PAUSE: of two that overlap, the later end and the stricter kind hold."""
+        if self.operator_until_ms > now_ms:
+            self.only_writes = self.only_writes and only_writes
+            self.operator_until_ms = max(self.operator_until_ms, until_ms)
+        else:
+            self.only_writes, self.operator_until_ms = only_writes, until_ms
+
+    def is_over(self, now_ms: int) -> bool:
+        """Forget pauses whose time is up; True if that ended everything there was."""
+        if self.operator_until_ms <= now_ms:
+            self.operator_until_ms = 0
+        if self.failover_until_ms <= now_ms:
+            self.failover_until_ms = 0
+        return not self.until_ms
+
     def holds(self, session: Session, *, is_write: bool, flags: Flag) -> bool:
         """Whether this command has to wait."""
         if not self.until_ms or session.is_replica_link:

@@ -107,6 +107,8 @@ class Server:
             self._look_at_itself()
         if self.keyspace.expiry_mode is ExpiryMode.DELETE and self.active_expire:
             self._expire_due()
+        if self.pause.until_ms and self.pause.is_over(now_ms):
+            self.resume_paused()
         if self.blocked:
             self._wake_by_time()
         for _ in range(len(self.runnable)):
@@ -197,12 +199,20 @@ class Server:
             session.pending.appendleft(blocked.arguments)
         self.run_pending(session)
 
+    def end_wait(self, session: Session, reply: Reply) -> None:
+        """Answer the command a client waits for, and let it go on."""
+        session.send(reply)
+        self.unblock(session)
+
     def _wake_by_time(self) -> None:
         now_ms = self.keyspace.now_ms
         for session in list(self.blocked.values()):
             blocked = session.blocked
             if blocked is not None and blocked.deadline_ms is not None and blocked.deadline_ms <= now_ms:
-                self.unblock(session)
+                if blocked.on_timeout is None:
+                    self.unblock(session)
+                else:
+                    self.end_wait(session, blocked.on_timeout())
 
     # --- gates -------------------------------------------------------------------------------------
 
@@ -217,10 +227,7 @@ class Server:
             and not self.monitors
         )
         self.open_for_writes = (
-            self.open_for_reads
-            and not self.migrating_keys
-            and self.is_primary
-            and not self.is_out_of_memory
+            self.open_for_reads and not self.migrating_keys and self.is_primary and not self.is_out_of_memory
         )
 
     def check_writable(self) -> None:

@@ -7,6 +7,7 @@ same by hand. It is also the `Call` that every command of this client gets.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -51,11 +52,16 @@ class BlockReason(Enum):
 
 @dataclass(slots=True)
 class Blocked:
-    """A client whose next command waits. `arguments` are run again at the end, if there are any."""
+    """A client whose next command waits. `arguments` are run again at the end, if there are any.
+
+    `on_timeout` gives the reply when time is up. A wait that has one may be ended by CLIENT UNBLOCK; the
+    others (a pause, work the runtime does) end by themselves.
+    """
 
     reason: BlockReason
     deadline_ms: int | None = None
     arguments: Arguments | None = None
+    on_timeout: Callable[[], Reply] | None = None
 
 
 class Session(Call):
@@ -69,6 +75,7 @@ class Session(Call):
         "closing",
         "commands_run",
         "created_ms",
+        "fd",
         "id",
         "in_exec",
         "is_primary_link",
@@ -99,6 +106,8 @@ class Session(Call):
         super().__init__(server.keyspace, server.rng, server.encoding_limits)
         self.server = server
         self.id = session_id
+        self.fd = -1
+        """The descriptor of its socket, for CLIENT LIST only."""
         self.address = address
         self.local_address = local_address
         self.created_ms = self.last_seen_ms = server.keyspace.now_ms
@@ -150,7 +159,7 @@ class Session(Call):
             self.authenticated
             and self.transaction is None
             and self.reply_mode is ReplyMode.ON
-            and not (self.readonly or self.asking or self.is_primary_link)
+            and not (self.readonly or self.asking or self.no_touch or self.is_primary_link)
         )
 
     def send(self, reply: Reply) -> None:

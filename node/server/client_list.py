@@ -1,0 +1,144 @@
+"""Clients as CLIENT LIST and CLIENT INFO describe them, and as CLIENT KILL picks them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from shoal.node.dataset.numbers import parse_integer
+from shoal.node.resp.replies import CommandError
+from shoal.node.server.session import Session
+
+TYPES = (b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub")
+SYNTAX_ERROR = "ERR syntax error"
+
+
+def describe(session: Session) -> bytes:
+    """One line about a client, in Redis's fields; ages are in seconds, sizes in bytes."""
+    now_ms = session.now_ms
+    in_multi = len(session.transaction.queued) if session.transaction is not None else -1
+    facts: list[tuple[str, object]] = [
+        ("id", session.id),
+        ("addr", session.address),
+        ("laddr", session.local_address),
+        ("fd", session.fd),
+        ("name", _text(session.name)),
+        ("age", (now_ms - session.created_ms) // 1000),
+        ("idle", (now_ms - session.last_seen_ms) // 1000),
+        ("flags", flags_of(session)),
+        ("db", session.db.index),
+        ("sub", 0),
+        ("psub", 0),
+        ("ssub", 0),
+        ("multi", in_multi),
+        ("qbuf", session.parser.buffered),
+        ("qbuf-free", 0),
+        ("argv-mem", 0),
+        ("multi-mem", 0),
+        ("rbs", 0),
+        ("rbp", 0),
+        ("obl", 0),
+        ("oll", len(session.out)),
+        ("omem", session.out_bytes),
+        ("tot-mem", session.parser.buffered + session.out_bytes),
+        ("events", "rw" if session.out_bytes else "r"),
+        ("cmd", session.last_command),
+        ("user", "default"),
+        ("redir", -1),
+        ("resp", session.resp),
+        ("lib-name", _text(session.lib_name)),
+        ("lib-ver", _text(session.lib_version)),
+    ]
+    return " ".join(f"{name}={value}" for name, value in facts).encode()
+
+
+def _text(value: bytes) -> str:
+    return value.decode("ascii", "replace")
+
+
+def flags_of(session: Session) -> str:
+    """The letters of a client's state; N for none."""
+    letters = ""
+    if session.is_replica_link:
+        letters += "S"
+    if session.is_primary_link:
+        letters += "M"
+    if session.transaction is not None:
+        letters += "x"
+    if session.blocked is not None:
+        letters += "b"
+    if session.watched_changed:
+        letters += "d"
+    if session.closing:
+        letters += "c"
+    if session.readonly:
+        letters += "r"
+    if session.no_evict:
+        letters += "e"
+    if session.no_touch:
+        letters += "T"
+    return letters or "N"
+
+
+def type_of(session: Session) -> bytes:
+    """`normal`, `master` or `replica`, as CLIENT LIST TYPE sorts them."""
+    if session.is_primary_link:
+        return b"master"
+    return b"replica" if session.is_replica_link else b"normal"
+
+
+def checked_type(name: bytes) -> bytes:
+    """A client type as the user spells it, in today's spelling."""
+    word = name.lower()
+    if word not in TYPES:
+        raise CommandError(f"ERR Unknown client type '{name.decode('utf-8', 'replace')}'")
+    return {b"slave": b"replica", b"primary": b"master"}.get(word, word)
+
+
+@dataclass(slots=True)
+class KillFilter:
+    """What CLIENT KILL was told to look for; None means "any"."""
+
+    id: int | None = None
+    type: bytes | None = None
+    user: bytes | None = None
+    addr: bytes | None = None
+    laddr: bytes | None = None
+    skip_me: bool = True
+
+    def matches(self, session: Session, killer: Session) -> bool:
+        return (
+            (self.id is None or session.id == self.id)
+            and (self.type is None or type_of(session) == self.type)
+            and (self.user is None or self.user == b"default")
+            and (self.addr is None or session.address.encode() == self.addr)
+            and (self.laddr is None or session.local_address.encode() == self.laddr)
+            and not (self.skip_me and session is killer)
+        )
+
+
+def parse_kill_filter(words: Sequence[bytes]) -> KillFilter:
+    """Pairs such as `ID 7 TYPE normal SKIPME no`; CommandError if they make no sense."""
+    known = {field.name for field in fields(KillFilter)} - {"skip_me"}
+    wanted = KillFilter()
+    if len(words) % 2:
+        raise CommandError(SYNTAX_ERROR)
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        word = name.lower().decode("latin-1")
+        if word == "id":
+            wanted.id = parse_integer(value)
+            if wanted.id is None or wanted.id < 1:
+                raise CommandError("ERR client-id should be greater than 0")
+        elif word == "type":
+            wanted.type = checked_type(value)
+        elif word == "user":
+            if value != b"default":
+                raise CommandError(f"ERR No such user '{value.decode('utf-8', 'replace')}'")
+            wanted.user = value
+        elif word == "skipme" and value.lower() in (b"yes", b"no"):
+            wanted.skip_me = value.lower() == b"yes"
+        elif word in known:
+            setattr(wanted, word, value)
+        else:
+            raise CommandError(SYNTAX_ERROR)
+    return wanted
