@@ -5,10 +5,13 @@ from __future__ import annotations
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key
+from shoal.node.dataset.keyspace import WRONG_TYPE
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,
+    NOT_AN_INTEGER,
     add_as_long_double,
+    parse_integer,
     require_integer,
 )
 from shoal.node.resp.replies import CommandError, Reply
@@ -82,8 +85,16 @@ def decrby(call: Call, key: bytes, decrement: bytes) -> Reply:
 
 def _add(call: Call, key: bytes, amount: int) -> int:
     db = call.db
-    value = db.change_string(key)
-    number = amount if value is None else require_integer(value) + amount
+    value = db.peek(key)
+    if value is None:
+        old: int | None = 0
+    elif type(value) is bytes or type(value) is bytearray:
+        old = parse_integer(value)
+    else:
+        raise CommandError(WRONG_TYPE)
+    if old is None:
+        raise CommandError(NOT_AN_INTEGER)
+    number = old + amount
     if not INT64_MIN <= number <= INT64_MAX:
         raise CommandError("ERR increment or decrement would overflow")
     db.set(key, b"%d" % number, keep_expiry=True)

@@ -12,10 +12,14 @@ to all of them.
 Expiry is lazy on access and active by `expire_due`. A primary deletes a key whose time has come and tells
 its replicas by a DEL; a replica only hides it and waits for that DEL, so that both hold the same data.
 Time is `now_ms`, unix milliseconds, set once per turn by the owner.
+
+Where every command passes, the slot of a key without a hash tag is computed on the spot: calling
+`key_slot` would add a tenth to the cost of a GET.
 """
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from collections.abc import Callable, Iterator, Sized
 from enum import Enum
 from heapq import heapify, heappop, heappush
@@ -76,7 +80,7 @@ class Database:
     def read(self, key: bytes) -> Value | None:
         """The value of a key that has not expired. Counts as an access, a hit or a miss."""
         keyspace = self.keyspace
-        value = self.tables[key_slot(key)].get(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
             keyspace.misses += 1
             return None
@@ -86,13 +90,22 @@ class Database:
 
     def peek(self, key: bytes) -> Value | None:
         """The value of a key that has not expired, without counting as an access."""
-        value = self.tables[key_slot(key)].get(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
             return None
         return value
 
     def read_string(self, key: bytes) -> bytes | None:
-        """A string's bytes; WRONGTYPE if the key holds anything else. So for the other `read_…`."""
+        """A string's bytes; WRONGTYPE if the key holds anything else. So for the other `read_…`.
+
+        The commonest read of all: what it expects to find, it finds without another call.
+        """
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        if type(value) is bytes and key not in self.expires:
+            keyspace = self.keyspace
+            keyspace.hits += 1
+            self.accessed[key] = keyspace.now_ms
+            return value
         value = self.read(key)
         if value is None or type(value) is bytes:
             return value
@@ -181,18 +194,21 @@ class Database:
 
     def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
-        slot = key_slot(key)
-        if self.keyspace.snapshots:
+        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        keyspace = self.keyspace
+        if keyspace.snapshots:
             self._save_for_snapshots(key)
         table = self.tables[slot]
-        if key not in table:
+        if key in table:
+            if not keep_expiry and key in self.expires:
+                del self.expires[key]
+            table[key] = value
+        else:
             if table is _NOTHING:
                 table = self.tables[slot] = Table()
             self._group_counts[slot >> _GROUP_SHIFT] += 1
-        elif not keep_expiry and key in self.expires:
-            del self.expires[key]
-        table.put(key, value)
-        self.accessed[key] = self.keyspace.now_ms
+            table.put(key, value)
+        self.accessed[key] = keyspace.now_ms
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; False if there was none (or only an expired one). `changed` follows."""

@@ -15,7 +15,8 @@ INT64_MIN = -(1 << 63)
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 NOT_A_FLOAT = "ERR value is not a valid float"
 
-_LONGEST_INTEGER = 20
+_INT64_DIGITS = 19
+_ZERO = ord("0")
 _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|inf(?:inity)?)\Z", re.IGNORECASE
 )
@@ -25,15 +26,13 @@ _LONG_DOUBLE_LIMIT = 1 << 16384
 def parse_integer(text: bytes | bytearray) -> int | None:
     """A signed 64-bit integer in canonical form (no plus sign, no leading zero, no space), or None.
 
-    What prints back as it was written is canonical; this is quicker than a pattern.
+    Every INCR asks this, so it looks no further than it must: a pattern would take twice as long.
     """
-    if len(text) > _LONGEST_INTEGER:
+    digits = text if text.isdigit() else text[1:] if text[:1] == b"-" else b""
+    if not digits.isdigit() or (digits[0] == _ZERO and text != b"0") or len(digits) > _INT64_DIGITS:
         return None
-    try:
-        number = int(text)
-    except ValueError:
-        return None
-    return number if INT64_MIN <= number <= INT64_MAX and b"%d" % number == text else None
+    number = int(text)
+    return number if INT64_MIN <= number <= INT64_MAX else None
 
 
 def require_integer(text: bytes | bytearray, error: str = NOT_AN_INTEGER) -> int:
