@@ -25,6 +25,12 @@ def listpack(blob: bytes) -> list[bytes]:
     elements: list[bytes] = []
     position, end = 6, len(blob) - 1
     while position < end:
+        if 0x80 <= blob[position] < 0xC0:  # the commonest entry, a short string, without a call
+            size = 1 + (blob[position] & 0x3F)
+            if position + size < end and blob[position + size] == size:
+                elements.append(blob[position + 1 : position + size])
+                position += size + 1
+                continue
         element, size = _listpack_element(blob, position)
         position += size
         back = _back_length(size)

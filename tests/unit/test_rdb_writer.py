@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.cluster.slots import key_slot
 from shoal.node.dataset.digest import keyspace_digest
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.values import ListValue
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import Entry, RdbReader
+from shoal.node.persistence.rdb_saver import RdbSave
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
 from tests.unit.real_server import fill, real_server
@@ -81,20 +82,43 @@ def test_a_real_server_loads_our_file_as_the_same_data(program, tmp_path):
         fill(client)
         client.save()
     keyspace = load((tmp_path / "dump.rdb").read_bytes())
-    writer = RdbWriter()
-    writer.header({b"redis-ver": b"7.0.15", b"redis-bits": b"64", b"ctime": b"1700000000", b"used-mem": b"1"})
-    writer.function(b"#!lua name=mine\nredis.register_function('f', function() return 1 end)")
-    walk = SlotWalk(keyspace, writer)
+    facts = {b"redis-ver": b"7.0.15", b"redis-bits": b"64", b"ctime": b"1700000000", b"used-mem": b"1"}
+    function = b"#!lua name=mine\nredis.register_function('f', function() return 1 end)"
+    save = RdbSave(keyspace, facts, [function])
     with (tmp_path / "dump.rdb").open("wb") as file:
-        while not walk.step(10_000):
-            file.write(writer.take())
-        writer.end()
-        file.write(writer.take())
+        while not save.done:
+            file.write(save.step(10_000))
     with real_server(program, tmp_path) as client:
         assert client.execute_command("DEBUG", "DIGEST") == keyspace_digest(keyspace).hex().encode()
         assert client.pexpiretime("string:expires") == keyspace.databases[0].expiry(b"string:expires")
         assert client.object("encoding", "string:int:127") == b"int"
         assert client.fcall("f", 0) == 1
+
+
+def test_a_save_holds_what_was_there_at_its_creation_and_only_the_slots_asked_for():
+    keyspace = Keyspace(2)
+    for number in range(100):
+        keyspace.databases[number % 2].set(b"key %d" % number, b"before")
+    slots = {key_slot(b"key %d" % number) for number in range(0, 100, 3)}
+    expected = {key: value for key, value in plain_keyspace(keyspace).items() if key_slot(key[1]) in slots}
+    save = RdbSave(keyspace, {}, slots=slots)
+    data = save.step(1)
+    keyspace.swap(0, 1)
+    keyspace.databases[0].set(b"key 3", b"after")
+    keyspace.flush()
+    while not save.done:
+        data += save.step(1)
+    assert plain_keyspace(load(data)) == expected
+    assert save.step(1) == b""
+
+
+def test_a_save_given_up_is_forgotten():
+    keyspace = Keyspace(1)
+    keyspace.databases[0].set(b"key", b"before")
+    save = RdbSave(keyspace, {})
+    save.stop()
+    assert keyspace.snapshots == []
+    assert save.step(1) == b""
 
 
 # --- loading into a keyspace ---------------------------------------------------------------------------
