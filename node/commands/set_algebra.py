@@ -8,6 +8,7 @@ from itertools import islice
 from shoal.node.commands.call import Call
 from shoal.node.commands.counts import parse_intersection_limit
 from shoal.node.commands.registry import command
+from shoal.node.commands.results import store_result
 from shoal.node.commands.spec import Arg, Flag, KeyUse, all_keys, counted_keys, key_arg, key_at
 from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import Reply, SetReply
@@ -100,7 +101,7 @@ def sintercard(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
     arguments=_DESTINATION_AND_KEYS,
 )
 def sunionstore(call: Call, destination: bytes, *keys: bytes) -> Reply:
-    return _store(call, destination, union(_read_sets(call, keys)), "sunionstore")
+    return store_result(call, destination, SetValue.of(union(_read_sets(call, keys))), "sunionstore")
 
 
 @command(
@@ -115,7 +116,7 @@ def sunionstore(call: Call, destination: bytes, *keys: bytes) -> Reply:
     arguments=_DESTINATION_AND_KEYS,
 )
 def sinterstore(call: Call, destination: bytes, *keys: bytes) -> Reply:
-    return _store(call, destination, intersection(_read_sets(call, keys)), "sinterstore")
+    return store_result(call, destination, SetValue.of(intersection(_read_sets(call, keys))), "sinterstore")
 
 
 @command(
@@ -130,23 +131,12 @@ def sinterstore(call: Call, destination: bytes, *keys: bytes) -> Reply:
     arguments=_DESTINATION_AND_KEYS,
 )
 def sdiffstore(call: Call, destination: bytes, *keys: bytes) -> Reply:
-    return _store(call, destination, difference(_read_sets(call, keys)), "sdiffstore")
+    return store_result(call, destination, SetValue.of(difference(_read_sets(call, keys))), "sdiffstore")
 
 
 def _read_sets(call: Call, keys: Iterable[bytes]) -> list[SetValue]:
     """The sets of these keys, empty ones for missing keys; WRONGTYPE before anything is computed."""
     return [call.db.read_set(key) or _EMPTY for key in keys]
-
-
-def _store(call: Call, destination: bytes, members: Iterable[bytes], event: str) -> int:
-    """Replace the destination by the members, or remove it if there are none."""
-    value = SetValue.of(members)
-    if value:
-        call.db.set(destination, value)
-        call.db.changed(destination, event)
-    elif call.db.delete(destination):
-        call.db.changed(destination, "del")
-    return len(value)
 
 
 def union(sets: Sequence[SetValue]) -> set[bytes]:

@@ -13,6 +13,8 @@ from shoal.node.resp.replies import CommandError, Reply, SetReply
 _READ = KeyUse.RO | KeyUse.ACCESS
 _TAKE = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
 _MEMBERS = (key_arg(), Arg("member", multiple=True))
+_NAMED_AT_ONCE = 1024
+"""How many popped members one SREM names, so that no command to replicas grows without limit."""
 
 
 @command(
@@ -127,7 +129,8 @@ def _remove_drawn(call: Call, key: bytes, value: SetValue, members: list[bytes])
     if len(members) == len(value):
         call.propagate(b"DEL", key)
     else:
-        call.propagate(b"SREM", key, *members)
+        for start in range(0, len(members), _NAMED_AT_ONCE):
+            call.propagate(b"SREM", key, *members[start : start + _NAMED_AT_ONCE])
     for member in members:
         value.discard(member)
     call.db.changed(key, "spop")

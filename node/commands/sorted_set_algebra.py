@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,96 +10,25 @@ from shoal.node.commands.call import Call
 from shoal.node.commands.counts import require_count
 from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
+from shoal.node.commands.results import store_result
 from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, key_at, token
 from shoal.node.dataset.keyspace import WRONG_TYPE
 from shoal.node.dataset.numbers import require_float, require_integer
+from shoal.node.dataset.scored_algebra import (
+    Aggregate,
+    Source,
+    add,
+    difference,
+    greater,
+    intersection,
+    lesser,
+    union,
+)
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.dataset.table import Table
 from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import CommandError, PairList, Reply
 
-Aggregate = Callable[[float, float], float]
-
-
-# --- sources and their scores ----------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Source:
-    """One input: a sorted set's scores or a set, and the weight its scores are multiplied by."""
-
-    members: Table[float] | SetValue
-    weight: float = 1.0
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def score(self, member: bytes) -> float | None:
-        """The member's score, weighted; None if it is not there. NaN if infinity met the weight 0."""
-        if isinstance(self.members, SetValue):
-            return self.weight if member in self.members else None
-        score = self.members.get(member)
-        return None if score is None else score * self.weight
-
-    def items(self) -> Iterator[tuple[bytes, float]]:
-        """(member, weighted score), where what is not a number counts as 0."""
-        if isinstance(self.members, SetValue):
-            return ((member, self.weight) for member in self.members)
-        return ((member, _number(score * self.weight)) for member, score in self.members.items())
-
-
-def _number(score: float) -> float:
-    return 0.0 if math.isnan(score) else score
-
-
-def _sum(total: float, score: float) -> float:
-    return _number(total + score)
-
-
-def _lesser(total: float, score: float) -> float:
-    return score if score < total else total
-
-
-def _greater(total: float, score: float) -> float:
-    return score if score > total else total
-
-
-_AGGREGATES: dict[bytes, Aggregate] = {b"SUM": _sum, b"MIN": _lesser, b"MAX": _greater}
-
-
-def union(sources: Sequence[Source], aggregate: Aggregate) -> dict[bytes, float]:
-    """Members of any source, the smaller ones first as in Redis, so that sums round alike."""
-    scores: dict[bytes, float] = {}
-    for source in sorted(sources, key=len):
-        for member, score in source.items():
-            total = scores.get(member)
-            scores[member] = score if total is None else aggregate(total, score)
-    return scores
-
-
-def intersection(sources: Sequence[Source], aggregate: Aggregate) -> Iterator[tuple[bytes, float]]:
-    """Members of all sources, one by one: a walk over the smallest that asks the others."""
-    smallest, *others = sorted(sources, key=len)
-    for member, total in smallest.items():
-        for other in others:
-            score = other.score(member)
-            if score is None:
-                break
-            total = aggregate(total, score)
-        else:
-            yield member, total
-
-
-def difference(sources: Sequence[Source]) -> dict[bytes, float]:
-    """Members of the first source alone; each other one is walked or asked, whichever is less."""
-    left = dict(sources[0].items())
-    for other in sources[1:]:
-        if len(other) < len(left):
-            for member in other.members:
-                left.pop(member, None)
-        else:
-            left = {member: score for member, score in left.items() if member not in other.members}
-    return left
+_AGGREGATES: dict[bytes, Aggregate] = {b"SUM": add, b"MIN": lesser, b"MAX": greater}
 
 
 # --- arguments -------------------------------------------------------------------------------------
@@ -111,7 +39,7 @@ class Combination:
     """What a command line asks to be combined, and how."""
 
     sources: list[Source]
-    aggregate: Aggregate = _sum
+    aggregate: Aggregate = add
     with_scores: bool = False
     limit: int = 0
 
@@ -260,16 +188,6 @@ def zintercard(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
 # --- stored ----------------------------------------------------------------------------------------
 
 
-def _store(call: Call, destination: bytes, scores: dict[bytes, float], event: str) -> int:
-    """Replace the destination by the result, or remove it if there is none."""
-    if scores:
-        call.db.set(destination, SortedSet.of(scores))
-        call.db.changed(destination, event)
-    elif call.db.delete(destination):
-        call.db.changed(destination, "del")
-    return len(scores)
-
-
 @command(
     "ZUNIONSTORE",
     arity=-4,
@@ -283,7 +201,8 @@ def _store(call: Call, destination: bytes, scores: dict[bytes, float], event: st
 )
 def zunionstore(call: Call, destination: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     asked = parse_combination(call, "zunionstore", numkeys, rest, _WEIGHTED)
-    return _store(call, destination, union(asked.sources, asked.aggregate), "zunionstore")
+    result = SortedSet.of(union(asked.sources, asked.aggregate))
+    return store_result(call, destination, result, "zunionstore")
 
 
 @command(
@@ -299,7 +218,8 @@ def zunionstore(call: Call, destination: bytes, numkeys: bytes, *rest: bytes) ->
 )
 def zinterstore(call: Call, destination: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     asked = parse_combination(call, "zinterstore", numkeys, rest, _WEIGHTED)
-    return _store(call, destination, dict(intersection(asked.sources, asked.aggregate)), "zinterstore")
+    result = SortedSet.of(dict(intersection(asked.sources, asked.aggregate)))
+    return store_result(call, destination, result, "zinterstore")
 
 
 @command(
@@ -315,4 +235,5 @@ def zinterstore(call: Call, destination: bytes, numkeys: bytes, *rest: bytes) ->
 )
 def zdiffstore(call: Call, destination: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     asked = parse_combination(call, "zdiffstore", numkeys, rest, frozenset())
-    return _store(call, destination, difference(asked.sources), "zdiffstore")
+    result = SortedSet.of(difference(asked.sources))
+    return store_result(call, destination, result, "zdiffstore")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoal.node.commands.call import Call
+from shoal.node.commands.range_queries import parse_lex_range, parse_score_range
 from shoal.node.commands.registry import command
-from shoal.node.commands.sorted_set_ranges import parse_lex_range, parse_score_range
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.sorted_sets import SortedSet

@@ -68,6 +68,14 @@ def test_what_chance_popped_is_told_to_replicas_by_name(client: Client) -> None:
     assert client.sent == []
 
 
+def test_many_popped_members_are_told_in_several_commands(client: Client) -> None:
+    client("SADD s " + " ".join(map(str, range(3000))))
+    popped = members(client, "SPOP s 2500")
+    told = [line.split() for line in client.sent]
+    assert [len(words) - 2 for words in told] == [1024, 1024, 452]
+    assert {word.encode() for words in told for word in words[2:]} == popped
+
+
 def test_a_store_may_overwrite_its_own_source(client: Client) -> None:
     client("SADD s a b")
     client("SADD t b c")

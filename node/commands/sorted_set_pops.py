@@ -1,0 +1,102 @@
+"""Commands that pop the members with the lowest or highest scores."""
+
+from __future__ import annotations
+
+from shoal.node.commands.call import Call
+from shoal.node.commands.counts import parse_multiple_pop, parse_pop_count, require_count
+from shoal.node.commands.options import SYNTAX_ERROR
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, one_key, one_of, token
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.resp.replies import NULL_ARRAY, CommandError, PairList, Reply
+
+_POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+
+
+@command(
+    "ZPOPMIN",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    group="sorted-set",
+    since="5.0.0",
+    complexity="O(M*log(N)) for M members popped, from a sorted set of N.",
+    summary="Removes and returns the members with the lowest scores.",
+    keys=one_key(_POP),
+    arguments=(key_arg(), Arg("count", "integer", optional=True)),
+)
+def zpopmin(call: Call, key: bytes, *count: bytes) -> Reply:
+    return _pop(call, key, count, highest=False)
+
+
+@command(
+    "ZPOPMAX",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    group="sorted-set",
+    since="5.0.0",
+    complexity="O(M*log(N)) for M members popped, from a sorted set of N.",
+    summary="Removes and returns the members with the highest scores.",
+    keys=one_key(_POP),
+    arguments=(key_arg(), Arg("count", "integer", optional=True)),
+)
+def zpopmax(call: Call, key: bytes, *count: bytes) -> Reply:
+    return _pop(call, key, count, highest=True)
+
+
+def _pop(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: bool) -> Reply:
+    if len(count) > 1:
+        raise CommandError(SYNTAX_ERROR)
+    wanted = require_count(count[0]) if count else 1
+    value = call.db.change_sorted_set(key)
+    if value is None:
+        return []
+    popped = pop_members(call, key, value, wanted, highest=highest)
+    if not count:
+        return list(popped[0])
+    return PairList([(member, score) for member, score in popped])
+
+
+def pop_members(
+    call: Call, key: bytes, value: SortedSet, count: int, *, highest: bool
+) -> list[tuple[bytes, float]]:
+    """Take up to `count` members from an end; the key goes with its last member."""
+    size = len(value)
+    count = min(count, size)
+    ranks = range(size - 1, size - 1 - count, -1) if highest else range(count)
+    popped = value.at(ranks)
+    if popped:
+        value.remove(ranks)
+        call.db.changed(key, "zpopmax" if highest else "zpopmin")
+        call.db.delete_if_empty(key, value)
+    return popped
+
+
+@command(
+    "ZMPOP",
+    arity=-4,
+    flags=Flag.WRITE,
+    group="sorted-set",
+    since="7.0.0",
+    complexity="O(K) + O(M*log(N)) for K keys named and M members popped, from a sorted set of N.",
+    summary="Pops members at either end of the first of several sorted sets that has any.",
+    keys=(counted_keys(_POP, count_at=1),),
+    arguments=(
+        Arg("numkeys", "integer"),
+        key_arg(multiple=True),
+        one_of("where", token("MIN"), token("MAX")),
+        Arg("count", "integer", token="COUNT", optional=True),
+    ),
+)
+def zmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
+    keys, where, options = parse_multiple_pop(numkeys, rest)
+    end = where.upper()
+    if end not in (b"MIN", b"MAX"):
+        raise CommandError(SYNTAX_ERROR)
+    count = parse_pop_count(options)
+    for key in keys:
+        value = call.db.change_sorted_set(key)
+        if value is not None:
+            popped = pop_members(call, key, value, count, highest=end == b"MAX")
+            call.propagate(b"ZPOP" + end, key, len(popped))
+            return [key, [[member, score] for member, score in popped]]
+    return NULL_ARRAY
