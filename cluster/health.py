@@ -100,7 +100,7 @@ def reconsider_silence(core: Core) -> None:
         replica.data_received_ms and replica.replication_offset <= core.offset for replica in replicas
     )
     if nothing_to_save or not replicas or core.now_ms >= core.awaiting_failover_until_ms:
-        core.view.awaiting_failover = False
+        links.end_silence(core)
         core.note(Level.NOTICE, "No replica took over: serving again.")
         core.changed(news=True)
         links.connect_missing(core)

@@ -74,6 +74,19 @@ def recycle_stalled(core: Core) -> None:
             close(core, node)
 
 
+def end_silence(core: Core) -> None:
+    """Speak again after having lain low (see health.py), on fresh connections.
+
+    The pings we left unanswered would otherwise stay so: our packets on our own links count as life, so the
+    peer neither replaces its link nor asks again, and never sees the answer that takes its suspicion back.
+    """
+    if core.view.awaiting_failover:
+        core.view.awaiting_failover = False
+        for link in [link for link in core.view.links.values() if not link.is_outbound]:
+            del core.view.links[link.id]
+            core.emit(CloseLink(link.id))
+
+
 def forget(core: Core, node: Node) -> None:
     """Remove a node and every link to or from it."""
     for link in [link for link in core.view.links.values() if link.node is node]:

@@ -192,7 +192,7 @@ def become_replica(core: Core, primary: Node) -> None:
         view.importing.clear()
         me.migrate_to = False
     view.make_replica(me, primary)
-    view.awaiting_failover = False
+    links.end_silence(core)
     core.election = Election()
     gossip.adopt_shard_id(core)
     links.follow(core, primary)
