@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from shoal.cluster.events import (
     AddSlots,
     AdminRequest,
+    BumpEpoch,
+    DelSlots,
     Failover,
     FailoverMode,
     Forget,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 WORK_EVERY_MS = 700
 PATIENCE_MS = 2000
+BLACKLIST_TTL_S = 3
+FORGOTTEN_MS = 2 * BLACKLIST_TTL_S * 1000
 
 
 class Operator:
@@ -45,6 +49,7 @@ class Operator:
         self._moved_slots: set[int] = set()
         self._spare_wanted = False
         self._tidied_at = 0
+        self._forgotten_at = -FORGOTTEN_MS
 
     def expected_members(self) -> list[Process]:
         spare = self._world.spare
@@ -120,16 +125,19 @@ class Operator:
     # The spare node
 
     def _change_spare(self) -> None:
-        self._spare_wanted = not self._spare_wanted
+        """Add the spare node, or take it out. One that was just forgotten cannot come back for a while."""
         if self._spare_wanted:
-            self._meet_spare()
-        else:
+            self._spare_wanted = False
             self._forget_spare()
+        else:
+            self._spare_wanted = True
+            self._meet_spare()
 
     def _meet_spare(self) -> None:
         spare = self._world.spare
         answering = [p for p, _ in self._answering() if p is not spare]
-        if spare is not None and answering:
+        forgotten = self._world.scheduler.now < self._forgotten_at + FORGOTTEN_MS
+        if spare is not None and answering and not forgotten:
             self._ask(self._rng.choice(answering), Meet(spare.ip, PORT))
 
     def _forget_spare(self) -> None:
@@ -140,6 +148,7 @@ class Operator:
         for process, view in self._answering():
             if process is not spare and spare_id in view.nodes:
                 self._ask(process, Forget(spare_id))
+                self._forgotten_at = self._world.scheduler.now
         if len(spare.machine.view.nodes) > 1:
             self._ask(spare, Reset())
 
@@ -155,11 +164,11 @@ class Operator:
         spare = self._world.spare
         if spare is None or spare.machine is None:
             return
-        missing = any(spare.machine.view.myself.id not in view.nodes for _, view in self._answering())
-        if self._spare_wanted and missing:
-            self._meet_spare()
-        elif not self._spare_wanted:
+        if not self._spare_wanted:
             self._forget_spare()
+            return
+        if any(spare.machine.view.myself.id not in view.nodes for _, view in self._answering()):
+            self._meet_spare()
 
     def _close_open_slots(self) -> None:
         for process, view in self._answering():
@@ -168,15 +177,19 @@ class Operator:
                     self._ask(process, SetSlotStable(slot))
 
     def _repair_moved_slots(self) -> None:
-        """A slot whose move was cut by a failover may be nobody's; give it to a primary that sees it free.
+        """Give a slot whose move was cut short by a failover, and that nobody claims now, to some primary.
 
         Only slots that were being moved: any other without an owner is the cluster's own fault.
         """
-        views = [view for _, view in self._answering()]
         for slot in sorted(self._moved_slots):
-            if all(view.slot_owner[slot] is None for view in views):
-                owner = next(p for p, view in self._answering() if view.myself.slot_count)
-                self._ask(owner, AddSlots((slot,)))
+            answering = self._answering()
+            if any(view.slot_owner[slot] is view.myself for _, view in answering):
+                continue
+            taker, view = next((p, view) for p, view in answering if view.myself.slot_count)
+            if view.slot_owner[slot] is not None:
+                self._ask(taker, DelSlots((slot,)))
+            self._ask(taker, AddSlots((slot,)))
+            self._ask(taker, BumpEpoch())
 
     def _answering(self) -> list[tuple[Process, ClusterView]]:
         return [

@@ -27,7 +27,7 @@ from tests.sim.checkers.epochs import EpochsNeverFall
 from tests.sim.checkers.views import ViewsAreConsistent
 from tests.sim.faults import Faults
 from tests.sim.network import Network
-from tests.sim.operator import Operator
+from tests.sim.operator import BLACKLIST_TTL_S, Operator
 from tests.sim.options import Options, draw_options
 from tests.sim.process import PORT, Process
 from tests.sim.scheduler import Scheduler
@@ -105,7 +105,7 @@ class World:
 
     def _problems(self) -> list[str]:
         views = [p.machine.view for p in self.operator.expected_members() if p.machine is not None]
-        return list(disagreements(views, {view.myself.id for view in views}))
+        return disagreements(views, {view.myself.id for view in views})
 
     # What processes ask of the world
 
@@ -179,6 +179,7 @@ class World:
             require_full_coverage=options.full_coverage,
             replica_validity_factor=options.validity_factor,
             allow_replica_migration=options.replica_migration,
+            blacklist_ttl_s=BLACKLIST_TTL_S,
             manual_failover_timeout_ms=4 * options.node_timeout_ms,
             tcp_port=PORT,
             bus_port=PORT + 10000,

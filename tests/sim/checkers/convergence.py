@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from shoal.cluster.invariants import check
 from shoal.cluster.view import ALL_SLOTS, ClusterView, Node
@@ -10,18 +10,21 @@ from shoal.cluster.view import ALL_SLOTS, ClusterView, Node
 Member = tuple[str, bool, str | None, int, int]
 
 
-def disagreements(views: Iterable[ClusterView], members: set[str]) -> Iterator[str]:
-    """Why the nodes have not settled on one sound view of exactly `members`; nothing if they have."""
-    views = list(views)
+def disagreements(views: list[ClusterView], members: set[str]) -> list[str]:
+    """Why the nodes have not settled on one sound view of exactly `members`; empty if they have."""
+    strangers = [
+        f"{_name(view)} knows {sorted(node[:8] for node in view.nodes)} instead of the {len(members)} members"
+        for view in views
+        if view.nodes.keys() != members
+    ]
+    return strangers or list(_differences(views)) or [problem for view in views for problem in check(view)]
+
+
+def _differences(views: list[ClusterView]) -> Iterator[str]:
     reference = _picture(views[0])
     for view in views:
-        problems = check(view)
-        if problems:
-            yield f"{_name(view)}: {problems[0]}"
-        if view.nodes.keys() != members:
-            yield f"{_name(view)} knows {len(view.nodes)} nodes instead of {len(members)}"
-        elif _picture(view) != reference:
-            yield f"{_name(view)} and {_name(views[0])} differ: {_difference(_picture(view), reference)}"
+        if (picture := _picture(view)) != reference:
+            yield f"{_name(view)} and {_name(views[0])} differ: {_difference(picture, reference)}"
         if not view.state_ok:
             yield f"{_name(view)} holds the cluster to be down"
         yield from (
