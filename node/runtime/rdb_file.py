@@ -47,7 +47,7 @@ class RdbSave:
         self._file: BinaryIO = self._temporary.open("wb")
         self._writer.header(auxiliary)
         self.changes_at_start = keyspace.changes
-        self._walk = SlotWalk(keyspace, self._writer.add)
+        self._walk = SlotWalk(keyspace, self._writer)
 
     def step(self) -> bool:
         """Write a slice; True when the file is complete, durable and in place. OSError ends the save."""

@@ -18,7 +18,7 @@ from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
 from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import CommandError, Status
+from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server.applying import follow_config
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher
