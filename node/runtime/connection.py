@@ -45,6 +45,9 @@ class Connection:
             sent = 0
         except OSError:
             return False
+        statistics = session.server.statistics
+        statistics.writes += 1
+        statistics.output_bytes += sent
         if sent == len(data):
             self.unsent = b""
             session.out_bytes = 0

@@ -37,6 +37,7 @@ class RealHost:
             python=platform.python_version(),
             multiplexing="epoll" if HAS_EPOLL else "trio",
             resident_bytes=_resident_bytes(own),
+            peak_resident_bytes=_peak_bytes(own),
             system_memory_bytes=self._system_memory,
             cpu_system=own.ru_stime,
             cpu_user=own.ru_utime,
@@ -78,4 +79,8 @@ def _resident_bytes(usage: resource.struct_rusage) -> int:
     """Memory in use now where the system tells; elsewhere the most there ever was."""
     if _STATM.exists():
         return int(_STATM.read_text().split()[1]) * _PAGE_SIZE
+    return _peak_bytes(usage)
+
+
+def _peak_bytes(usage: resource.struct_rusage) -> int:
     return usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024

@@ -94,6 +94,7 @@ def build_server(config: Config) -> Server:
         run_id=secrets.token_hex(20),
     )
     server.host = RealHost()
+    server.startup_bytes = server.host.facts().resident_bytes
     return server
 
 

@@ -10,7 +10,7 @@ import trio
 
 from shoal.node.resp.replies import OK, CommandError
 from shoal.node.runtime.rdb_file import RdbSave
-from shoal.node.server.admin.connection import REPORTED_REDIS_VERSION
+from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
@@ -67,7 +67,7 @@ class Snapshots:
         state = self.server.persistence
         state.in_progress_since = int(time.time())
         auxiliary = {
-            b"redis-ver": REPORTED_REDIS_VERSION,
+            b"redis-ver": REDIS_VERSION.encode(),
             b"redis-bits": b"64",
             b"ctime": b"%d" % int(time.time()),
         }

@@ -39,8 +39,11 @@ def _apply_password(server: Server) -> None:
 
 
 def _apply_slowlog(server: Server) -> None:
-    threshold = server.config.slowlog_log_slower_than
-    server.slow_after_us = threshold if threshold >= 0 else NEVER_SLOW_US
+    slow_us = server.config.slowlog_log_slower_than
+    spike_ms = server.config.latency_monitor_threshold
+    server.slow_after_us = min(
+        slow_us if slow_us >= 0 else NEVER_SLOW_US, spike_ms * 1000 if spike_ms else NEVER_SLOW_US
+    )
     server.slowlog.resize(server.config.slowlog_max_len)
 
 
@@ -57,7 +60,7 @@ Rule = Callable[["Server"], None]
 
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("requirepass",), _apply_password),
-    (("slowlog-log-slower-than", "slowlog-max-len"), _apply_slowlog),
+    (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), _apply_slowlog),
     (tuple(name.replace("_", "-") for name in ENCODING_DIRECTIVES), _apply_encodings),
     (("maxmemory",), _apply_memory_limit),
 )

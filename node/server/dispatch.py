@@ -199,7 +199,7 @@ class Dispatcher:
         session.commands_run += 1
         session.last_command = entry.spec.full_name
         if elapsed >= self.server.slow_after_us:
-            self.server.slowlog.note(session, argv, elapsed)
+            self.server.note_slow(session, entry, argv, elapsed)
         return reply
 
     # --- every gate, in order ----------------------------------------------------------------------
@@ -269,7 +269,7 @@ class Dispatcher:
         if server.pause.holds(session, is_write=is_write, flags=flags):
             server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
             return NO_REPLY
-        if is_write and server.migrating_keys and self._touches_migrating_key(entry, argv):
+        if is_write and server.migrating_keys and self._touches_migrating_key(session, entry, argv):
             server.block(session, Blocked(BlockReason.MIGRATE, None, argv))
             return NO_REPLY
         return self.perform(session, entry, argv)
@@ -285,14 +285,7 @@ class Dispatcher:
         cluster = self.server.cluster
         if cluster is None:
             return
-        if entry.spec.name == "EXEC":
-            keys = [
-                queued[position]
-                for queued_entry, queued in (session.transaction.queued if session.transaction else ())
-                for position in queued_entry.spec.key_positions(queued)
-            ]
-        else:
-            keys = [argv[position] for position in entry.spec.key_positions(argv)]
+        keys = _keys_of(session, entry, argv)
         if not keys:
             return
         request = Request(
@@ -311,10 +304,10 @@ class Dispatcher:
                 session.refresh_plain()
             raise CommandError(decision.error_text(cluster.settings.preferred_endpoint_type))
 
-    def _touches_migrating_key(self, entry: Entry, argv: Arguments) -> bool:
-        return any(
-            argv[position] in self.server.migrating_keys for position in entry.spec.key_positions(argv)
-        )
+    def _touches_migrating_key(self, session: Session, entry: Entry, argv: Arguments) -> bool:
+        """Whether a write has to wait for MIGRATE: it names a key on its way, or (FLUSHALL) every key."""
+        keys = _keys_of(session, entry, argv)
+        return not keys or any(key in self.server.migrating_keys for key in keys)
 
     def _answer(self, session: Session, entry: Entry | None, reply: Reply) -> None:
         """Queue a reply as CLIENT REPLY says, and let the one-shot ASKING lapse."""
@@ -336,6 +329,17 @@ class Dispatcher:
 
 _RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"})
 """Commands that a transaction does not queue."""
+
+
+def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:
+    """The keys a command names; for EXEC those of everything it is about to run."""
+    if entry.spec.name == "EXEC" and session.transaction is not None:
+        return [
+            queued[position]
+            for queued_entry, queued in session.transaction.queued
+            for position in queued_entry.spec.key_positions(queued)
+        ]
+    return [argv[position] for position in entry.spec.key_positions(argv)]
 
 
 def _queued_write(session: Session) -> bool:

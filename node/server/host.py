@@ -21,6 +21,7 @@ class ProcessFacts:
     python: str = ""
     multiplexing: str = ""
     resident_bytes: int = 0
+    peak_resident_bytes: int = 0
     system_memory_bytes: int = 0
     cpu_system: float = 0.0
     cpu_user: float = 0.0

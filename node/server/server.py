@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
 from shoal.cluster.slots import SLOT_COUNT
+from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server.applying import follow_config
 from shoal.node.server.config import Config
-from shoal.node.server.dispatch import Dispatcher
+from shoal.node.server.dispatch import Dispatcher, Entry
 from shoal.node.server.effects import ServerEffect
 from shoal.node.server.host import Host, NoHost
+from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import PersistenceState
@@ -68,10 +70,14 @@ class Server:
         """What the running command changed, to be propagated as one: (database, words)."""
         self.host: Host = NoHost()
         """The process around this server; the runtime puts the real one here."""
+        self.startup_bytes = 0
+        """How much memory the process held before there was any data."""
         self.statistics = Statistics()
+        self.latency = LatencyMonitor()
         self.error_counts: Counter[str] = Counter()
         self.slowlog = Slowlog()
         self.slow_after_us = 10_000
+        """From here on a command is worth a second look: the slow log's threshold, or the monitor's."""
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.blocked: dict[int, Session] = {}
@@ -241,6 +247,17 @@ class Server:
         for session in list(self.blocked.values()):
             if session.blocked is not None and session.blocked.reason is BlockReason.PAUSE:
                 self.unblock(session)
+
+    def note_slow(self, session: Session, entry: Entry, argv: Arguments, microseconds: int) -> None:
+        """A command took long: for the slow log, the latency monitor, or both."""
+        flags = entry.spec.flags
+        threshold_us = self.config.slowlog_log_slower_than
+        if 0 <= threshold_us <= microseconds and not flags & Flag.SKIP_SLOWLOG:
+            self.slowlog.note(session, argv, microseconds)
+        threshold_ms = self.config.latency_monitor_threshold
+        if 0 < threshold_ms <= microseconds // 1000:
+            event = "fast-command" if flags & Flag.FAST else "command"
+            self.latency.note(event, session.now_ms // 1000, microseconds // 1000)
 
     def check_memory(self) -> None:
         """Compare the memory used with `maxmemory`, and close or open the gate for writes accordingly."""

@@ -40,7 +40,6 @@ class Statistics:
         self.input_rate = Rate()
         self.output_rate = Rate()
         self.next_sample_ms = 0
-        self.peak_memory = 0
         self.reset()
 
     def reset(self) -> None:
@@ -51,6 +50,9 @@ class Statistics:
         self.output_bytes = 0
         self.reads = 0
         self.writes = 0
+        self.full_syncs = 0
+        self.partial_syncs = 0
+        self.refused_partial_syncs = 0
 
     def sample(self, now_ms: int, commands: int) -> None:
         """Note how far the counters are; to be called a few times a second."""

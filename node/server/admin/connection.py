@@ -9,14 +9,13 @@ from shoal.node.commands.spec import Arg, Flag, block
 from shoal.node.dataset.numbers import parse_integer, require_integer
 from shoal.node.resp.replies import OK, PONG, CommandError, Reply, Status
 from shoal.node.server.session import Session
+from shoal.node.server.versions import REDIS_VERSION
 
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD_SET = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"
 )
-REPORTED_REDIS_VERSION = b"7.2.4"
-"""The Redis whose commands and protocol this server follows; clients switch features on by it."""
 
 _HANDSHAKE = Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.FAST | Flag.NO_AUTH | Flag.ALLOW_BUSY
 
@@ -152,7 +151,7 @@ def hello(session: Session, *words: bytes) -> Reply:
     server = session.server
     return {
         b"server": b"redis",
-        b"version": REPORTED_REDIS_VERSION,
+        b"version": REDIS_VERSION.encode(),
         b"proto": resp,
         b"id": session.id,
         b"mode": b"standalone" if server.cluster is None else b"cluster",

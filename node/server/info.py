@@ -1,0 +1,317 @@
+"""INFO: the state of a server as lines of `field:value`, section by section.
+
+The names are Redis's, because dashboards and clients look for them; a field about something that does
+not exist here (jemalloc's arenas, forks, I/O threads) is left out unless tools are known to fail without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from shoal import __version__
+from shoal.node.server.latency import percentile_us
+from shoal.node.server.session import BlockReason
+from shoal.node.server.versions import REDIS_VERSION
+
+if TYPE_CHECKING:
+    from shoal.node.dataset.keyspace import Database
+    from shoal.node.server.server import Server
+
+Fields = list[tuple[str, object]]
+
+EXPIRIES_SAMPLED = 1000
+"""From how many keys `avg_ttl` is estimated."""
+
+
+def info_text(server: Server, wanted: Iterable[str]) -> str:
+    """The sections asked for, in their fixed order. Unknown names are ignored."""
+    names = chosen_sections(wanted)
+    parts = [
+        f"# {name.capitalize() if name != 'cpu' else 'CPU'}\r\n"
+        + "".join(f"{field}:{value}\r\n" for field, value in fields(server))
+        for name, fields in SECTIONS.items()
+        if name in names
+    ]
+    return "\r\n".join(parts)
+
+
+def chosen_sections(wanted: Iterable[str]) -> set[str]:
+    """The sections that the words after INFO mean together."""
+    chosen: set[str] = set()
+    for word in wanted or ["default"]:
+        name = word.lower()
+        if name == "default":
+            chosen |= _DEFAULT
+        elif name == "all":
+            chosen |= set(SECTIONS) - {"modules"}
+        elif name == "everything":
+            chosen |= set(SECTIONS)
+        else:
+            chosen.add(name)
+    return chosen
+
+
+def _server(server: Server) -> Fields:
+    facts, config, now_ms = server.host.facts(), server.config, server.keyspace.now_ms
+    uptime = (now_ms - server.started_ms) // 1000
+    return [
+        ("redis_version", REDIS_VERSION),
+        ("shoal_version", __version__),
+        ("redis_git_sha1", "00000000"),
+        ("redis_git_dirty", 0),
+        ("redis_build_id", 0),
+        ("redis_mode", "cluster" if config.cluster_enabled else "standalone"),
+        ("os", facts.operating_system),
+        ("arch_bits", 64),
+        ("multiplexing_api", facts.multiplexing),
+        ("python_version", facts.python),
+        ("process_id", facts.process_id),
+        ("process_supervised", config.supervised),
+        ("run_id", server.run_id),
+        ("tcp_port", config.port),
+        ("server_time_usec", now_ms * 1000),
+        ("uptime_in_seconds", uptime),
+        ("uptime_in_days", uptime // 86400),
+        ("hz", config.hz),
+        ("configured_hz", config.hz),
+        ("lru_clock", (now_ms // 1000) & 0xFFFFFF),
+        ("executable", facts.executable),
+        ("config_file", config.file or ""),
+        ("io_threads_active", 0),
+    ]
+
+
+def _clients(server: Server) -> Fields:
+    sessions = server.sessions.values()
+    return [
+        ("connected_clients", sum(not session.is_replica_link for session in sessions)),
+        ("maxclients", server.config.maxclients),
+        ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
+        ("blocked_clients", _blocked_clients(server)),
+        ("tracking_clients", 0),
+        ("clients_in_timeout_table", _clients_with_deadline(server)),
+    ]
+
+
+def _blocked_clients(server: Server) -> int:
+    """Those who wait for something to happen; a pause holds everybody and is not counted."""
+    waiting = [session.blocked for session in server.blocked.values()]
+    return sum(blocked is not None and blocked.reason is not BlockReason.PAUSE for blocked in waiting)
+
+
+def _clients_with_deadline(server: Server) -> int:
+    waiting = [session.blocked for session in server.blocked.values()]
+    return sum(blocked is not None and blocked.deadline_ms is not None for blocked in waiting)
+
+
+def _memory(server: Server) -> Fields:
+    facts, config = server.host.facts(), server.config
+    used, startup = facts.resident_bytes, server.startup_bytes
+    peak = max(facts.peak_resident_bytes, used)
+    dataset = max(used - startup, 0)
+    return [
+        ("used_memory", used),
+        ("used_memory_human", human_bytes(used)),
+        ("used_memory_rss", used),
+        ("used_memory_rss_human", human_bytes(used)),
+        ("used_memory_peak", peak),
+        ("used_memory_peak_human", human_bytes(peak)),
+        ("used_memory_peak_perc", f"{used * 100 / peak if peak else 0:.2f}%"),
+        ("used_memory_overhead", used - dataset),
+        ("used_memory_startup", startup),
+        ("used_memory_dataset", dataset),
+        ("used_memory_dataset_perc", f"{dataset * 100 / used if used else 0:.2f}%"),
+        ("total_system_memory", facts.system_memory_bytes),
+        ("total_system_memory_human", human_bytes(facts.system_memory_bytes)),
+        ("maxmemory", config.maxmemory),
+        ("maxmemory_human", human_bytes(config.maxmemory)),
+        ("maxmemory_policy", config.maxmemory_policy),
+        ("mem_fragmentation_ratio", "1.00"),
+        ("mem_fragmentation_bytes", 0),
+        ("mem_clients_normal", sum(session.out_bytes for session in server.sessions.values())),
+        ("mem_allocator", "python"),
+        ("active_defrag_running", 0),
+        ("lazyfree_pending_objects", 0),
+        ("lazyfreed_objects", 0),
+    ]
+
+
+def _persistence(server: Server) -> Fields:
+    state, now = server.persistence, server.keyspace.now_ms // 1000
+    since = state.in_progress_since
+    return [
+        ("loading", int(server.loading)),
+        ("async_loading", 0),
+        ("rdb_changes_since_last_save", server.keyspace.changes - state.changes_saved),
+        ("rdb_bgsave_in_progress", int(since is not None)),
+        ("rdb_last_save_time", state.last_save_time),
+        ("rdb_last_bgsave_status", "ok" if state.last_save_ok else "err"),
+        ("rdb_last_bgsave_time_sec", state.last_save_seconds),
+        ("rdb_current_bgsave_time_sec", -1 if since is None else now - since),
+        ("rdb_saves", state.saves),
+        ("rdb_last_cow_size", 0),
+        ("aof_enabled", int(server.config.appendonly)),
+        ("aof_rewrite_in_progress", 0),
+        ("aof_rewrite_scheduled", 0),
+        ("aof_last_rewrite_time_sec", -1),
+        ("aof_current_rewrite_time_sec", -1),
+        ("aof_last_bgrewrite_status", "ok"),
+        ("aof_last_write_status", "ok"),
+        ("module_fork_in_progress", 0),
+    ]
+
+
+def _stats(server: Server) -> Fields:
+    statistics, keyspace = server.statistics, server.keyspace
+    return [
+        ("total_connections_received", statistics.connections_received),
+        ("total_commands_processed", server.dispatcher.commands_processed),
+        ("instantaneous_ops_per_sec", round(statistics.commands_rate.per_second)),
+        ("total_net_input_bytes", statistics.input_bytes),
+        ("total_net_output_bytes", statistics.output_bytes),
+        ("instantaneous_input_kbps", f"{statistics.input_rate.per_second / 1024:.2f}"),
+        ("instantaneous_output_kbps", f"{statistics.output_rate.per_second / 1024:.2f}"),
+        ("rejected_connections", statistics.connections_rejected),
+        ("sync_full", statistics.full_syncs),
+        ("sync_partial_ok", statistics.partial_syncs),
+        ("sync_partial_err", statistics.refused_partial_syncs),
+        ("expired_keys", keyspace.expired),
+        ("expired_stale_perc", "0.00"),
+        ("expired_time_cap_reached_count", 0),
+        ("evicted_keys", 0),
+        ("evicted_clients", 0),
+        ("keyspace_hits", keyspace.hits),
+        ("keyspace_misses", keyspace.misses),
+        ("pubsub_channels", 0),
+        ("pubsub_patterns", 0),
+        ("pubsubshard_channels", 0),
+        ("latest_fork_usec", 0),
+        ("total_forks", 0),
+        ("migrate_cached_sockets", 0),
+        ("tracking_total_keys", 0),
+        ("tracking_total_items", 0),
+        ("tracking_total_prefixes", 0),
+        ("unexpected_error_replies", 0),
+        ("total_error_replies", server.error_counts.total()),
+        ("total_reads_processed", statistics.reads),
+        ("total_writes_processed", statistics.writes),
+    ]
+
+
+def _replication(server: Server) -> Fields:
+    if server.replication is not None:
+        return list(server.replication.info_fields())
+    return [
+        ("role", "master" if server.is_primary else "slave"),
+        ("connected_slaves", 0),
+        ("master_failover_state", "no-failover"),
+        ("master_replid", server.run_id),
+        ("master_replid2", "0" * 40),
+        ("master_repl_offset", 0),
+        ("second_repl_offset", -1),
+        ("repl_backlog_active", 0),
+        ("repl_backlog_size", server.config.repl_backlog_size),
+        ("repl_backlog_first_byte_offset", 0),
+        ("repl_backlog_histlen", 0),
+    ]
+
+
+def _cpu(server: Server) -> Fields:
+    facts = server.host.facts()
+    return [
+        ("used_cpu_sys", f"{facts.cpu_system:.6f}"),
+        ("used_cpu_user", f"{facts.cpu_user:.6f}"),
+        ("used_cpu_sys_children", f"{facts.cpu_system_children:.6f}"),
+        ("used_cpu_user_children", f"{facts.cpu_user_children:.6f}"),
+    ]
+
+
+def _modules(server: Server) -> Fields:
+    return []
+
+
+def _commandstats(server: Server) -> Fields:
+    return [
+        (
+            f"cmdstat_{entry.spec.full_name}",
+            f"calls={entry.calls},usec={entry.microseconds},"
+            f"usec_per_call={entry.microseconds / entry.calls if entry.calls else 0:.2f},"
+            f"rejected_calls={entry.rejected_calls},failed_calls={entry.failed_calls}",
+        )
+        for entry in server.dispatcher.all_entries
+        if entry.calls or entry.rejected_calls or entry.failed_calls
+    ]
+
+
+def _errorstats(server: Server) -> Fields:
+    return [(f"errorstat_{code}", f"count={count}") for code, count in sorted(server.error_counts.items())]
+
+
+def _latencystats(server: Server) -> Fields:
+    if not server.config.latency_tracking:
+        return []
+    percentiles = server.config.latency_tracking_info_percentiles
+    return [
+        (
+            f"latency_percentiles_usec_{entry.spec.full_name}",
+            ",".join(f"p{at:g}={percentile_us(entry.histogram, at):.3f}" for at in percentiles),
+        )
+        for entry in server.dispatcher.all_entries
+        if entry.calls
+    ]
+
+
+def _cluster(server: Server) -> Fields:
+    return [("cluster_enabled", int(server.config.cluster_enabled))]
+
+
+def _keyspace(server: Server) -> Fields:
+    return [
+        (
+            f"db{database.index}",
+            f"keys={len(database)},expires={len(database.expires)},avg_ttl={average_ttl_ms(database)}",
+        )
+        for database in server.keyspace.databases
+        if len(database)
+    ]
+
+
+def average_ttl_ms(database: Database) -> int:
+    """The mean time to live of the keys that have one, estimated from some of them."""
+    sample = list(islice(database.expires.values(), EXPIRIES_SAMPLED))
+    now_ms = database.keyspace.now_ms
+    return sum(max(at_ms - now_ms, 0) for at_ms in sample) // len(sample) if sample else 0
+
+
+def human_bytes(size: int) -> str:
+    """A size for people: `512B`, `1.50K`, `12.34M`."""
+    if size < 1024:
+        return f"{size}B"
+    scaled = size / 1024
+    for unit in "KMGT":
+        if scaled < 1024:
+            return f"{scaled:.2f}{unit}"
+        scaled /= 1024
+    return f"{scaled:.2f}P"
+
+
+SECTIONS: dict[str, Callable[[Server], Fields]] = {
+    "server": _server,
+    "clients": _clients,
+    "memory": _memory,
+    "persistence": _persistence,
+    "stats": _stats,
+    "replication": _replication,
+    "cpu": _cpu,
+    "modules": _modules,
+    "commandstats": _commandstats,
+    "errorstats": _errorstats,
+    "latencystats": _latencystats,
+    "cluster": _cluster,
+    "keyspace": _keyspace,
+}
+"""Every section, in the order in which INFO prints them."""
+
+_DEFAULT = set(SECTIONS) - {"commandstats", "latencystats"}
