@@ -17,11 +17,13 @@ from shoal.node.runtime.bus import Bus
 from shoal.node.runtime.daemon import remove_pidfile
 from shoal.node.runtime.listener import accept_forever
 from shoal.node.runtime.log import Log
+from shoal.node.runtime.migration import Migrations
 from shoal.node.runtime.nodes_file import NodesFile
 from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sockets import Sockets
 from shoal.node.server.effects import CloseSession, SaveSnapshot, ServerEffect
+from shoal.node.server.migration import MigrateKeys
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -40,6 +42,7 @@ class Node:
         self.log = log
         self.nodes_file = nodes_file
         self.snapshots = Snapshots(server, log)
+        self.migrations = Migrations(self)
         self.exit_status = 0
         self._deadline_moved = trio.Event()
 
@@ -69,6 +72,10 @@ class Node:
         """Unix milliseconds: keys expire by the calendar, and gossip carries it."""
         return time.time_ns() // 1_000_000
 
+    def note_time(self) -> None:
+        """Bring the server's time up to date, outside a turn."""
+        self.server.keyspace.now_ms = self.now_ms()
+
     # --- effects -----------------------------------------------------------------------------------
 
     def carry_out_effects(self) -> None:
@@ -92,6 +99,8 @@ class Node:
                 self.bus.connect(effect)
             case CloseLink():
                 self.bus.close(effect)
+            case MigrateKeys():
+                self.nursery.start_soon(self.migrations.run, effect)
             case SaveSnapshot(waiting):
                 self.nursery.start_soon(self._save, waiting)
             case CloseSession(session):
@@ -115,7 +124,7 @@ class Node:
     def cluster_event(self, event: Event) -> None:
         """Step the cluster machine outside a client's turn, and carry out everything that follows."""
         assert self.server.cluster is not None
-        self.server.keyspace.now_ms = self.now_ms()
+        self.note_time()
         self.server.cluster.step(event)
         self.reactor.finish_turn()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from shoal.cluster.effects import Effect
 
 if TYPE_CHECKING:
+    from shoal.node.server.migration import MigrateKeys
     from shoal.node.server.session import Session
 
 
@@ -25,4 +26,31 @@ class CloseSession:
     session: Session
 
 
-ServerEffect = Effect | SaveSnapshot | CloseSession
+@dataclass(frozen=True, slots=True)
+class OpenPrimaryLink:
+    """Connect to the primary after a while. What becomes of it goes to whoever is `followed_over` it."""
+
+    link: int
+    host: str
+    port: int
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendToPrimary:
+    """Write bytes to this connection, if it still stands."""
+
+    link: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePrimaryLink:
+    """Close this connection, or stop trying to make it. Nothing more is reported about it."""
+
+    link: int
+
+
+ServerEffect: TypeAlias = (
+    "Effect | SaveSnapshot | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
+)

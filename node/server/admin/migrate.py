@@ -1,0 +1,126 @@
+"""MIGRATE: move keys to another node."""
+
+from __future__ import annotations
+
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, block, one_of, token
+from shoal.node.dataset.numbers import require_integer
+from shoal.node.persistence.dump_payload import dump
+from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
+from shoal.node.server.migration import MigrateKeys, MovingKey, begin
+from shoal.node.server.session import Blocked, BlockReason, Session
+
+DEFAULT_TIMEOUT_MS = 1000
+_USE = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+SYNTAX_ERROR = "ERR syntax error"
+
+
+@command(
+    "MIGRATE",
+    arity=-6,
+    flags=Flag.WRITE,
+    group="generic",
+    since="2.6.0",
+    complexity="This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the "
+    "target instance. See the pages of these commands for time complexity.",
+    summary="Moves keys to another server.",
+    keys=(
+        KeySpec(_USE, 3),
+        KeySpec(_USE | KeyUse.INCOMPLETE, -2, last=-1, keyword=b"KEYS"),
+    ),
+    acl={"keyspace", "dangerous"},
+    arguments=(
+        Arg("host"),
+        Arg("port", "integer"),
+        one_of("key-selector", Arg("key", "key", key_spec=0), Arg("empty-string", "pure-token", token='""')),
+        Arg("destination-db", "integer"),
+        Arg("timeout", "integer"),
+        token("COPY", optional=True, since="3.0.0"),
+        token("REPLACE", optional=True, since="3.0.0"),
+        one_of(
+            "authentication",
+            Arg("password", token="AUTH", optional=True, since="4.0.7"),
+            block(
+                "auth2",
+                Arg("username"),
+                Arg("password"),
+                token="AUTH2",
+                optional=True,
+            ),
+            optional=True,
+        ),
+        Arg("key", "key", token="KEYS", optional=True, multiple=True, key_spec=1, since="3.0.6"),
+    ),
+    tips=("nondeterministic_output",),
+    history=(
+        ("3.0.0", "Added the `COPY` and `REPLACE` options."),
+        ("3.0.6", "Added the `KEYS` option."),
+        ("4.0.7", "Added the `AUTH` option."),
+        ("6.0.0", "Added the `AUTH2` option."),
+    ),
+)
+def migrate(
+    session: Session, host: bytes, port: bytes, key: bytes, database: bytes, timeout: bytes, *options: bytes
+) -> Reply:
+    if session.in_exec:
+        raise CommandError("ERR MIGRATE inside a transaction is not allowed, since it has to wait")
+    copy, replace, credentials, keys = _parse_options(key, options)
+    target_database = require_integer(database)
+    timeout_ms = require_integer(timeout)
+    moving = tuple(_pack(session, name) for name in keys if session.db.peek(name) is not None)
+    if not moving:
+        return Status(b"NOKEY")
+    request = MigrateKeys(
+        session=session,
+        host=host.decode("latin-1"),
+        port=require_integer(port),
+        database=target_database,
+        timeout_ms=timeout_ms if timeout_ms > 0 else DEFAULT_TIMEOUT_MS,
+        keys=moving,
+        copy=copy,
+        replace=replace,
+        credentials=credentials,
+    )
+    session.server.block(session, Blocked(BlockReason.RUNTIME))
+    begin(session.server, request)
+    return NO_REPLY
+
+
+def _pack(session: Session, key: bytes) -> MovingKey:
+    value = session.db.peek(key)
+    assert value is not None
+    expiry = session.db.expiry(key)
+    ttl_ms = 0 if expiry is None else max(expiry - session.now_ms, 1)
+    return MovingKey(key, ttl_ms, dump(value))
+
+
+def _parse_options(
+    key: bytes, options: tuple[bytes, ...]
+) -> tuple[bool, bool, tuple[bytes, ...], tuple[bytes, ...]]:
+    """COPY, REPLACE, the credentials for AUTH, and the keys to move."""
+    copy = replace = False
+    credentials: tuple[bytes, ...] = ()
+    keys: tuple[bytes, ...] = (key,)
+    position = 0
+    while position < len(options):
+        word, rest = options[position].lower(), options[position + 1 :]
+        if word == b"copy":
+            copy = True
+        elif word == b"replace":
+            replace = True
+        elif word == b"auth" and rest:
+            credentials = rest[:1]
+            position += 1
+        elif word == b"auth2" and len(rest) > 1:
+            credentials = rest[:2]
+            position += 2
+        elif word == b"keys":
+            if key:
+                raise CommandError(
+                    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+                )
+            return copy, replace, credentials, tuple(dict.fromkeys(rest))
+        else:
+            raise CommandError(SYNTAX_ERROR)
+        position += 1
+    return copy, replace, credentials, keys

@@ -1,0 +1,73 @@
+"""MIGRATE as the server sees it: keys on their way to another node, and what happens when they arrive.
+
+While keys are on their way the node keeps serving: they may be read, since they are still here, but not
+written, since what was sent would then no longer be what is here. A write to one of them waits until
+the move is over and is then decided anew (and, in cluster mode, most likely redirected). Every other
+client goes on undisturbed, however large the keys are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoal.node.resp.replies import OK, CommandError
+from shoal.node.server.session import BlockReason, Session
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+CONNECT_ERROR = "IOERR error or timeout connecting to the client"
+WRITE_ERROR = "IOERR error or timeout writing to target instance"
+READ_ERROR = "IOERR error or timeout reading from target instance"
+
+
+@dataclass(frozen=True, slots=True)
+class MovingKey:
+    """A key as it is sent: its time to live in milliseconds (0 for none) and its DUMP payload."""
+
+    key: bytes
+    ttl_ms: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateKeys:
+    """An effect: send these keys to another node, and call `finish` with what it said."""
+
+    session: Session
+    host: str
+    port: int
+    database: int
+    timeout_ms: int
+    keys: tuple[MovingKey, ...]
+    copy: bool = False
+    replace: bool = False
+    credentials: tuple[bytes, ...] = ()
+
+
+def begin(server: Server, request: MigrateKeys) -> None:
+    """Hold writes to the keys, and the client, until the move is over."""
+    server.migrating_keys.update(moving.key for moving in request.keys)
+    server.refresh_gates()
+    server.effects.append(request)
+
+
+def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], error: str | None) -> None:
+    """The move is over: delete the keys the target confirmed, answer, and let held writes go on."""
+    database = request.session.db
+    server.migrating_keys.difference_update(moving.key for moving in request.keys)
+    if not request.copy and restored:
+        gone = [key for key in restored if database.delete(key)]
+        for key in gone:
+            database.changed(key, "del")
+        if gone:
+            server.operations.append((database.index, (b"DEL", *gone)))
+            server.propagate_operations()
+    server.refresh_gates()
+    server.end_wait(request.session, OK if error is None else CommandError(error))
+    for session in list(server.blocked.values()):
+        blocked = session.blocked
+        if blocked is not None and blocked.reason is BlockReason.MIGRATE and blocked.arguments is not None:
+            server.unblock(session)
