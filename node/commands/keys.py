@@ -154,7 +154,7 @@ def _rename(db: Database, key: bytes, new_key: bytes, value: Value) -> None:
     db.delete(key)
     place(db, new_key, value, expiry)
     db.changed(key, "rename_from")
-    db.changed(new_key, "rename_to")
+    db.announce(new_key, "rename_to")
 
 
 def place(db: Database, key: bytes, value: Value, expiry: int | None) -> None:
@@ -227,5 +227,5 @@ def move(call: Call, key: bytes, database: bytes) -> Reply:
     source.delete(key)
     place(target, key, value, expiry)
     source.changed(key, "move_from")
-    target.changed(key, "move_to")
+    target.announce(key, "move_to")
     return 1

@@ -125,7 +125,7 @@ def set_(call: Call, key: bytes, value: bytes, *options: bytes) -> Reply:
 def _expire_at(call: Call, key: bytes, value: bytes, expiry: int) -> None:
     """Give a string just set its time to live, which goes to replicas as the absolute time it is."""
     call.db.set_expiry(key, expiry)
-    call.db.changed(key, "expire")
+    call.db.announce(key, "expire")
     call.propagate(b"SET", key, value, b"PXAT", expiry)
 
 

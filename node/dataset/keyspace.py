@@ -229,11 +229,15 @@ class Database:
         """A key was altered, added or removed. `event` is the keyspace event's name, such as "hset"."""
         keyspace = self.keyspace
         keyspace.changes += 1
-        if self.watchers and key in self.watchers:
-            for watcher in self.watchers[key]:
-                watcher.watched_key_changed()
-        if keyspace.on_event is not None:
-            keyspace.on_event(self.index, event, key)
+        if self.watchers or keyspace.on_event is not None:
+            self.announce(key, event)
+
+    def announce(self, key: bytes, event: str) -> None:
+        """Tell of a further event of a change already counted, or of one that no command made: expiry."""
+        for watcher in self.watchers.get(key, ()):
+            watcher.watched_key_changed()
+        if self.keyspace.on_event is not None:
+            self.keyspace.on_event(self.index, event, key)
 
     # --- time to live ------------------------------------------------------------------------------
 
@@ -276,7 +280,7 @@ class Database:
     def _expire(self, key: bytes) -> None:
         self._remove(key)
         self.keyspace.expired += 1
-        self.changed(key, "expired")
+        self.announce(key, "expired")
         self.keyspace.on_expired(self.index, key)
 
     # --- walking -----------------------------------------------------------------------------------

@@ -83,7 +83,9 @@ class LocalServer:
         """The time, where a test sets it; otherwise the clock's."""
         self.propagated: list[list[bytes]] = []
         """What the last command sent to replicas."""
-        self.replica_db = 0
+        self.keyspace.on_expired = lambda database, key: self.expired.append((database, key))
+        self.expired: list[tuple[int, bytes]] = []
+        """Database and name of the keys that expired during the last command; replicas get a DEL first."""
 
     def follow(self) -> LocalServer:
         """Make this server a replica: the stream alone decides what expires."""
@@ -102,6 +104,7 @@ class LocalServer:
         self.keyspace.now_ms = self.frozen_ms if self.frozen_ms is not None else int(time.time() * 1000)
         changes, database = self.keyspace.changes, self.call.db.index
         self.call.propagated = None
+        self.expired.clear()
         try:
             reply = self._dispatch(argv)
         except CommandError as error:
@@ -127,8 +130,10 @@ class LocalServer:
         return spec.handler(self.call, *argv[2 if "|" in spec.name else 1 :])
 
     def _replicate(self, replica: LocalServer, database: int) -> None:
-        for line in self.propagated:
-            replica.call.db = replica.keyspace.databases[database]
+        lines = [(index, [b"DEL", key]) for index, key in self.expired]
+        lines += [(database, line) for line in self.propagated]
+        for index, line in lines:
+            replica.call.db = replica.keyspace.databases[index]
             replica.frozen_ms = self.frozen_ms
             reply = replica.execute(line)
             assert not isinstance(reply, CommandError), (line, reply)

@@ -1,0 +1,110 @@
+"""What replicas and the append-only file get leads them to the same data, whenever they execute it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.differential.comparison import Command, dump
+from tests.differential.executor import LocalServer
+from tests.differential.strategies import KEYS, any_case, several, words
+from tests.differential.test_keys import KEY_COMMANDS
+from tests.differential.test_strings import STRING_COMMANDS
+
+NOW = 1_700_000_000_000
+
+SHORT_LIVES: list[st.SearchStrategy[Command]] = [
+    words("SET", KEYS, "x", any_case("EX", "PX"), st.integers(1, 5), several(any_case("NX", "XX", "GET"))),
+    words(any_case("SETEX", "PSETEX"), KEYS, st.integers(1, 5), "1"),
+    words("GETEX", KEYS, any_case("EX", "PX", "EXAT", "PXAT"), st.integers(1, 5)),
+    words("EXPIRE", KEYS, st.integers(-2, 5), several(any_case("NX", "XX", "GT", "LT"), 1)),
+    words("SET", KEYS, "1.5", "KEEPTTL"),
+]
+
+
+def a_primary() -> tuple[LocalServer, LocalServer]:
+    """A server at a fixed time, and its replica."""
+    replica = LocalServer().follow()
+    primary = LocalServer(replica)
+    primary.frozen_ms = replica.frozen_ms = NOW
+    return primary, replica
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 0, 0, 1, 1000, 4000]), st.one_of(STRING_COMMANDS + KEY_COMMANDS + SHORT_LIVES)
+        ),
+        max_size=25,
+    )
+)
+def test_a_replica_ends_with_the_primarys_data(steps: list[tuple[int, Command]]) -> None:
+    primary, replica = a_primary()
+    for passed_ms, command in steps:
+        assert primary.frozen_ms is not None
+        primary.frozen_ms += passed_ms
+        primary.run(*command)
+    primary.run("SELECT", 0)
+    held = dump(primary)
+    replica.run("SELECT", 0)
+    assert dump(replica) == held
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "expected"),
+    [
+        ([], "SET k v", ["SET k v"]),
+        ([], "SET k v EX 10", [f"SET k v PXAT {NOW + 10_000}"]),
+        ([], "SET k v GET NX PX 10", [f"SET k v PXAT {NOW + 10}"]),
+        (["SET k w"], "SET k v GET", ["SET k v"]),
+        (["SET k w"], "SET k v KEEPTTL", ["SET k v KEEPTTL"]),
+        (["SET k w"], "SET k v NX", []),
+        ([], "SETEX k 10 v", [f"SET k v PXAT {NOW + 10_000}"]),
+        ([], "PSETEX k 10 v", [f"SET k v PXAT {NOW + 10}"]),
+        (["SET k w"], "SETNX k v", []),
+        (["SET k w"], "GETSET k v", ["SET k v"]),
+        (["SET k w"], "GETDEL k", ["DEL k"]),
+        ([], "GETDEL k", []),
+        (["SET k w"], "GETEX k", []),
+        (["SET k w"], "GETEX k EX 10", [f"PEXPIREAT k {NOW + 10_000}"]),
+        (["SET k w"], "GETEX k PXAT 5", ["DEL k"]),
+        (["SET k w"], "GETEX k PERSIST", []),
+        (["SET k w EX 10"], "GETEX k PERSIST", ["PERSIST k"]),
+        (["SET k 1.5 EX 10"], "INCRBYFLOAT k 0.25", ["SET k 1.75 KEEPTTL"]),
+        (["SET k 1"], "INCR k", ["INCR k"]),
+        (["SET k w"], "EXPIRE k 10", [f"PEXPIREAT k {NOW + 10_000}"]),
+        (["SET k w"], "EXPIRE k 10 XX", []),
+        (["SET k w"], "EXPIRE k 0", ["DEL k"]),
+        ([], "EXPIRE k 10", []),
+        (["SET k w"], "PERSIST k", []),
+        (["SET k w"], "DEL k j", ["DEL k j"]),
+        ([], "DEL k", []),
+        (["SET k w"], "MSETNX j 1 k 2", []),
+        (["SET k w"], "RENAME k j", ["RENAME k j"]),
+        (["SET k w"], "RENAME k k", []),
+        (["SET k w"], "SETRANGE k 5 v", ["SETRANGE k 5 v"]),
+        (["SET k w"], "APPEND k v", ["APPEND k v"]),
+        ([], "FLUSHALL", ["FLUSHALL"]),
+        ([], "FLUSHDB ASYNC", ["FLUSHDB ASYNC"]),
+        ([], "SWAPDB 0 1", ["SWAPDB 0 1"]),
+    ],
+)
+def test_what_is_sent(before: list[str], command: str, expected: list[str]) -> None:
+    primary, _ = a_primary()
+    for line in before:
+        primary.run(*line.split())
+    primary.run(*command.split())
+    assert [b" ".join(line).decode() for line in primary.propagated] == expected
+
+
+def test_restore_sends_the_moment_it_expires() -> None:
+    primary, replica = a_primary()
+    primary.run("SET", "k", "v")
+    payload = primary.run("DUMP", "k").value
+    assert isinstance(payload, bytes)
+    primary.run("RESTORE", "j", 10, payload, "IDLETIME", 3)
+    expected = [b"RESTORE", b"j", b"%d" % (NOW + 10), payload, b"IDLETIME", b"3", b"ABSTTL"]
+    assert primary.propagated == [expected]
+    assert dump(replica) == dump(primary)
