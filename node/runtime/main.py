@@ -22,6 +22,7 @@ from shoal.node.runtime.host import RealHost
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.node import Node
 from shoal.node.runtime.nodes_file import NodesFile, NodesFileError
+from shoal.node.runtime.process import ProcessHost
 from shoal.node.runtime.rdb_file import load_rdb
 from shoal.node.runtime.sockets import ListeningFailed, open_sockets
 from shoal.node.runtime.startup_files import RealFiles
@@ -57,6 +58,7 @@ def serve(config: Config) -> int:
     if config.daemonize:
         detach()
     server, nodes_file = build_server(config), None
+    server.host = ProcessHost()
     log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
     log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
     try:

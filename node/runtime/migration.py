@@ -9,7 +9,7 @@ import hiredis
 import trio
 
 from shoal.node.resp.writer import encode_command
-from shoal.node.server.migration import CONNECT_ERROR, READ_ERROR, WRITE_ERROR, MigrateKeys, finish
+from shoal.node.server.migration import CONNECT_ERROR, READ_ERROR, WRITE_ERROR, MigrateKeys, MovingKey, finish
 
 if TYPE_CHECKING:
     from shoal.node.runtime.node import Node
@@ -72,9 +72,7 @@ class Migrations:
         restored: list[bytes] = []
         preamble = list(_preamble(request))
         pieces = [encode_command(words) for words in preamble]
-        pieces += [
-            encode_command(_restore_words(self.node, request, index)) for index in range(len(request.keys))
-        ]
+        pieces += [encode_command(_restore_words(self.node, request, moving)) for moving in request.keys]
         is_good = False
         try:
             replies = _Replies(stream)
@@ -165,8 +163,7 @@ def _preamble(request: MigrateKeys) -> Iterator[tuple[bytes, ...]]:
     yield (b"SELECT", b"%d" % request.database)
 
 
-def _restore_words(node: Node, request: MigrateKeys, index: int) -> tuple[bytes, ...]:
-    moving = request.keys[index]
+def _restore_words(node: Node, request: MigrateKeys, moving: MovingKey) -> tuple[bytes, ...]:
     name = b"RESTORE-ASKING" if node.server.cluster is not None else b"RESTORE"
     replace = (b"REPLACE",) if request.replace else ()
     return (name, moving.key, b"%d" % moving.ttl_ms, moving.payload, *replace)

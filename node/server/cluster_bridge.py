@@ -16,7 +16,6 @@ from shoal.cluster.effects import (
     ClusterStateChanged,
     DeleteSlotKeys,
     DeliverPublish,
-    Effect,
     FollowPrimary,
     PauseWrites,
     ResetDataset,
@@ -32,6 +31,7 @@ from shoal.node.resp.replies import CommandError, Reply, Status
 
 if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Keyspace
+    from shoal.node.server.effects import ServerEffect
     from shoal.node.server.server import Server
 
 
@@ -87,7 +87,7 @@ class ClusterBridge:
                 self.server.effects.append(effect)
         return answer
 
-    def apply(self, effect: Effect) -> None:
+    def apply(self, effect: ServerEffect) -> None:
         """Carry out an effect that concerns data or clients."""
         server = self.server
         match effect:
