@@ -150,16 +150,12 @@ async def _form(links: Links, cluster: LocalCluster) -> None:
 
 async def _stay(nodes: LocalNodes, signals: AsyncIterator[int], printer: Printer) -> int:
     """Until a signal comes or the last node ends. A node that ends alone is reported: the rest fail over."""
-    send, receive = trio.open_memory_channel[tuple[int, int]](0)
 
-    async def report() -> int:
-        async for port, status in receive:
-            printer.line(f"Node {port} ended with status {status}.")
-        return 0
+    def report(port: int, status: int) -> None:
+        printer.line(f"Node {port} ended with status {status}.")
 
     async def all_ended() -> int:
-        async with send:
-            await nodes.until_all_ended(report_to=send)
+        await nodes.until_all_ended(report)
         printer.line("All nodes have ended.")
         return 1 if any(nodes.ended().values()) else 0
 
@@ -168,7 +164,7 @@ async def _stay(nodes: LocalNodes, signals: AsyncIterator[int], printer: Printer
         printer.line("Stopping all nodes...")
         return 0
 
-    return await first_of(all_ended, told_to_stop, report)
+    return await first_of(all_ended, told_to_stop)
 
 
 def _announce(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,19 +93,18 @@ class LocalNodes:
         """Raises CliError with the end of the log of the first node that ends."""
         await until(lambda: bool(self.ended()))
         port, status = next(iter(self.ended().items()))
-        tail = "\n  ".join(log_tail(self._directory, port)) or "it wrote no log"
-        raise CliError(
-            f"node {port} ended during start-up with status {status}; the end of its log:\n  {tail}"
-        )
+        tail = log_tail(self._directory, port)
+        below = "the end of its log is below" if tail else "it wrote no log"
+        raise CliError(f"node {port} ended during start-up with status {status}; {below}", tail)
 
-    async def until_all_ended(self, *, report_to: trio.MemorySendChannel[tuple[int, int]]) -> None:
-        """Returns when no node is left; tells of each end as (port, status)."""
+    async def until_all_ended(self, report: Callable[[int, int], None]) -> None:
+        """Returns when no node is left; reports the port and the exit status of each as it ends."""
         told: set[int] = set()
         while len(told) < len(self._children):
             for port, status in self.ended().items():
                 if port not in told:
                     told.add(port)
-                    await report_to.send((port, status))
+                    report(port, status)
             await trio.sleep(POLL_SECONDS)
 
     async def stop(self) -> None:

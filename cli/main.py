@@ -56,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report_failure(printer: Printer, failure: CliError) -> None:
     """On standard error, and in JSON mode also as a document."""
-    Printer(out=sys.stderr).error(str(failure))
+    complaint = Printer(out=sys.stderr)
+    complaint.error(str(failure))
+    for line in failure.details:
+        complaint.line(f"   {line}")
     if printer.as_json:
         printer.error(str(failure))
         printer.document({})

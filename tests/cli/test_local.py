@@ -180,7 +180,7 @@ def test_a_node_that_dies_at_the_start_shows_its_log_and_stops_all(bench: Bench)
     refused = bench.run("up", "--", "--no-such-directive", "1")
     assert refused.status == 1
     assert "ended during start-up" in refused.err
-    assert "no-such-directive" in refused.err
+    assert "\n   >>> 'no-such-directive" in refused.err
     recorded = load_state(bench.directory)
     assert recorded is not None and not recorded.alive
 
