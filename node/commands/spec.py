@@ -247,13 +247,20 @@ class CommandSpec:
         )
 
     def key_positions(self, argv: Sequence[bytes]) -> list[int]:
-        """Positions of every key in a full argument vector (not of channels, which only look like keys)."""
-        return [
+        """Positions of every key in a full argument vector (not of channels, which only look like keys).
+
+        Where a command says that its keys may be elsewhere (INCOMPLETE: MIGRATE's KEYS), an empty word in
+        a key's place is a placeholder and not the key with the empty name.
+        """
+        positions = [
             position
             for spec in self.keys
             if not spec.use & KeyUse.NOT_KEY
             for position in spec.positions(argv)
         ]
+        if any(spec.use & KeyUse.INCOMPLETE for spec in self.keys):
+            return [position for position in positions if argv[position]]
+        return positions
 
 
 def _last_position(spec: KeySpec) -> int:
