@@ -1,0 +1,92 @@
+"""What COMMAND and COMMAND DOCS say of every command of ours that Redis 7.0 has too is what Redis says."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import hiredis
+import pytest
+
+from shoal.node import builtin_commands
+from shoal.node.commands.registry import COMMANDS
+from shoal.node.resp.writer import encode
+from shoal.node.server.describe import command_docs, command_info
+from tests.differential.executor import RealServer
+from tests.peers import REDIS7_SERVER, needs
+
+builtin_commands.load()
+
+pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
+
+OWN_WORDS = frozenset({"summary", "complexity", "history"})
+"""Texts that are written anew rather than copied, like the notes on keys. Of the history the versions count."""
+
+Table = dict[str, tuple[list[Any], dict[str, Any]]]
+
+
+def parsed(data: bytes) -> Any:
+    reader = hiredis.Reader(encoding="utf-8")
+    reader.feed(data)
+    return reader.gets()
+
+
+@pytest.fixture(scope="module")
+def real_table(redis7: RealServer) -> Iterator[Table]:
+    """By name: COMMAND INFO and COMMAND DOCS of the real server, in RESP2, where order shows."""
+    names = [name.decode() for name in COMMANDS]
+    infos = redis7.run("COMMAND", "INFO", *names).value
+    docs = redis7.run("COMMAND", "DOCS", *names).value
+    by_name = dict(zip(docs[::2], docs[1::2], strict=True))
+    yield {
+        name: (decoded(info), pairs(by_name[name.encode()]))
+        for name, info in zip(names, infos, strict=True)
+        if info is not None
+    }
+
+
+def decoded(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    return [decoded(item) for item in value] if isinstance(value, list) else value
+
+
+def pairs(flat: list[Any]) -> dict[str, Any]:
+    items = decoded(flat)
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def flattened(info: list[Any]) -> dict[str, list[Any]]:
+    """A command and its subcommands by name, what has no order as sorted lists; HELP is compared too."""
+    name, arity, flags, first, last, step, categories, tips, keys, children = info
+    specs = [key[2:] if key[0] == "notes" else key for key in keys]
+    own = [arity, sorted(flags), first, last, step, sorted(categories), sorted(tips), specs]
+    found = {name: own}
+    for child in children:
+        found.update(flattened(child))
+    return found
+
+
+def flattened_docs(name: str, docs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    own = {key: value for key, value in docs.items() if key not in OWN_WORDS | {"subcommands"}}
+    own["history"] = sorted(since for since, _ in docs.get("history", []))
+    found = {name: own}
+    children = docs.get("subcommands", [])
+    for child, child_docs in zip(children[::2], children[1::2], strict=True):
+        found.update(flattened_docs(child, pairs(child_docs)))
+    return found
+
+
+@pytest.mark.parametrize("name", [name.decode() for name in COMMANDS])
+def test_a_command_is_described_as_redis_describes_it(name: str, real_table: Table) -> None:
+    if name not in real_table:
+        return
+    spec = COMMANDS[name.encode()]
+    real_info, real_docs = real_table[name]
+    real, mine = flattened(real_info), flattened(parsed(encode(command_info(spec), 2)))
+    known = [child for child in mine if child in real]
+    assert {child: mine[child] for child in known} == {child: real[child] for child in known}
+    docs = flattened_docs(name, real_docs)
+    mine_docs = flattened_docs(name, pairs(parsed(encode(command_docs(spec), 2))))
+    assert {child: mine_docs[child] for child in known} == {child: docs[child] for child in known}
