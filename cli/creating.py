@@ -151,12 +151,15 @@ class NewsBearer:
 
 
 def is_agreed(views: Sequence[Sequence[NodeLine]], count: int) -> bool:
-    """All views hold `count` nodes, none in handshake, with the same owners and roles."""
-    settled = all(
-        len(view) == count and not any(line.flags & {"handshake", "noaddr"} for line in view)
-        for view in views
-    )
-    return settled and len({tuple(sorted(map(_shape, view))) for view in views}) == 1
+    """All views hold `count` nodes, with the same owners and roles.
+
+    A handshake under way does not count: it may be a second one with a node that is known already, which
+    a node drops by itself, but sometimes only after a node timeout.
+    """
+    shapes = {
+        tuple(sorted(_shape(line) for line in view if line.is_reachable_in_principle)) for view in views
+    }
+    return len(shapes) == 1 and all(len(shape) == count for shape in shapes)
 
 
 def find_misseen(views: Views) -> list[tuple[Address, Address]]:

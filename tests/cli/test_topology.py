@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shoal.cli.addresses import Address, parse_address
 from shoal.cli.checks import check, find_open_slots
+from shoal.cli.creating import find_misseen, is_agreed
 from shoal.cli.errors import CliError
 from shoal.cli.topology import ClusterView, Node, TopologyError, parse_cluster_nodes
 
@@ -88,6 +89,21 @@ def test_the_checks_see_disagreement_holes_and_double_owners() -> None:
     )
     assert list(doubled.multiple_owners) == [5460]
     assert not doubled.sound
+
+
+def test_nodes_agree_when_slots_and_roles_do_whatever_handshake_still_lingers() -> None:
+    a = parse_cluster_nodes(
+        f"{A} h:1@2 myself,master - 0 0 1 connected 0-16383\n{B} h:2@3 slave {A} 0 1 2 connected"
+    )
+    b = f"{A} h:1@2 master - 0 1 1 connected 0-16383\n{B} h:2@3 myself,slave {A} 0 0 2 connected\n"
+    lingering = f"{C} h:1@2 handshake - 0 1 0 connected\n"
+    assert is_agreed([a, parse_cluster_nodes(b + lingering)], 2)
+    assert not is_agreed([a, parse_cluster_nodes(b)], 3)
+    stale = parse_cluster_nodes(b.replace("0-16383", "0-99"))
+    assert not is_agreed([a, stale], 2)
+    first, second = Address("h", 1), Address("h", 2)
+    assert find_misseen({first: a, second: stale}) == [(first, second)]
+    assert find_misseen({first: a, second: parse_cluster_nodes(b + lingering)}) == []
 
 
 def test_a_node_is_found_by_id_or_address_and_an_unknown_name_lists_what_there_is() -> None:
