@@ -212,7 +212,8 @@ def _failover(core: Core, mode: FailoverMode) -> None:
         raise AdminError("You should send CLUSTER FAILOVER to a replica")
     if primary is None:
         raise AdminError("I'm a replica but my master is unknown to me")
-    if mode is FailoverMode.NORMAL and (primary.fail or not primary.connected):
+    in_touch = primary.connected and core.primary_link_up and not primary.fail
+    if mode is FailoverMode.NORMAL and not in_touch:
         raise AdminError("Master is down or failed, please use CLUSTER FAILOVER FORCE")
     if mode is FailoverMode.TAKEOVER:
         core.note(Level.WARNING, "Taking over the master (user request).")

@@ -22,8 +22,8 @@ def observe(core: Core, epoch: int) -> None:
 def observe_header(core: Core, sender: Node, header: Header) -> None:
     """Take in the epochs a known node speaks with.
 
-    A replica speaks with its primary's config epoch. From a node we still hold to be a primary that epoch is not
-    its own: taken for its own, it would defend the slots it has just lost.
+    A replica speaks with its primary's config epoch. From a node we still hold to be a primary, that epoch
+    is not its own: taken for its own, it would defend the slots it has just lost.
     """
     observe(core, max(header.current_epoch, header.config_epoch))
     if header.replica_of is not None and sender.is_primary:

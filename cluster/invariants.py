@@ -72,7 +72,7 @@ def _routed_bits(view: ClusterView) -> dict[str, int]:
     routed: dict[str, int] = {}
     slot = 0
     for owner, run in groupby(view.slot_owner):
-        length = sum(1 for _ in run)
+        length = len(list(run))
         if owner is not None:
             routed[owner.id] = routed.get(owner.id, 0) | ((1 << length) - 1) << slot
         slot += length

@@ -246,8 +246,10 @@ class ClusterView:
     def make_primary(self, node: Node) -> None:
         """Give `node` the primary role, detached from the primary it followed.
 
-        A primary that loses its last replica keeps `migrate_to`: it once had some, so it may be sent another.
+        A promoted replica belonged to a shard with replicas, so it may be sent one when it has none
+        (`migrate_to`); what we say of ourselves in that respect comes from having had replicas.
         """
+        node.migrate_to = node.migrate_to or (node.primary is not None and not node.is_myself)
         self._detach(node)
         node.is_replica, node.is_primary = False, True
         self.count_voters()

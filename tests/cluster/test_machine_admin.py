@@ -87,6 +87,13 @@ def test_failover_is_refused_while_the_primary_is_down() -> None:
     assert stage.ask(ev.Failover()) == text
 
 
+def test_failover_is_refused_while_the_replica_receives_no_stream_to_catch_up_with() -> None:
+    stage = Stage(D)
+    stage.step(ev.ReplicationProgress(100, primary_link_up=False))
+    text = "ERR Master is down or failed, please use CLUSTER FAILOVER FORCE"
+    assert stage.ask(ev.Failover()) == text
+
+
 def test_the_answer_comes_after_the_save() -> None:
     stage = Stage(F, (member(F),), keys={})
     stage.ask(ev.AddSlots((1, 2, 3)))

@@ -138,6 +138,12 @@ def test_a_primary_that_never_had_replicas_attracts_none() -> None:
     assert stage.view.myself.primary is stage.view.nodes[A]
 
 
+def test_a_promoted_replica_may_be_sent_another() -> None:
+    stage = Stage(B)
+    stage.hears(D, stage.ping(D, replica_of=None, config_epoch=6, current_epoch=6))
+    assert stage.view.nodes[D].migrate_to
+
+
 # Crashes
 
 
