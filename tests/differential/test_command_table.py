@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +20,10 @@ builtin_commands.load()
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
 
 OWN_WORDS = frozenset({"summary", "complexity", "history"})
-"""Texts that are written anew rather than copied, like the notes on keys. Of the history the versions count."""
+"""Texts that are written anew rather than copied, like the notes on keys. The versions count."""
+
+DEPRECATION = frozenset({"deprecated_since", "replaced_by", "doc_flags"})
+REAL_VERSION = "7.0.15"
 
 Table = dict[str, tuple[list[Any], dict[str, Any]]]
 
@@ -70,12 +72,23 @@ def flattened(info: list[Any]) -> dict[str, list[Any]]:
 
 def flattened_docs(name: str, docs: dict[str, Any]) -> dict[str, dict[str, Any]]:
     own = {key: value for key, value in docs.items() if key not in OWN_WORDS | {"subcommands"}}
+    if own.get("deprecated_since", "") > REAL_VERSION:
+        own = {key: value for key, value in own.items() if key not in DEPRECATION}
+    own["arguments"] = [without_deprecation(argument) for argument in own.get("arguments", [])]
     own["history"] = sorted(since for since, _ in docs.get("history", []))
     found = {name: own}
     children = docs.get("subcommands", [])
     for child, child_docs in zip(children[::2], children[1::2], strict=True):
         found.update(flattened_docs(child, pairs(child_docs)))
     return found
+
+
+def without_deprecation(argument: list[Any]) -> dict[str, Any]:
+    """An argument without the word on when it went out of use, which is not declared here."""
+    fields = dict(zip(argument[::2], argument[1::2], strict=True))
+    fields.pop("deprecated_since", None)
+    fields["arguments"] = [without_deprecation(part) for part in fields.get("arguments", [])]
+    return fields
 
 
 @pytest.mark.parametrize("name", [name.decode() for name in COMMANDS])

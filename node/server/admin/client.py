@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoal.node.commands.registry import command, container
-from shoal.node.commands.spec import Arg, Flag, block, one_of, token
+from shoal.node.commands.spec import Arg, Flag, one_of, token
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Verbatim
 from shoal.node.server.admin.connection import checked_name
@@ -59,21 +59,30 @@ def client_info(session: Session) -> Reply:
     complexity="O(N) where N is the number of client connections",
     summary="Describes every connection, or those of a type, or those of some ids, a line each.",
     arguments=(
-        one_of(
-            "client-type",
-            token("NORMAL"),
-            token("MASTER"),
-            token("REPLICA"),
-            token("PUBSUB"),
+        Arg(
+            "normal_master_replica_pubsub",
+            "oneof",
+            token="TYPE",
             optional=True,
             since="5.0.0",
+            arguments=(token("NORMAL"), token("MASTER"), token("REPLICA"), token("PUBSUB")),
         ),
-        block(
+        Arg(
             "id",
-            Arg("client-id", "integer", multiple=True),
+            "block",
             token="ID",
             optional=True,
+            since="6.2.0",
+            arguments=(Arg("client-id", "integer", multiple=True),),
         ),
+    ),
+    history=(
+        ("2.8.12", "Shows an id that no other connection has."),
+        ("5.0.0", "Added the `TYPE` option."),
+        ("6.0.0", "Shows the user."),
+        ("6.2.0", "Shows the local address; added the `ID` option."),
+        ("7.0.0", "Shows the RESP version and the sizes of buffers."),
+        ("7.0.3", "Shows which connection is redirected to."),
     ),
     tips=("nondeterministic_output",),
 )
@@ -111,17 +120,40 @@ def _client_id(text: bytes) -> int:
         one_of(
             "filter",
             Arg("ip:port"),
-            block(
+            Arg(
                 "new-format",
-                Arg("client-id", "integer", token="ID", optional=True),
-                Arg("type", token="TYPE", optional=True),
-                Arg("username", token="USER", optional=True),
-                Arg("ip:port", token="ADDR", optional=True),
-                Arg("ip:port", token="LADDR", optional=True),
-                Arg("yes/no", token="SKIPME", optional=True),
+                "oneof",
                 multiple=True,
+                arguments=(
+                    Arg("client-id", "integer", token="ID", optional=True, since="2.8.12"),
+                    Arg(
+                        "normal_master_slave_pubsub",
+                        "oneof",
+                        token="TYPE",
+                        optional=True,
+                        since="2.8.12",
+                        arguments=(
+                            token("NORMAL"),
+                            token("MASTER", since="3.2.0"),
+                            token("SLAVE"),
+                            token("REPLICA", since="5.0.0"),
+                            token("PUBSUB"),
+                        ),
+                    ),
+                    Arg("username", token="USER", optional=True),
+                    Arg("ip:port", token="ADDR", optional=True),
+                    Arg("ip:port", token="LADDR", optional=True, since="6.2.0"),
+                    Arg("yes/no", token="SKIPME", optional=True),
+                ),
             ),
         ),
+    ),
+    history=(
+        ("2.8.12", "Added filters other than the address."),
+        ("2.8.12", "Added the `ID` filter."),
+        ("3.2.0", "Added `master` to the types."),
+        ("5.0.0", "Added `replica` to the types."),
+        ("6.2.0", "Added the `LADDR` filter."),
     ),
 )
 def client_kill(session: Session, *words: bytes) -> Reply:
@@ -201,7 +233,7 @@ def client_setinfo(session: Session, attribute: bytes, value: bytes) -> Reply:
     since="3.2.0",
     complexity="O(1)",
     summary="Switches answers on or off, or skips the next one.",
-    arguments=(one_of("on-off-skip", token("ON"), token("OFF"), token("SKIP")),),
+    arguments=(one_of("on_off_skip", token("ON"), token("OFF"), token("SKIP")),),
 )
 def client_reply(session: Session, mode: bytes) -> Reply:
     word = mode.lower()
@@ -225,7 +257,7 @@ def client_reply(session: Session, mode: bytes) -> Reply:
     arity=-3,
     flags=_ADMIN,
     group="connection",
-    since="3.0.0",
+    since="2.9.50",
     complexity="O(1)",
     summary="Holds back every client's commands, or only writes, for so many milliseconds.",
     arguments=(
@@ -312,7 +344,7 @@ def _is_on(switch: bytes) -> bool:
     summary="Ends another connection's wait, as if its time were up or with an error.",
     arguments=(
         Arg("client-id", "integer"),
-        one_of("unblock-type", token("TIMEOUT"), token("ERROR"), optional=True),
+        one_of("timeout_error", token("TIMEOUT"), token("ERROR"), optional=True),
     ),
 )
 def client_unblock(session: Session, client: bytes, *how: bytes) -> Reply:

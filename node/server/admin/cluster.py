@@ -76,6 +76,7 @@ def cluster_nodes(session: Session) -> Reply:
     tips=("nondeterministic_output",),
     deprecated_since="7.0.0",
     replaced_by="`CLUSTER SHARDS`",
+    history=(("4.0.0", "Shows node ids."), ("7.0.0", "Shows further ways to reach a node.")),
 )
 def cluster_slots(session: Session) -> Reply:
     cluster = cluster_of(session)

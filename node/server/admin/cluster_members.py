@@ -34,7 +34,7 @@ _ADMIN = Flag.ADMIN | Flag.STALE | Flag.NO_ASYNC_LOADING
     arguments=(
         Arg("ip"),
         Arg("port", "integer"),
-        Arg("cluster-bus-port", "integer", optional=True, since="4.0.0"),
+        Arg("cluster_bus_port", "integer", optional=True, since="4.0.0"),
     ),
     history=(("4.0.0", "Added the optional `cluster_bus_port` argument."),),
 )
@@ -101,13 +101,13 @@ def cluster_failover(session: Session, *options: bytes) -> Reply:
 @command(
     "CLUSTER|RESET",
     arity=-2,
-    flags=_ADMIN | Flag.NOSCRIPT,
+    flags=Flag.ADMIN | Flag.STALE | Flag.NOSCRIPT,
     group="cluster",
     since="3.0.0",
     complexity="O(N) where N is the number of known nodes. The command may execute a FLUSHALL "
     "as a side effect.",
     summary="Makes this node forget its cluster; HARD also gives it a new identity.",
-    arguments=(one_of("hard-soft", token("HARD"), token("SOFT"), optional=True),),
+    arguments=(one_of("hard_soft", token("HARD"), token("SOFT"), optional=True),),
 )
 def cluster_reset(session: Session, *options: bytes) -> Reply:
     cluster = cluster_of(session)

@@ -20,7 +20,7 @@ from shoal.node.server.admin.cluster import cluster_of
 from shoal.node.server.session import Session
 
 _ADMIN = Flag.ADMIN | Flag.STALE | Flag.NO_ASYNC_LOADING
-_RANGE = block("range", Arg("start-slot", "integer"), Arg("end-slot", "integer"), multiple=True)
+_RANGE = block("start-slot_end-slot", Arg("start-slot", "integer"), Arg("end-slot", "integer"), multiple=True)
 
 
 @command(

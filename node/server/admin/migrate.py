@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoal.node.commands.registry import command
-from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, block, one_of, token
+from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, one_of, token
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
@@ -32,7 +32,11 @@ SYNTAX_ERROR = "ERR syntax error"
     arguments=(
         Arg("host"),
         Arg("port", "integer"),
-        one_of("key-selector", Arg("key", "key", key_spec=0), Arg("empty-string", "pure-token", token='""')),
+        one_of(
+            "key_or_empty_string",
+            Arg("key", "key", key_spec=0),
+            Arg("empty_string", "pure-token", token=""),
+        ),
         Arg("destination-db", "integer"),
         Arg("timeout", "integer"),
         token("COPY", optional=True, since="3.0.0"),
@@ -40,12 +44,13 @@ SYNTAX_ERROR = "ERR syntax error"
         one_of(
             "authentication",
             Arg("password", token="AUTH", optional=True, since="4.0.7"),
-            block(
-                "auth2",
-                Arg("username"),
-                Arg("password"),
+            Arg(
+                "username_password",
+                "block",
                 token="AUTH2",
                 optional=True,
+                since="6.0.0",
+                arguments=(Arg("username"), Arg("password")),
             ),
             optional=True,
         ),

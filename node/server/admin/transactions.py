@@ -46,7 +46,7 @@ def discard(session: Session) -> Reply:
 @command(
     "EXEC",
     arity=1,
-    flags=Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
+    flags=Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.SKIP_SLOWLOG,
     group="transactions",
     since="1.2.0",
     complexity="Depends on commands in the transaction",
