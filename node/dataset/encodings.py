@@ -20,7 +20,7 @@ EMBEDDED_STRING_MAX_BYTES = 44
 class EncodingLimits:
     """The configured sizes up to which Redis keeps a value in its compact encoding."""
 
-    hash_max_listpack_entries: int = 128
+    hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
     set_max_intset_entries: int = 512
     set_max_listpack_entries: int = 128

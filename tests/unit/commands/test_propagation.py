@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import hiredis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.differential.comparison import Command, dump
-from tests.differential.executor import LocalServer
+from tests.differential.executor import LocalServer, real_redis
 from tests.differential.strategies import KEYS, any_case, several, words
 from tests.differential.test_keys import KEY_COMMANDS
 from tests.differential.test_strings import STRING_COMMANDS
+from tests.peers import REDIS7_SERVER, needs
 
 NOW = 1_700_000_000_000
 
@@ -52,45 +57,50 @@ def test_a_replica_ends_with_the_primarys_data(steps: list[tuple[int, Command]])
     assert dump(replica) == held
 
 
-@pytest.mark.parametrize(
-    ("before", "command", "expected"),
-    [
-        ([], "SET k v", ["SET k v"]),
-        ([], "SET k v EX 10", [f"SET k v PXAT {NOW + 10_000}"]),
-        ([], "SET k v GET NX PX 10", [f"SET k v PXAT {NOW + 10}"]),
-        (["SET k w"], "SET k v GET", ["SET k v"]),
-        (["SET k w"], "SET k v KEEPTTL", ["SET k v KEEPTTL"]),
-        (["SET k w"], "SET k v NX", []),
-        ([], "SETEX k 10 v", [f"SET k v PXAT {NOW + 10_000}"]),
-        ([], "PSETEX k 10 v", [f"SET k v PXAT {NOW + 10}"]),
-        (["SET k w"], "SETNX k v", []),
-        (["SET k w"], "GETSET k v", ["SET k v"]),
-        (["SET k w"], "GETDEL k", ["DEL k"]),
-        ([], "GETDEL k", []),
-        (["SET k w"], "GETEX k", []),
-        (["SET k w"], "GETEX k EX 10", [f"PEXPIREAT k {NOW + 10_000}"]),
-        (["SET k w"], "GETEX k PXAT 5", ["DEL k"]),
-        (["SET k w"], "GETEX k PERSIST", []),
-        (["SET k w EX 10"], "GETEX k PERSIST", ["PERSIST k"]),
-        (["SET k 1.5 EX 10"], "INCRBYFLOAT k 0.25", ["SET k 1.75 KEEPTTL"]),
-        (["SET k 1"], "INCR k", ["INCR k"]),
-        (["SET k w"], "EXPIRE k 10", [f"PEXPIREAT k {NOW + 10_000}"]),
-        (["SET k w"], "EXPIRE k 10 XX", []),
-        (["SET k w"], "EXPIRE k 0", ["DEL k"]),
-        ([], "EXPIRE k 10", []),
-        (["SET k w"], "PERSIST k", []),
-        (["SET k w"], "DEL k j", ["DEL k j"]),
-        ([], "DEL k", []),
-        (["SET k w"], "MSETNX j 1 k 2", []),
-        (["SET k w"], "RENAME k j", ["RENAME k j"]),
-        (["SET k w"], "RENAME k k", []),
-        (["SET k w"], "SETRANGE k 5 v", ["SETRANGE k 5 v"]),
-        (["SET k w"], "APPEND k v", ["APPEND k v"]),
-        ([], "FLUSHALL", ["FLUSHALL"]),
-        ([], "FLUSHDB ASYNC", ["FLUSHDB ASYNC"]),
-        ([], "SWAPDB 0 1", ["SWAPDB 0 1"]),
-    ],
-)
+CASES = [
+    ([], "SET k v", ["SET k v"]),
+    ([], "SET k v EX 10", [f"SET k v PXAT {NOW + 10_000}"]),
+    ([], "SET k v GET NX PX 10", [f"SET k v PXAT {NOW + 10}"]),
+    (["SET k w"], "SET k v GET", ["SET k v"]),
+    (["SET k w"], "SET k v KEEPTTL", ["SET k v KEEPTTL"]),
+    (["SET k w"], "SET k v NX", []),
+    ([], "SETEX k 10 v", [f"SET k v PXAT {NOW + 10_000}"]),
+    ([], "PSETEX k 10 v", [f"SET k v PXAT {NOW + 10}"]),
+    (["SET k w"], "SETNX k v", []),
+    (["SET k w"], "GETSET k v", ["SET k v"]),
+    (["SET k w"], "GETDEL k", ["DEL k"]),
+    ([], "GETDEL k", []),
+    (["SET k w"], "GETEX k", []),
+    (["SET k w"], "GETEX k EX 10", [f"PEXPIREAT k {NOW + 10_000}"]),
+    (["SET k w"], "GETEX k PXAT 5", ["DEL k"]),
+    (["SET k w"], "GETEX k PERSIST", []),
+    (["SET k w EX 10"], "GETEX k PERSIST", ["PERSIST k"]),
+    (["SET k 1.5 EX 10"], "INCRBYFLOAT k 0.25", ["SET k 1.75 KEEPTTL"]),
+    (["SET k 1"], "INCR k", ["INCR k"]),
+    (["SET k w"], "EXPIRE k 10", [f"PEXPIREAT k {NOW + 10_000}"]),
+    (["SET k w"], "EXPIRE k 10 XX", []),
+    (["SET k w"], "EXPIRE k 0", ["DEL k"]),
+    ([], "EXPIRE k 10", []),
+    (["SET k w"], "PERSIST k", []),
+    (["SET k w"], "DEL k j", ["DEL k j"]),
+    ([], "DEL k", []),
+    (["SET k w"], "MSETNX j 1 k 2", []),
+    (["SET k w"], "RENAME k j", ["RENAME k j"]),
+    (["SET k w"], "RENAME k k", []),
+    (["SET k w"], "SETRANGE k 5 v", ["SETRANGE k 5 v"]),
+    (["SET k w"], "APPEND k v", ["APPEND k v"]),
+    ([], "FLUSHALL", ["FLUSHALL"]),
+    ([], "FLUSHDB ASYNC", ["FLUSHDB ASYNC"]),
+    ([], "SWAPDB 0 1", ["SWAPDB 0 1"]),
+    (["SET k v"], "COPY k j", ["COPY k j"]),
+    (["SET k v"], "SETBIT k 1 1", []),
+    (["SET k v"], "SETBIT k 1 0", ["SETBIT k 1 0"]),
+    (["SET k v"], "BITFIELD k SET u4 0 7", []),
+    (["SET k v"], "BITOP NOT j none", []),
+]
+
+
+@pytest.mark.parametrize(("before", "command", "expected"), CASES)
 def test_what_is_sent(before: list[str], command: str, expected: list[str]) -> None:
     primary, _ = a_primary()
     for line in before:
@@ -108,3 +118,26 @@ def test_restore_sends_the_moment_it_expires() -> None:
     expected = [b"RESTORE", b"j", b"%d" % (NOW + 10), payload, b"IDLETIME", b"3", b"ABSTTL"]
     assert primary.propagated == [expected]
     assert dump(replica) == dump(primary)
+
+
+@pytest.mark.peers
+@needs(REDIS7_SERVER)
+def test_redis_sends_the_same(tmp_path: Path) -> None:
+    options = ("--appendonly", "yes", "--appendfsync", "always", "--dir", str(tmp_path))
+    with real_redis(REDIS7_SERVER, *options) as redis:
+        for before, command, expected in CASES:
+            redis.run("FLUSHALL")
+            (log,) = tmp_path.glob("appendonlydir/*.incr.aof")
+            for line in before:
+                redis.run(*line.split())
+            size = log.stat().st_size
+            redis.run(*command.split())
+            parser = hiredis.Reader()
+            parser.feed(log.read_bytes()[size:])
+            sent = [b" ".join(line).decode() for line in iter(parser.gets, False)]
+            assert [without_time(line) for line in sent] == [without_time(line) for line in expected], command
+
+
+def without_time(line: str) -> str:
+    """A command with every present or near moment replaced, which no two servers share."""
+    return re.sub(r"\b1\d{12}\b", "<time>", line)
