@@ -66,7 +66,7 @@ def test_command_docs(spec: CommandSpec, redis7: RealServer) -> None:
 
 
 def flag_names(spec: CommandSpec) -> set[bytes]:
-    flags = {cast(str, flag.name).lower().encode() for flag in Flag if flag in spec.flags and flag.name}
+    flags = {flag.name.lower().encode() for flag in Flag if flag in spec.flags and flag.name}
     return flags | ({b"movablekeys"} if spec.has_movable_keys else set())
 
 
