@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -144,4 +145,6 @@ def _reason(problem: BaseException) -> str:
         problem = problem.__cause__
     if isinstance(problem, BaseExceptionGroup):
         problem = problem.exceptions[0]
-    return (problem.strerror or str(problem)) if isinstance(problem, OSError) else str(problem)
+    if isinstance(problem, OSError) and problem.errno:
+        return os.strerror(problem.errno)
+    return str(problem)

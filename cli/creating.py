@@ -15,7 +15,7 @@ from shoal.cli.tasks import POLL_SECONDS, for_each
 from shoal.cli.topology import Node, NodeLine, SlotRange, parse_cluster_nodes
 from shoal.cluster.slots import SLOT_COUNT
 
-JOIN_TIMEOUT = 60.0
+JOIN_TIMEOUT = 30.0
 _FULL_MESH_UP_TO = 32
 _REPEAT_MEET_SECONDS = 0.3
 

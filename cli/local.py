@@ -16,7 +16,7 @@ import trio
 from shoal.cli.addresses import Address
 from shoal.cli.checks import format_ranges
 from shoal.cli.client import Connection, Credentials, connect
-from shoal.cli.creating import Links, form_cluster, is_serving, require_empty, wait_until
+from shoal.cli.creating import Links, form_cluster, is_serving, read_state, require_empty, wait_until
 from shoal.cli.discovery import read_node
 from shoal.cli.errors import CliError, ConnectionLostError
 from shoal.cli.local_nodes import LocalNodes, ServerCommand, require_free_ports
@@ -26,7 +26,8 @@ from shoal.cli.printing import Json, Printer
 from shoal.cli.tasks import POLL_SECONDS, first_of, for_each
 from shoal.cli.topology import Node
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 40.0
+_END_NOTICED_WITHIN = 1.0
 DEFAULT_PRIMARIES = 3
 DEFAULT_REPLICAS = 1
 
@@ -95,7 +96,7 @@ async def run_up(
             cluster = replace(cluster, processes=tuple(nodes.start()))
             save_state(directory, cluster)
             ready = await first_of(
-                lambda: _bring_up(cluster, credentials),
+                lambda: _bring_up(cluster, credentials, nodes),
                 nodes.fail_when_one_ends,
                 lambda: _wait_for_signal(signals),
             )
@@ -115,8 +116,19 @@ async def _wait_for_signal(signals: AsyncIterator[int]) -> None:
         return
 
 
-async def _bring_up(cluster: LocalCluster, credentials: Credentials) -> list[Node]:
+async def _bring_up(cluster: LocalCluster, credentials: Credentials, nodes: LocalNodes) -> list[Node]:
+    """`_make_ready`; a connection lost because a node ended is reported as that node's end."""
+    try:
+        return await _make_ready(cluster, credentials)
+    except ConnectionLostError:
+        with trio.move_on_after(_END_NOTICED_WITHIN):
+            await nodes.fail_when_one_ends()
+        raise
+
+
+async def _make_ready(cluster: LocalCluster, credentials: Credentials) -> list[Node]:
     """From processes that are just starting to nodes that all serve. Returns the nodes in port order."""
+    links: Links = {}
     with trio.move_on_after(START_TIMEOUT):
         opened = await for_each(cluster.addresses, lambda address: _connect_patiently(address, credentials))
         links = dict(zip(cluster.addresses, opened, strict=True))
@@ -124,7 +136,27 @@ async def _bring_up(cluster: LocalCluster, credentials: Credentials) -> list[Nod
             await _form(links, cluster)
         await wait_until(links, is_serving)
         return await for_each(list(links.values()), read_node)
-    raise CliError(f"the cluster did not become ready within {START_TIMEOUT:g} seconds; see the nodes' logs")
+    missing = await for_each(list(links.values()), _what_is_missing)
+    raise CliError(
+        f"the cluster was not ready within {START_TIMEOUT:g} seconds; look into the nodes' logs",
+        [text for text in missing if text] or ["not all nodes accept connections"],
+    )
+
+
+async def _what_is_missing(link: Connection) -> str:
+    """Why a node is not serving, or nothing."""
+    try:
+        state = await read_state(link)
+    except CliError as failure:
+        return str(failure)
+    replication = (
+        f", master_link_status {state.get('master_link_status')}" if state.get("role") == "slave" else ""
+    )
+    return (
+        ""
+        if is_serving(state)
+        else f"{link.address}: cluster_state {state.get('cluster_state')}{replication}"
+    )
 
 
 async def _connect_patiently(address: Address, credentials: Credentials) -> Connection:

@@ -27,7 +27,7 @@ from shoal.cli.printing import Printer, confirm
 from shoal.cli.tasks import POLL_SECONDS, for_each
 from shoal.cli.topology import Node, Unreachable
 
-JOIN_TIMEOUT = 60.0
+JOIN_TIMEOUT = 30.0
 SERVING_TIMEOUT = 15.0
 
 
