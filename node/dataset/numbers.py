@@ -20,6 +20,7 @@ _ZERO = ord("0")
 _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|inf(?:inity)?)\Z", re.IGNORECASE
 )
+_LONGEST_FLOAT = 5 * 1024
 _LONG_DOUBLE_LIMIT = 1 << 16384
 
 
@@ -45,7 +46,7 @@ def require_integer(text: bytes | bytearray, error: str = NOT_AN_INTEGER) -> int
 
 def parse_float(text: bytes) -> float | None:
     """A double (not NaN; `inf` allowed), or None. No surrounding space, no underscore, no hex."""
-    if len(text) > 300 or not _FLOAT.match(text):
+    if len(text) >= _LONGEST_FLOAT or not _FLOAT.match(text):
         return None
     return float(text)
 

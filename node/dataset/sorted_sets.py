@@ -7,6 +7,7 @@ counting and removing then know only ranks.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -110,8 +111,11 @@ class SortedSet:
         )
 
     def ranks_of_members(self, members: LexRange) -> range:
-        """Ranks of the members in the range. All scores must be equal; otherwise the answer means nothing."""
-        if not self.order or members.nothing:
+        """Ranks of the members in the range, if the order of scores is that of the members' bytes too.
+
+        It is where all scores are equal, which is what Redis asks for; otherwise the answer means nothing.
+        """
+        if members.nothing:
             return _ranks(0, 0)
         low, high = members.low, members.high
         first = 0 if low is None else self._rank_of_bytes(low.member, after=low.open)
@@ -127,8 +131,9 @@ class SortedSet:
         return int(self.order.bisect_left((math.nextafter(score, math.inf), b"")))
 
     def _rank_of_bytes(self, member: bytes, *, after: bool) -> int:
-        place = (self.order[0][0], member)
-        return int(self.order.bisect_right(place) if after else self.order.bisect_left(place))
+        """Where members from this one on begin, or those greater than it. O(log² n)."""
+        find = bisect_right if after else bisect_left
+        return find(range(len(self)), member, key=lambda rank: self.order[rank][1])
 
     # --- reading and removing by rank --------------------------------------------------------------
 

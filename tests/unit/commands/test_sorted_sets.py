@@ -82,6 +82,13 @@ def test_limit_takes_a_part_in_the_order_asked_for(client: Client) -> None:
     assert client("ZREVRANGE z 1 2") == [b"c", b"b"]
 
 
+def test_a_range_of_members_works_wherever_scores_rise_with_the_members(client: Client) -> None:
+    client("ZADD z 1 a 2 b 3 c 4 d")
+    assert client("ZRANGE z [b (d BYLEX") == [b"b", b"c"]
+    assert client("ZRANGESTORE y z + (b BYLEX REV LIMIT 1 1") == 1
+    assert client("ZRANGE y 0 -1") == [b"c"]
+
+
 def test_a_range_stored_onto_its_source_replaces_it(client: Client) -> None:
     client("ZADD z 1 a 2 b 3 c")
     assert client("ZRANGESTORE z z 0 1 REV") == 2
