@@ -20,7 +20,8 @@ _ZERO = ord("0")
 _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|inf(?:inity)?)\Z", re.IGNORECASE
 )
-_LONGEST_FLOAT = 5 * 1024
+_LONGEST_FLOAT = 4096
+"""More than a double printed in full, fewer digits than Python refuses to convert."""
 _LONG_DOUBLE_LIMIT = 1 << 16384
 
 
