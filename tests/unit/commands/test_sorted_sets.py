@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,8 @@ def test_minus_zero_is_kept_as_zero(client: Client) -> None:
     client("ZADD z -0 a")
     assert math.copysign(1, SortedSet.of({b"a": -0.0}).scores[b"a"]) == 1
     assert str(client("ZSCORE z a")) == "0.0"
+
+
+def test_the_greatest_double_can_be_written_out(client: Client) -> None:
+    client(f"ZADD z {int(sys.float_info.max)} a")
+    assert client("ZSCORE z a") == sys.float_info.max
