@@ -13,8 +13,9 @@ from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, Event,
 class RdbLoader:
     """Puts what an `RdbReader` gives into a keyspace, which should be empty.
 
-    A primary drops keys whose time has come: nobody would ever delete them from its replicas, which never get
-    them. A replica keeps them (`keep_expired`) until its primary's DEL, so that both hold the same.
+    A primary drops keys whose time has come: its replicas get what it has afterwards. A replica keeps them
+    (`keep_expired`) until its primary's DEL, so that both hold the same. So does a node that loads the base
+    of an AOF, for the commands that follow were given when those keys were there.
     """
 
     def __init__(self, keyspace: Keyspace, *, keep_expired: bool = False) -> None:

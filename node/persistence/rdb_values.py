@@ -90,7 +90,10 @@ def _ziplist_node(source: Source, items: list[bytes]) -> None:
 def _listpack_node(source: Source, items: list[bytes]) -> None:
     container = source.length()
     if container == rdb.PLAIN_NODE:
-        items.append(source.string())
+        element = source.string()
+        if not element:
+            raise RdbError("a list node of one large element holds none")
+        items.append(element)
     elif container == rdb.PACKED_NODE:
         items += listpack(source.string())
     else:

@@ -67,6 +67,7 @@ def test_what_is_too_short_or_unsealed_is_refused(payload):
         b"\x07\x01",
         b"\x63\x00",
         b"\x18\x00",
+        b"\x12\x01\x01\x00",
     ],
     ids=[
         "nothing",
@@ -78,6 +79,7 @@ def test_what_is_too_short_or_unsealed_is_refused(payload):
         "module",
         "unknown",
         "field expiry",
+        "empty list node",
     ],
 )
 def test_bad_data_under_a_good_checksum_is_refused(body):
