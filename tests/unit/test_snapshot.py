@@ -15,7 +15,7 @@ from shoal.node.dataset.values import ListValue, Value
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
 
-KEYS = [b"{same}%d" % number for number in range(6)] + [b"other%d" % number for number in range(6)]
+KEYS = [b"{same}%d" % number for number in range(5)] + [b"other%d" % number for number in range(3)]
 
 keys = st.tuples(st.integers(0, 1), st.sampled_from(KEYS))
 actions = st.one_of(
@@ -30,11 +30,12 @@ actions = st.one_of(
     st.tuples(st.just("swap")),
 )
 beginnings = st.tuples(
-    st.lists(st.tuples(st.sampled_from(["set", "push"]), keys), max_size=20), st.lists(actions, max_size=5)
+    st.lists(st.tuples(st.sampled_from(["set", "push"]), keys), min_size=5, max_size=20),
+    st.lists(actions, max_size=5),
 )
 """Keys of both kinds, then anything."""
 
-programs = st.lists(st.tuples(st.integers(0, 4), actions), max_size=20)
+programs = st.lists(st.tuples(st.integers(0, 4), actions), min_size=3, max_size=20)
 """How many steps the walk takes, then an action."""
 
 
@@ -88,7 +89,7 @@ def act(keyspace: Keyspace, action: tuple) -> None:
             database.set_expiry(key, keyspace.now_ms + rest[0] if rest else None)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(beginnings, programs, st.sampled_from([None, frozenset({key_slot(b"{same}")})]))
 def test_the_walk_tells_the_picture_at_its_start(before, during, slots):
     keyspace = Keyspace(2)
@@ -123,6 +124,23 @@ def test_a_step_keeps_to_its_budget_even_in_one_huge_slot(key):
     for told_so_far in range(100, 1001, 100):
         walk.step(100)
         assert len(told.keys) == told_so_far
+
+
+def test_a_change_amid_a_slot_tells_each_of_its_keys_once():
+    keyspace = Keyspace(2)
+    for number in range(10):
+        keyspace.databases[0].set(b"{slot}%d" % number, b"old")
+    before = plain_keyspace(keyspace)
+    told = Told()
+    walk = SlotWalk(keyspace, told)
+    walk.step(3)
+    keyspace.swap(0, 1)
+    for number in range(12):
+        keyspace.databases[0].set(b"{slot}%d" % number, b"in the other database")
+        keyspace.databases[1].set(b"{slot}%d" % number, b"new")
+        keyspace.databases[1].delete(b"{slot}%d" % number)
+    walk.step(100)
+    assert told.keys == before
 
 
 def test_a_large_value_is_told_over_several_steps_with_other_keys_between():
