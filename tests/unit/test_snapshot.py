@@ -129,7 +129,7 @@ def test_a_step_keeps_to_its_budget_even_in_one_huge_slot(key):
 def test_a_change_amid_a_slot_tells_each_of_its_keys_once():
     keyspace = Keyspace(2)
     for number in range(10):
-        keyspace.databases[0].set(b"{slot}%d" % number, b"old")
+        keyspace.databases[0].set(b"{slot}%d" % number, ListValue([b"old"]))
     before = plain_keyspace(keyspace)
     told = Told()
     walk = SlotWalk(keyspace, told)
@@ -137,7 +137,10 @@ def test_a_change_amid_a_slot_tells_each_of_its_keys_once():
     keyspace.swap(0, 1)
     for number in range(12):
         keyspace.databases[0].set(b"{slot}%d" % number, b"in the other database")
-        keyspace.databases[1].set(b"{slot}%d" % number, b"new")
+        value = keyspace.databases[1].for_change(b"{slot}%d" % number)
+        if isinstance(value, ListValue):
+            value.append(b"new")
+        keyspace.databases[1].set(b"{slot}%d" % number, b"newer")
         keyspace.databases[1].delete(b"{slot}%d" % number)
     walk.step(100)
     assert told.keys == before
