@@ -1,0 +1,46 @@
+"""`python -m tests`: everything that must be green before a change lands, in one command.
+
+Style, types, import contracts and sizes first, since they take seconds; then the tests. Arguments go to
+pytest: `python -m tests -k routing`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+)
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+def main(pytest_arguments: list[str]) -> int:
+    """Run every check, even after one failed; returns the exit status."""
+    failed = []
+    for words in CHECKS:
+        failed += _run([sys.executable, "-m", *words], " ".join(words))
+    failed += _run([sys.executable, "-c", LINT_IMPORTS], "import contracts")
+    failed += _run([sys.executable, "-m", "pytest", *pytest_arguments], "pytest")
+    print(f"FAILED: {', '.join(failed)}" if failed else "all checks passed", flush=True)
+    return 1 if failed else 0
+
+
+def _run(command: list[str], name: str) -> list[str]:
+    print(f"== {name}", flush=True)
+    started = time.monotonic()
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    print(
+        f"== {name}: {'ok' if status == 0 else f'exit {status}'}, {time.monotonic() - started:.1f} s",
+        flush=True,
+    )
+    return [] if status == 0 else [name]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
