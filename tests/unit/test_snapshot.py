@@ -136,10 +136,10 @@ def test_a_change_amid_a_slot_tells_each_of_its_keys_once():
     walk.step(3)
     keyspace.swap(0, 1)
     for number in range(12):
-        keyspace.databases[0].set(b"{slot}%d" % number, b"in the other database")
         value = keyspace.databases[1].for_change(b"{slot}%d" % number)
         if isinstance(value, ListValue):
             value.append(b"new")
+        keyspace.databases[0].set(b"{slot}%d" % number, b"in the other database")
         keyspace.databases[1].set(b"{slot}%d" % number, b"newer")
         keyspace.databases[1].delete(b"{slot}%d" % number)
     walk.step(100)
