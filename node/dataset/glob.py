@@ -26,40 +26,55 @@ def glob_match(pattern: bytes, text: bytes) -> bool:
 
 @lru_cache(CACHED_PATTERNS)
 def compile_glob(pattern: bytes) -> Callable[[bytes], bool]:
-    """A pattern as a function that says whether a text matches it."""
+    """A pattern as a function that says whether a text matches it.
+
+    The regular expression is built for the first text that is long enough to match, so that a
+    gigantic pattern costs a command no more than reading it once.
+    """
     if not _SPECIAL.search(pattern):
         return pattern.__eq__
-    full_match = re.compile(_to_regex(pattern), re.DOTALL).fullmatch
-    return lambda text: text != b"" and full_match(text) is not None
+    pieces = _split_at_stars(pattern)
+    least = max(sum(map(len, pieces)), 1)
+    full_match: Callable[[bytes], re.Match[bytes] | None] | None = None
+
+    def matches(text: bytes) -> bool:
+        nonlocal full_match
+        if len(text) < least:
+            return False
+        if full_match is None:
+            full_match = re.compile(_to_regex(pieces), re.DOTALL).fullmatch
+        return full_match(text) is not None
+
+    return matches
 
 
-def _to_regex(pattern: bytes) -> bytes:
-    first, *pieces = _pieces(pattern)
-    if not pieces:
+def _to_regex(pieces: list[list[bytes]]) -> bytes:
+    first, *others = [b"".join(piece) for piece in pieces]
+    if not others:
         return first
-    *inner, last = pieces
+    *inner, last = others
     return first + b"".join([b"(?>.*?%b)" % piece for piece in inner if piece]) + b".*" + last
 
 
-def _pieces(pattern: bytes) -> list[bytes]:
-    """What stands between the stars, as regular expressions of fixed length."""
-    pieces = [b""]
+def _split_at_stars(pattern: bytes) -> list[list[bytes]]:
+    """What stands between the stars: for every byte to match, the regular expression of it."""
+    pieces: list[list[bytes]] = [[]]
     position = 0
     while position < len(pattern):
         char = pattern[position : position + 1]
         position += 1
         if char == b"*":
-            pieces.append(b"")
+            pieces.append([])
         elif char == b"?":
-            pieces[-1] += b"."
+            pieces[-1].append(b".")
         elif char == b"[":
             members, position = _read_class(pattern, position)
-            pieces[-1] += members
+            pieces[-1].append(members)
         else:
             if char == b"\\" and position < len(pattern):
                 char = pattern[position : position + 1]
                 position += 1
-            pieces[-1] += re.escape(char)
+            pieces[-1].append(re.escape(char))
     return pieces
 
 

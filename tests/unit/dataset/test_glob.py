@@ -84,6 +84,10 @@ def test_many_stars_cost_no_more_than_pattern_times_text() -> None:
     assert not glob_match(b"a*" * 500 + b"b", b"a" * 10_000)
 
 
+def test_a_pattern_longer_than_the_text_is_never_compiled() -> None:
+    assert not glob_match(b"[a-z]*" * 20_000, b"a" * 10_000)
+
+
 @pytest.fixture(scope="module")
 def redis() -> Iterator[RealServer]:
     with real_redis(REDIS7_SERVER) as server:
