@@ -13,6 +13,7 @@ import trio
 
 from shoal.cluster.effects import CloseLink, Connect, Level, Note, PersistConfig, Send
 from shoal.cluster.events import Event, Tick
+from shoal.node.resp.replies import CommandError
 from shoal.node.runtime.bus import Bus
 from shoal.node.runtime.daemon import remove_pidfile
 from shoal.node.runtime.listener import accept_forever
@@ -22,7 +23,7 @@ from shoal.node.runtime.nodes_file import NodesFile
 from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sockets import Sockets
-from shoal.node.server.effects import CloseSession, SaveSnapshot, ServerEffect
+from shoal.node.server.effects import CloseSession, SaveSnapshot, ServerEffect, Shutdown
 from shoal.node.server.migration import MigrateKeys
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
@@ -103,6 +104,10 @@ class Node:
                 self.nursery.start_soon(self.migrations.run, effect)
             case SaveSnapshot(waiting):
                 self.nursery.start_soon(self._save, waiting)
+            case Shutdown(waiting, save, force):
+                if not self.shut_down(save=save, force=force):
+                    waiting.send(CommandError("ERR Errors trying to SHUTDOWN. Check logs."))
+                    self.server.unblock(waiting)
             case CloseSession(session):
                 self.reactor.close_session(session)
             case _:
@@ -166,15 +171,15 @@ class Node:
                     return
                 self.log.warning(f"{name} received but errors trying to shut down the server")
 
-    def shut_down(self, *, save: bool | None) -> bool:
+    def shut_down(self, *, save: bool | None, force: bool = False) -> bool:
         """Stop the node, after a snapshot if asked for or (None) if save points are configured.
 
-        False, and nothing stops, if the snapshot cannot be written.
+        False, and nothing stops, if the snapshot cannot be written and nobody forces it.
         """
         self.log.notice("User requested shutdown...")
         if save or (save is None and self.server.config.save):
             self.log.notice("Saving the final RDB snapshot before exiting.")
-            if not self.snapshots.save_now():
+            if not self.snapshots.save_now() and not force:
                 self.log.warning("Error trying to save the DB, can't exit.")
                 return False
         if self.nodes_file is not None:

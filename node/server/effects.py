@@ -20,6 +20,18 @@ class SaveSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the process, after a snapshot if `save` (None: as configured). If that fails, `waiting` is told.
+
+    With `force` the process ends even if the snapshot cannot be written.
+    """
+
+    waiting: Session
+    save: bool | None
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CloseSession:
     """Hang up on a client at once, without sending what it is still owed."""
 
@@ -52,5 +64,6 @@ class ClosePrimaryLink:
 
 
 ServerEffect: TypeAlias = (
-    "Effect | SaveSnapshot | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
+    "Effect | SaveSnapshot | Shutdown | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink"
+    " | MigrateKeys"
 )

@@ -1,0 +1,231 @@
+"""DEBUG: for tests, of this server and of its clients. Refused unless `enable-debug-command` allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shoal.cluster.effects import Level, Note
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Flag
+from shoal.node.dataset.digest import keyspace_digest, value_digest
+from shoal.node.dataset.encodings import encoding_of
+from shoal.node.dataset.glob import glob_match
+from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.numbers import INT64_MAX, parse_float, require_integer
+from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.persistence.dump_payload import dump
+from shoal.node.persistence.rdb_loader import RdbLoader
+from shoal.node.persistence.rdb_reader import RdbReader
+from shoal.node.persistence.rdb_writer import RdbWriter
+from shoal.node.replication.history import NO_REPLID
+from shoal.node.resp.replies import (
+    OK,
+    BigNumber,
+    CommandError,
+    Pairs,
+    Push,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+)
+from shoal.node.server.session import Session
+
+DISALLOWED = (
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", '
+    "you can run it from a local connection, otherwise you need to set this option in the "
+    "configuration file, and then restart the server."
+)
+_DUMP_FOOTER_BYTES = 10
+_RELOAD_SLICE = 1 << 20
+_NO_SUCH_TYPE = (
+    "ERR Wrong protocol type name. Please use one of the following: "
+    "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+)
+
+Subcommand = Callable[..., Reply]
+
+
+@command(
+    "DEBUG",
+    arity=-2,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
+    group="server",
+    since="1.0.0",
+    complexity="Depends on subcommand.",
+    summary="Looks into a server and makes it misbehave, for tests.",
+    internal=True,
+)
+def debug(session: Session, name: bytes, *words: bytes) -> Reply:
+    if not session.may_use(session.server.config.enable_debug_command):
+        raise CommandError(DISALLOWED)
+    found = _SUBCOMMANDS.get(name.lower())
+    if found is None or not found[1] <= len(words) <= found[2]:
+        shown = name.decode("utf-8", "replace")
+        raise CommandError(
+            f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try DEBUG HELP."
+        )
+    return found[0](session, *words)
+
+
+def _sleep(session: Session, seconds: bytes) -> Reply:
+    session.server.host.sleep(max(parse_float(seconds) or 0.0, 0.0))
+    return OK
+
+
+def _set_active_expire(session: Session, switch: bytes) -> Reply:
+    session.server.active_expire = switch != b"0"
+    return OK
+
+
+def _digest(session: Session) -> Reply:
+    return Status(keyspace_digest(session.keyspace).hex().encode())
+
+
+def _digest_value(session: Session, *keys: bytes) -> Reply:
+    return [Status(value_digest(session.db, key).hex().encode()) for key in keys]
+
+
+def _object(session: Session, key: bytes) -> Reply:
+    value = session.db.peek(key)
+    if value is None:
+        raise CommandError("ERR no such key")
+    idle = (session.now_ms - session.db.accessed.get(key, session.now_ms)) // 1000
+    encoding = encoding_of(value, session.encoding_limits).decode()
+    return Status(
+        f"Value at:{id(value):#x} refcount:1 encoding:{encoding}"
+        f" serializedlength:{len(dump(value)) - 1 - _DUMP_FOOTER_BYTES}"
+        f" lru:{(session.now_ms // 1000 - idle) & 0xFFFFFF} lru_seconds_idle:{idle}".encode()
+    )
+
+
+def _populate(session: Session, count: bytes, prefix: bytes = b"key", size: bytes = b"0") -> Reply:
+    length = _positive(size)
+    for number in range(_positive(count)):
+        key = b"%b:%d" % (prefix, number)
+        if session.db.peek(key) is None:
+            text = b"value:%d" % number
+            session.db.set(key, text[:length].ljust(length, b"\0") if length else text)
+            session.db.changed(key, "set")
+    session.propagated = []  # every server is populated by itself, as in Redis
+    return OK
+
+
+def _positive(text: bytes) -> int:
+    number = require_integer(text)
+    if not 0 <= number <= INT64_MAX:
+        raise CommandError("ERR value is out of range, must be positive")
+    return number
+
+
+def _log(session: Session, message: bytes) -> Reply:
+    text = f"DEBUG LOG: {message.decode('utf-8', 'replace')}"
+    session.server.effects.append(Note(Level.WARNING, text))
+    return OK
+
+
+def _error(session: Session, message: bytes) -> Reply:
+    raise CommandError(message)
+
+
+def _change_replication_id(session: Session) -> Reply:
+    """Replicas that come back after this need everything anew."""
+    replication = session.server.replication
+    if replication is not None:
+        replication.history.replid = session.rng.randbytes(20).hex()
+        replication.history.second_replid = NO_REPLID
+    return OK
+
+
+def _reload(session: Session) -> Reply:
+    """Turn all data into a snapshot and back, as a restart would, but in memory."""
+    keyspace = session.keyspace
+    writer = RdbWriter()
+    writer.header({})
+    walk = SlotWalk(keyspace, writer)
+    while not walk.step(_RELOAD_SLICE):
+        pass
+    writer.end()
+    fresh = Keyspace(len(keyspace.databases))
+    fresh.now_ms = keyspace.now_ms
+    RdbLoader(fresh).apply(RdbReader().feed(writer.take()))
+    for database, reloaded in zip(keyspace.databases, fresh.databases, strict=True):
+        database.flush()
+        for table in reloaded.tables:
+            for key, value in table.items():
+                database.set(key, value)
+                database.set_expiry(key, reloaded.expiry(key))
+    session.propagated = []
+    return OK
+
+
+def _accept(session: Session, *words: bytes) -> Reply:
+    """For switches of Redis's internals that have no counterpart here, so that its tests can run."""
+    return OK
+
+
+def _stringmatch_len(session: Session, length: bytes, pattern: bytes) -> Reply:
+    """Match a pattern against so many a's: a matcher that backtracks is seen to hang."""
+    return int(glob_match(pattern, b"a" * _positive(length)))
+
+
+def _protocol(session: Session, name: bytes) -> Reply:
+    kind = name.lower()
+    if kind == b"push":
+        if session.resp == 2:
+            raise CommandError("ERR RESP2 is not supported by this command")
+        session.send(Push([b"server-cpu-usage", 42]))
+        return b"Some real reply following the push reply"
+    if kind == b"attrib":
+        if session.resp == 3:
+            session.send_bytes(_ATTRIBUTE)
+        return b"Some real reply following the attribute"
+    if kind not in _SAMPLES:
+        raise CommandError(_NO_SUCH_TYPE)
+    return _SAMPLES[kind]
+
+
+_SAMPLES: dict[bytes, Reply] = {
+    b"string": b"Hello World",
+    b"integer": 12345,
+    b"double": 3.141,
+    b"bignum": BigNumber(b"1234567999999999999999999999999999999"),
+    b"null": None,
+    b"array": [0, 1, 2],
+    b"set": SetReply([0, 1, 2]),
+    b"map": Pairs([(0, False), (1, True), (2, False)]),
+    b"verbatim": Verbatim(b"This is a verbatim\nstring"),
+    b"true": True,
+    b"false": False,
+}
+"""One of each kind of reply, for the parsers of client libraries."""
+
+_ATTRIBUTE = b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"
+
+
+def _help(session: Session) -> Reply:
+    lines = [b"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    lines += [name.upper() + usage.encode() for name, (_, _, _, usage) in sorted(_SUBCOMMANDS.items())]
+    return [Status(line) for line in lines]
+
+
+_MANY = 1 << 31
+_SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
+    b"change-repl-id": (_change_replication_id, 0, 0, ""),
+    b"digest": (_digest, 0, 0, ""),
+    b"digest-value": (_digest_value, 0, _MANY, " [<key> ...]"),
+    b"error": (_error, 1, 1, " <message>"),
+    b"help": (_help, 0, 0, ""),
+    b"log": (_log, 1, 1, " <message>"),
+    b"object": (_object, 1, 1, " <key>"),
+    b"pause-cron": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),
+    b"populate": (_populate, 1, 3, " <count> [<prefix>] [<size>]"),
+    b"protocol": (_protocol, 1, 1, " <type>"),
+    b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
+    b"reload": (_reload, 0, 0, ""),
+    b"set-active-expire": (_set_active_expire, 1, 1, " <0|1>"),
+    b"set-disable-deny-scripts": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),
+    b"sleep": (_sleep, 1, 1, " <seconds>"),
+    b"stringmatch-len": (_stringmatch_len, 2, 2, " <length> <pattern>"),
+}
+"""By name: what it does, the least and most arguments, and how these are written."""
