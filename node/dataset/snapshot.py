@@ -132,7 +132,7 @@ class SlotWalk:
     def _enter_next_slot(self) -> bool:
         """Make the next slot the current one, its keys less the marked ones the rest; False after the last.
 
-        Copying a slot's table moves pointers only, 30 ns a key: of note only where one hash tag holds most keys.
+        Copying a slot's table moves pointers only, 30 ns a key: of note only if one hash tag holds most keys.
         """
         while self._current is None or not self._current.road:
             if not self._waiting:
