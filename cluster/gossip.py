@@ -39,6 +39,8 @@ def send_ping(core: Core, node: Node, kind: MessageType = MessageType.PING) -> N
         return
     if kind is MessageType.PING and not node.ping_sent_ms:
         node.ping_sent_ms = core.now_ms
+    elif kind is MessageType.MEET:
+        node.meet_sent_ms = core.now_ms
     core.send(node.link, ping_for(core, node, kind))
 
 
@@ -73,6 +75,36 @@ def ping_random_node(core: Core) -> None:
     idle = [node for node in sample if node.connected and not node.ping_sent_ms]
     if idle:
         send_ping(core, min(idle, key=_last_pong))
+
+
+def repeat_meet(core: Core) -> None:
+    """Send MEET to nodes we know that show no sign of knowing us.
+
+    How it arises: two nodes shook hands, and the answers of one were lost until the other had given up.
+    Or gossip told us of a node that it never told of us.
+    What goes wrong without the rule: the node answers our pings, as anybody does, and ignores what they
+    say; it stands outside a cluster that counts it in until an operator notices.
+    The rule: a node we came to know while running that has not spoken on a link of its own as one who
+    knows us, for twice as long as a handshake may take, is sent a MEET; and again after as long. A PING
+    within the time of one handshake proves nothing, for a stranger who tries to meet us sends it too.
+    Why it ends: a MEET that arrives makes it connect to us, and one proof is enough for ever. So a node that
+    later forgets us on purpose is left in peace.
+
+    Source: Valkey 8.0, "reliable meet".
+    """
+    patience = 2 * links.handshake_limit_ms(core)
+    for node in core.view.others():
+        if node.heard_inbound or node.handshake or not node.connected:
+            continue
+        if core.now_ms - max(node.created_ms, node.meet_sent_ms) >= patience:
+            send_ping(core, node, MessageType.MEET)
+
+
+def note_inbound(core: Core, node: Node, kind: MessageType) -> None:
+    """`node` spoke on a link it opened: a PONG unasked, or a PING long after meeting, is for members only."""
+    settled = core.now_ms - max(node.created_ms, node.meet_sent_ms) > links.handshake_limit_ms(core)
+    if kind is MessageType.PONG or (kind is MessageType.PING and settled):
+        node.heard_inbound = True
 
 
 def _last_pong(node: Node) -> int:

@@ -118,9 +118,14 @@ def start_handshake(core: Core, ip: str, port: int, bus_port: int, *, meet: bool
     return True
 
 
+def handshake_limit_ms(core: Core) -> int:
+    """How long a handshake may take."""
+    return max(core.settings.node_timeout_ms, MINIMUM_HANDSHAKE_MS)
+
+
 def expire_handshakes(core: Core) -> None:
     """Give up on strangers who did not say who they are."""
-    limit = max(core.settings.node_timeout_ms, MINIMUM_HANDSHAKE_MS)
+    limit = handshake_limit_ms(core)
     for node in [node for node in core.view.others() if node.handshake]:
         if core.now_ms - node.created_ms > limit:
             forget(core, node)

@@ -165,6 +165,7 @@ class ClusterMachine:
             self._last_random_ping_ms = core.now_ms
             gossip.ping_random_node(core)
         gossip.ping_quiet_nodes(core)
+        gossip.repeat_meet(core)
         manual_failover.announce(core)
         replica_migration.watch_orphans(core)
         replica_migration.migrate(core)

@@ -83,6 +83,8 @@ def _on_ping(core: Core, event: MessageReceived, message: Ping, link: Link, send
         sender = _on_answer(core, link.node, header)
     if sender is None:
         return
+    if not link.is_outbound:
+        gossip.note_inbound(core, sender, message.kind)
     if message.kind is MessageType.PING:
         links.learn_address(core, sender, header, link, event.peer_ip)
     ownership.receive_role(core, sender, header)

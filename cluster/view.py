@@ -45,6 +45,7 @@ class Node:
 
     `pong_received_ms` and `ping_sent_ms` follow the protocol: `ping_sent_ms` is 0 when no answer is
     awaited. `shard_id` is empty until it is learnt. A node in handshake has neither role.
+    `heard_inbound` says that it has spoken on a link of its own as one who knows us.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Node:
     migrate_to: bool = False
     nofailover: bool = False
     extensions_supported: bool = False
+    heard_inbound: bool = False
     light_header_publish: bool = False
 
     primary: Node | None = None
@@ -81,6 +83,7 @@ class Node:
     ping_sent_ms: int = 0
     pong_received_ms: int = 0
     data_received_ms: int = 0
+    meet_sent_ms: int = 0
     failed_at_ms: int = 0
     voted_about_ms: int = 0
     orphaned_since_ms: int = 0
@@ -418,6 +421,7 @@ def _restore_node(entry: SavedNode, now_ms: int) -> Node:
         config_epoch=entry.config_epoch,
         pong_received_ms=entry.pong_received_ms,
     )
+    node.heard_inbound = True
     if node.is_myself:
         node.pfail = node.fail = False
     if node.fail:
