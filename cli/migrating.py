@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
 
 from shoal.cli.addresses import Address
-from shoal.cli.client import CALL_TIMEOUT, Command, Connection, Credentials
+from shoal.cli.batching import BatchSize, group_slots, take_keys
+from shoal.cli.client import CALL_TIMEOUT, Command, Connection, Credentials, connected
 from shoal.cli.discovery import Cluster, expect_list, expect_ok
 from shoal.cli.errors import CliError, ConnectionLostError, ReplyError
 from shoal.cli.planning import Move
@@ -16,10 +17,9 @@ from shoal.cli.progress import Progress
 from shoal.cli.replies import Reply
 from shoal.cli.tasks import for_each
 
-_GROUP_SLOTS = 128
-_GROUP_KEYS = 1000
 _COUNT_AT_ONCE = 2048
 _CONCURRENT_SOURCES = 4
+_LANES = 2
 _STUCK_AFTER = 3
 
 
@@ -30,30 +30,6 @@ class MigrateOptions:
     timeout_ms: int = 60000
     batch_keys: int | None = None
     replace: bool = False
-
-
-class BatchSize:
-    """How many keys to send in one go.
-
-    A node serves nobody else while it sends a batch, so a batch should be short in time, and keys differ
-    in size by a factor of millions. Grow while batches are quick, shrink when one was slow.
-    """
-
-    LARGEST = 1024
-    QUICK_SECONDS = 0.010
-    SLOW_SECONDS = 0.040
-
-    def __init__(self, fixed: int | None) -> None:
-        self._fixed = fixed is not None
-        self.keys = fixed if fixed is not None else 64
-
-    def learn(self, sent: int, seconds: float) -> None:
-        if self._fixed:
-            return
-        if seconds > self.SLOW_SECONDS:
-            self.keys = max(self.keys // 2, 1)
-        elif seconds < self.QUICK_SECONDS and sent >= self.keys:
-            self.keys = min(self.keys * 2, self.LARGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +93,30 @@ class SlotMover:
         return counts
 
     async def _carry_out_one(self, work: tuple[Move, list[int]]) -> None:
+        """One move, in two lanes: while one has the answer to a batch, the source works on the other's."""
         move, counts = work
-        route = self._route(move)
-        for slots in group_slots(move.slots, counts):
-            await self._open(route, slots)
-            keys = await self._drain(route, slots)
-            await self._settle(route, slots)
-            self.remaining[move.target].difference_update(slots)
-            self.slots_moved += len(slots)
-            self._progress.moved(slots, keys, str(route.source.address), str(route.target.address))
+        groups = group_slots(move.slots, counts)
 
-    def _route(self, move: Move) -> Route:
+        async def lane(_: int) -> None:
+            address = self._cluster.connection(move.source).address
+            async with connected(address, self._cluster.credentials) as source:
+                route = self._route(move, source)
+                for slots in groups:
+                    await self._move_group(route, slots)
+
+        await for_each(range(_LANES), lane)
+
+    async def _move_group(self, route: Route, slots: Sequence[int]) -> None:
+        await self._open(route, slots)
+        keys = await self._drain(route, slots)
+        await self._settle(route, slots)
+        self.remaining[route.target_id].difference_update(slots)
+        self.slots_moved += len(slots)
+        self._progress.moved(slots, keys, str(route.source.address), str(route.target.address))
+
+    def _route(self, move: Move, source: Connection) -> Route:
         """The ends of a move. The source sends keys to the address it knows, which may differ from ours."""
-        source, target = self._cluster.connection(move.source), self._cluster.connection(move.target)
+        target = self._cluster.connection(move.target)
         view = self._cluster.view.find(move.source).view
         known = next((line for line in view if line.id == move.target and line.host), None)
         address = Address(known.host, known.port) if known else target.address
@@ -239,32 +226,6 @@ class StuckGuard:
                 f"{self._route.source.address} keeps listing the same keys of slot {slot} after moving them; "
                 "look at its log"
             )
-
-
-def group_slots(slots: Sequence[int], counts: Sequence[int]) -> Iterator[list[int]]:
-    """Slots that are opened together: many if they hold little, one alone if it holds much.
-
-    Commands over several keys of an open slot may be told to try again, so no slot should wait open for long.
-    """
-    group: list[int] = []
-    keys = 0
-    for slot, count in zip(slots, counts, strict=True):
-        if group and (len(group) >= _GROUP_SLOTS or keys + count > _GROUP_KEYS):
-            yield group
-            group, keys = [], 0
-        group.append(slot)
-        keys += count
-    if group:
-        yield group
-
-
-def take_keys(waiting: dict[int, list[bytes]], budget: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Up to `budget` keys, slot by slot (one MIGRATE takes keys of one slot only)."""
-    for slot, keys in waiting.items():
-        if budget <= 0:
-            return
-        yield slot, keys[:budget]
-        budget -= len(keys[:budget])
 
 
 def authentication(credentials: Credentials) -> tuple[str, ...]:
