@@ -23,7 +23,7 @@ import hiredis
 
 from shoal.node import commands
 from shoal.node.commands.call import Call
-from shoal.node.commands.registry import COMMANDS, find
+from shoal.node.commands.registry import find
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
 from shoal.node.resp.replies import OK, CommandError, Reply
@@ -204,9 +204,3 @@ def _wait_for(path: str, process: subprocess.Popen[bytes]) -> str:
         except OSError:
             time.sleep(0.01)
     raise TimeoutError(f"{process.args!r} did not start (exit status {process.poll()})")
-
-
-def known(name: str) -> bool:
-    """Whether our table holds a command."""
-    load_all_commands()
-    return name.lower().encode() in COMMANDS
