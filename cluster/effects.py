@@ -76,7 +76,10 @@ class DeleteSlotKeys:
 
 @dataclass(frozen=True, slots=True)
 class PauseWrites:
-    """Refuse no write but hold all of them back until `until_ms` or `ResumeWrites`; reads go on."""
+    """Refuse no write but hold all of them back until `until_ms` or `ResumeWrites`; reads go on.
+
+    Once that is so, step `WritesPaused` with the offset reached.
+    """
 
     until_ms: int
 

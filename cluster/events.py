@@ -53,6 +53,13 @@ class ReplicationProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class WritesPaused:
+    """`PauseWrites` has been carried out: `offset` is where the stream stands still until `ResumeWrites`."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class PublishToCluster:
     """A client published; carry it to every node, or to this shard's nodes when `sharded`."""
 
@@ -203,6 +210,7 @@ Event = (
     | LinkConnected
     | LinkClosed
     | ReplicationProgress
+    | WritesPaused
     | PublishToCluster
     | SettingsChanged
     | AdminRequest

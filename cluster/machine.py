@@ -9,8 +9,8 @@ How a shell drives it:
 - Load the data first, then build the machine, then step `Tick` once: that first step opens links, resumes
   following a primary and saves a fresh identity.
 - Step `Tick` again whenever `next_deadline()` is reached. It moves with every step, so ask anew after each.
-- Step `ReplicationProgress` before each Tick and each message, and once right after carrying out
-  `PauseWrites`: a paused primary announces its final offset only after that.
+- Step `ReplicationProgress` when it has changed, before a Tick or a message; and `WritesPaused` right after
+  carrying out `PauseWrites`: a paused primary announces its final offset only after that.
 - `now_ms` is unix time in milliseconds and should not run backwards.
 """
 
@@ -42,6 +42,7 @@ from shoal.cluster.events import (
     ReplicationProgress,
     SettingsChanged,
     Tick,
+    WritesPaused,
 )
 from shoal.cluster.messages import Publish
 from shoal.cluster.settings import ClusterSettings, Dataset
@@ -123,6 +124,9 @@ class ClusterMachine:
                 links.on_closed(core, link)
             case ReplicationProgress():
                 _note_progress(core, event)
+            case WritesPaused(offset):
+                core.offset = offset
+                manual_failover.paused(core)
             case PublishToCluster():
                 _publish(core, event)
             case SettingsChanged():

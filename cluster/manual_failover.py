@@ -34,8 +34,8 @@ def request(core: Core, *, force: bool) -> None:
 def receive_start(core: Core, sender: Node) -> None:
     """On the primary: hold writes back, well beyond the time the replica has.
 
-    The offset is not announced in this step: commands that ran before the pause took hold may have moved it.
-    The first ReplicationProgress after the pause is final.
+    The offset is not announced in this step: until the shell says that the pause took hold, commands may
+    still move it, and a replica that stopped at the earlier number would lose them.
     """
     if sender.primary is not core.myself:
         return
@@ -46,15 +46,17 @@ def receive_start(core: Core, sender: Node) -> None:
     core.emit(PauseWrites(core.now_ms + PAUSE_FACTOR * timeout))
 
 
-def progressed(core: Core) -> None:
-    """Our offset is fresh: on a paused primary it is final now, on a replica it may have caught up."""
-    manual = core.manual
-    if not manual.active:
-        return
-    if manual.replica is not None and not manual.offset_is_final:
-        manual.offset_is_final = True
+def paused(core: Core) -> None:
+    """On the primary: the pause took hold and our offset is final."""
+    if core.manual.replica is not None:
+        core.manual.offset_is_final = True
         announce(core)
-    _start_when_caught_up(core)
+
+
+def progressed(core: Core) -> None:
+    """On the replica: our offset moved, and may have caught up."""
+    if core.manual.active:
+        _start_when_caught_up(core)
 
 
 def announce(core: Core) -> None:

@@ -22,7 +22,7 @@ from shoal.cluster.effects import (
     ResumeWrites,
     TopologyChanged,
 )
-from shoal.cluster.events import AdminRequest, Event, ReplicationProgress
+from shoal.cluster.events import AdminRequest, Event, ReplicationProgress, WritesPaused
 from shoal.cluster.machine import ClusterMachine
 from shoal.cluster.settings import ClusterSettings
 from shoal.cluster.slots import SLOT_COUNT
@@ -102,6 +102,7 @@ class ClusterBridge:
             case PauseWrites(until_ms):
                 server.pause.failover_until_ms = until_ms
                 server.refresh_gates()
+                self.step(WritesPaused(server.replication_progress().offset))
             case ResumeWrites():
                 server.pause.failover_until_ms = 0
                 server.resume_paused()

@@ -40,7 +40,9 @@ def test_the_final_offset_is_announced_only_after_the_pause_took_hold() -> None:
     stage.step(ev.ReplicationProgress(100))
     stage.hears(D, ManualFailoverStart(stage.header(D)))
     assert not stage.sent(Ping)
-    stage.step(ev.ReplicationProgress(120))
+    stage.step(ev.ReplicationProgress(110))
+    assert not stage.sent(Ping)
+    stage.step(ev.WritesPaused(120))
     (ping,) = stage.sent(Ping, to=D)
     assert ping.header.replication_offset == 120
     assert ping.header.message_flags & MessageFlag.PAUSED
@@ -83,7 +85,7 @@ def test_takeover_asks_nobody_and_is_on_disk_before_it_is_told() -> None:
 def test_the_primary_lets_writes_go_on_when_the_time_is_over() -> None:
     stage = Stage(A)
     stage.hears(D, ManualFailoverStart(stage.header(D)))
-    stage.step(ev.ReplicationProgress(100))
+    stage.step(ev.WritesPaused(100))
     for _ in range(50):
         stage.wait(100)
         if stage.did(fx.ResumeWrites):

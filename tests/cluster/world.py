@@ -228,7 +228,7 @@ class World:
                         host.keys.pop(slot, None)
                 case fx.PauseWrites(until_ms):
                     host.paused_until_ms = until_ms
-                    self.at(0, lambda: self.step(host, ev.Tick()))
+                    self.at(0, lambda: self.step(host, ev.WritesPaused(host.offset)))
                 case fx.ResumeWrites():
                     host.paused_until_ms = 0
 

@@ -22,7 +22,7 @@ from shoal.cluster.effects import (
     ResumeWrites,
     Send,
 )
-from shoal.cluster.events import AdminRequest, Event, ReplicationProgress, Tick
+from shoal.cluster.events import AdminRequest, Event, ReplicationProgress, Tick, WritesPaused
 from shoal.cluster.machine import ClusterMachine
 from shoal.cluster.settings import ClusterSettings
 from tests.sim.disk import Disk
@@ -182,7 +182,7 @@ class Process:
                 self.data.slots.difference_update(slots)
             case PauseWrites(until_ms):
                 self._writes_paused_until = until_ms
-                self.world.scheduler.after(1, partial(self._report, self.life, True))
+                self.world.scheduler.after(1, partial(self._paused, self.life))
             case ResumeWrites():
                 self._writes_paused_until = 0
 
@@ -199,7 +199,7 @@ class Process:
         due = self._tick_at is not None and self._tick_at <= self.world.scheduler.now
         if self.life == life and not self.paused and due:
             self._tick_at = None
-            self._report(life, False)
+            self._report(life)
             self.step(Tick())
 
     # Data
@@ -226,10 +226,14 @@ class Process:
         else:
             self._linked = False
 
-    def _report(self, life: int, anyway: bool) -> None:
+    def _paused(self, life: int) -> None:
+        if self.life == life and self.machine is not None and not self.paused:
+            self.step(WritesPaused(self.data.offset))
+
+    def _report(self, life: int) -> None:
         if self.life != life or self.machine is None or self.paused:
             return
         progress = ReplicationProgress(self.data.offset, self._linked, self._seen_primary_ms)
-        if anyway or progress != self._reported:
+        if progress != self._reported:
             self._reported = progress
             self.step(progress)
