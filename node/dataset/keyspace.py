@@ -362,6 +362,10 @@ class Database:
             snapshot.before_change(self, slot, key)
 
 
+_CONTENTS = ("tables", "expires", "accessed", "_group_counts", "_expiry_heap")
+"""What of a database moves to another with its keys."""
+
+
 class Keyspace:
     """Every database of a node, and what is common to them: the time, the counters, the hooks."""
 
@@ -385,10 +389,21 @@ class Keyspace:
         """Drop every key of every database; returns how many."""
         return sum(database.flush() for database in self.databases)
 
+    def adopt(self, other: Keyspace) -> None:
+        """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""
+        self.flush()
+        for mine, theirs in zip(self.databases, other.databases, strict=True):
+            for name in _CONTENTS:
+                setattr(mine, name, getattr(theirs, name))
+            for watchers in mine.watchers.values():
+                for watcher in watchers:
+                    watcher.watched_key_changed()
+        self.changes += 1
+
     def swap(self, first: int, second: int) -> None:
         """SWAPDB: exchange the contents of two databases; clients stay with their number."""
         a, b = self.databases[first], self.databases[second]
-        for name in ("tables", "expires", "accessed", "_group_counts", "_expiry_heap"):
+        for name in _CONTENTS:
             mine, other = getattr(a, name), getattr(b, name)
             setattr(a, name, other)
             setattr(b, name, mine)

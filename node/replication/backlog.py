@@ -1,4 +1,4 @@
-"""The recent end of the replication stream, kept so that a replica that lost its link can go on from there."""
+"""The recent end of the replication stream, so that a replica that lost its link can go on from there."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ NO_SECOND_OFFSET = -1
 class History:
     """A replication ID, an offset in it, and the stream's end.
 
-    How two IDs arise: a promoted replica goes on with a stream of its own, which is its old primary's up to the
-    promotion and differs after it. If it kept the ID, an old primary that had written more than the
+    How two IDs arise: a promoted replica goes on with a stream of its own, which is its old primary's up to
+    the promotion and differs after it. If it kept the ID, an old primary that had written more than the
     replica received could ask to go on from an offset whose bytes mean something else here, and the two
     would differ for ever without knowing it. If it only took a new ID, every other replica of the old
     primary would need all the data again, though it holds the very same bytes.

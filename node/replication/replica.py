@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from shoal.node.replication.transfer import MalformedTransfer, Transfer
+from shoal.node.replication.transfer import MalformedTransferError, Transfer
 from shoal.node.resp.writer import encode_command
 
 MAX_LINE_BYTES = 64 * 1024
@@ -155,7 +155,7 @@ class ReplicaLink:
         else:
             try:
                 self._transfer = Transfer(line)
-            except MalformedTransfer as error:
+            except MalformedTransferError as error:
                 events.append(Failed(f"the snapshot does not begin: {error}"))
 
     def _take_answer(self, words: tuple[bytes, ...], line: bytes, events: list[LinkEvent]) -> None:

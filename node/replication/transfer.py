@@ -10,7 +10,7 @@ EOF_MARK_SIZE = 40
 _EOF_PREFIX = b"$EOF:"
 
 
-class MalformedTransfer(Exception):
+class MalformedTransferError(Exception):
     """The line before the snapshot is none of the two forms."""
 
 
@@ -20,7 +20,7 @@ class Transfer:
     __slots__ = ("_mark", "_missing", "_tail", "finished", "surplus", "uses_mark")
 
     def __init__(self, line: bytes) -> None:
-        """`line` is the one before the data, without its end. Raises MalformedTransfer."""
+        """`line` is the one before the data, without its end. Raises MalformedTransferError."""
         self.uses_mark = line.startswith(_EOF_PREFIX)
         self._mark = line.removeprefix(_EOF_PREFIX)
         self._missing = 0
@@ -30,11 +30,11 @@ class Transfer:
         """Once finished: what came behind the snapshot."""
         if self.uses_mark:
             if len(self._mark) != EOF_MARK_SIZE:
-                raise MalformedTransfer(f"an end mark of {len(self._mark)} bytes")
+                raise MalformedTransferError(f"an end mark of {len(self._mark)} bytes")
         elif line.startswith(b"$") and line[1:].isdigit() and len(line) < 20:
             self._missing = int(line[1:])
         else:
-            raise MalformedTransfer(f"{line[:60]!r} instead of the snapshot's size")
+            raise MalformedTransferError(f"{line[:60]!r} instead of the snapshot's size")
 
     def feed(self, data: bytes) -> bytes:
         """The part of the snapshot that is certain by now."""

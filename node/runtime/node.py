@@ -21,9 +21,18 @@ from shoal.node.runtime.log import Log
 from shoal.node.runtime.migration import Migrations
 from shoal.node.runtime.nodes_file import NodesFile
 from shoal.node.runtime.reactor import Reactor
+from shoal.node.runtime.replica_link import PrimaryLinks
 from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sockets import Sockets
-from shoal.node.server.effects import CloseSession, SaveSnapshot, ServerEffect, Shutdown
+from shoal.node.server.effects import (
+    ClosePrimaryLink,
+    CloseSession,
+    OpenPrimaryLink,
+    SaveSnapshot,
+    SendToPrimary,
+    ServerEffect,
+    Shutdown,
+)
 from shoal.node.server.migration import MigrateKeys
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
@@ -36,6 +45,7 @@ class Node:
 
     reactor: Reactor
     bus: Bus
+    primary_links: PrimaryLinks
     nursery: trio.Nursery
 
     def __init__(self, server: Server, log: Log, nodes_file: NodesFile | None) -> None:
@@ -53,6 +63,9 @@ class Node:
             self.nursery = nursery
             self.reactor = Reactor(self.server, self, nursery)
             self.bus = Bus(self, nursery, self.server.config.bind_source_addr or None)
+            self.primary_links = PrimaryLinks(
+                self.server, self, nursery, self.server.config.bind_source_addr or None
+            )
             self.server.link_buffer = self.bus.link_buffer
             for listening in sockets.clients:
                 nursery.start_soon(accept_forever, listening, self.reactor.accept)
@@ -65,6 +78,8 @@ class Node:
                 self.server.cluster.refresh_served()
                 self.server.refresh_gates()
                 nursery.start_soon(self._run_cluster_clock)
+            if self.server.config.replicaof is not None and self.server.cluster is None:
+                self.server.follow_primary(*self.server.config.replicaof)
             self.log.notice("Ready to accept connections")
         sockets.close()
         return self.exit_status
@@ -76,6 +91,10 @@ class Node:
     def note_time(self) -> None:
         """Bring the server's time up to date, outside a turn."""
         self.server.keyspace.now_ms = self.now_ms()
+
+    def finish_turn(self) -> None:
+        """End a turn that was not a client's."""
+        self.reactor.finish_turn()
 
     # --- effects -----------------------------------------------------------------------------------
 
@@ -108,6 +127,12 @@ class Node:
                 if not self.shut_down(save=save, force=force):
                     waiting.send(CommandError("ERR Errors trying to SHUTDOWN. Check logs."))
                     self.server.unblock(waiting)
+            case OpenPrimaryLink():
+                self.primary_links.open(effect)
+            case SendToPrimary():
+                self.primary_links.send(effect)
+            case ClosePrimaryLink():
+                self.primary_links.close(effect)
             case CloseSession(session):
                 self.reactor.close_session(session)
             case _:

@@ -53,7 +53,7 @@ class Reactor:
         fd = self.epoll.fileno()
         poll = self.epoll.poll
         while True:
-            if self.server.runnable:
+            if self.server.wants_turn:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(fd)

@@ -18,6 +18,7 @@ from shoal.node.commands.spec import CommandSpec, Flag, Handler, KeyUse
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import NO_REPLY, QUEUED, CommandError, Reply
 from shoal.node.resp.writer import encode
+from shoal.node.server.effects import CloseSession
 from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Dispatcher:
             return
         reply = self.run(session, entry, argv)
         if server.operations:
-            server.propagate_operations()
+            server.propagate_operations(session)
         if reply is not NO_REPLY:
             data = encode(reply, session.resp)
             if not session.out:
@@ -218,8 +219,22 @@ class Dispatcher:
             if session.transaction is not None:
                 session.transaction.broken = True
         if self.server.operations:
-            self.server.propagate_operations()
+            self.server.propagate_operations(session)
         self._answer(session, entry, reply)
+
+    def apply(self, session: Session, argv: Arguments) -> Reply:
+        """Run or queue one command of a stream that passed every gate where it was made: our primary's.
+
+        Nothing is sent, and nothing propagated that the stream does not hold already.
+        """
+        try:
+            entry = self.find(argv)
+        except CommandError as error:
+            return error
+        if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
+            session.transaction.queued.append((entry, argv))
+            return QUEUED
+        return self.run(session, entry, argv)
 
     def find(self, argv: Arguments) -> Entry:
         """The entry of a command line, its arity checked."""
@@ -240,22 +255,21 @@ class Dispatcher:
         elif argv[0] not in self.entries and len(self.entries) < 4 * len(COMMANDS):
             self.entries[argv[0]] = entry
         if not entry.min_args <= len(argv) <= entry.max_args:
+            entry.rejected_calls += 1
             raise CommandError(_wrong_arity(entry.spec.full_name))
         return entry
 
     def _pass_gates(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         server, flags = self.server, entry.spec.flags
-        if session.is_primary_link:
-            return self.run(session, entry, argv)
         if not session.authenticated and not flags & Flag.NO_AUTH:
             raise CommandError("NOAUTH Authentication required.")
         if session.transaction is not None and flags & Flag.NO_MULTI:
             raise CommandError("ERR Command not allowed inside a transaction")
-        is_write = entry.is_write or (entry.spec.name == "EXEC" and _queued_write(session))
+        is_write = entry.is_write or (entry.spec.name == "EXEC" and _queued(session, _WRITES))
         self._route(session, entry, argv, is_write)
         if server.is_out_of_memory and _needs_memory(session, entry):
             raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
-        if is_write:
+        if flags & Flag.WRITE or (entry.spec.name == "EXEC" and _queued(session, Flag.WRITE)):
             server.check_writable()
         if not flags & Flag.STALE and server.is_stale_replica:
             raise CommandError(
@@ -314,7 +328,9 @@ class Dispatcher:
         if session.asking and (entry is None or entry.spec.name != "ASKING") and session.transaction is None:
             session.asking = False
             session.refresh_plain()
-        if session.is_primary_link:
+        if session.is_replica_link:
+            if reply is not NO_REPLY:  # it would stand in the middle of the stream
+                session.server.effects.append(CloseSession(session))
             return
         mode = session.reply_mode
         if mode is ReplyMode.ON:
@@ -342,8 +358,13 @@ def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:
     return [argv[position] for position in entry.spec.key_positions(argv)]
 
 
-def _queued_write(session: Session) -> bool:
-    return session.transaction is not None and any(entry.is_write for entry, _ in session.transaction.queued)
+_WRITES = Flag.WRITE | Flag.MAY_REPLICATE
+
+
+def _queued(session: Session, flags: Flag) -> bool:
+    return session.transaction is not None and any(
+        entry.spec.flags & flags for entry, _ in session.transaction.queued
+    )
 
 
 def _needs_memory(session: Session, entry: Entry) -> bool:

@@ -20,6 +20,7 @@ from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError, Reply, Status
+from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher, Entry
@@ -29,12 +30,12 @@ from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import PersistenceState
+from shoal.node.server.replication import Replication
 from shoal.node.server.session import Blocked, BlockReason, Session
 from shoal.node.server.slowlog import Slowlog
 from shoal.node.server.statistics import Statistics
 
 if TYPE_CHECKING:
-    from shoal.node.replication.replication import Replication
     from shoal.node.server.cluster_bridge import ClusterBridge
 
 COMMANDS_PER_CLIENT_PER_TURN = 1000
@@ -85,7 +86,6 @@ class Server:
         """Clients that watch every command, see MONITOR."""
         self.migrating_keys: set[bytes] = set()
         self.cluster: ClusterBridge | None = None
-        self.replication: Replication | None = None
         self.link_buffer: Callable[[int], LinkBuffer] = lambda link: LinkBuffer()
         """The send buffer of a bus link, as the runtime sees it."""
         self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
@@ -101,6 +101,7 @@ class Server:
         self.is_stale_replica = False
         self.is_out_of_memory = False
         self.dispatcher = Dispatcher(self, clock_us)
+        self.replication = Replication(self)
         follow_config(self)
 
     # --- turns -------------------------------------------------------------------------------------
@@ -115,10 +116,16 @@ class Server:
             self._expire_due()
         if self.pause.until_ms and self.pause.is_over(now_ms):
             self.resume_paused()
+        self.replication.begin_turn(now_ms)
         if self.blocked:
             self._wake_by_time()
         for _ in range(len(self.runnable)):
             self.run_pending(self.runnable.popleft())
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether there is work that waits for no client: the next turn need not wait either."""
+        return bool(self.runnable) or self.replication.wants_turn
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
@@ -187,6 +194,7 @@ class Server:
         self.sessions.pop(session.id, None)
         self.blocked.pop(session.id, None)
         session.unwatch()
+        self.replication.forget(session)
         self.stop_monitoring(session)
         session.closing = True
         session.pending.clear()
@@ -225,6 +233,7 @@ class Server:
     def refresh_gates(self) -> None:
         """Decide anew whether commands may take the short way. Whoever closes or opens a gate calls this."""
         cluster_ok = self.cluster is None or self.cluster.view.state_ok
+        self.is_stale_replica = roles.is_stale(self)
         self.open_for_reads = (
             cluster_ok
             and not self.loading
@@ -233,13 +242,16 @@ class Server:
             and not self.monitors
         )
         self.open_for_writes = (
-            self.open_for_reads and not self.migrating_keys and self.is_primary and not self.is_out_of_memory
+            self.open_for_reads
+            and not self.migrating_keys
+            and self.is_primary
+            and not roles.wants_replicas(self)
+            and not self.is_out_of_memory
         )
 
     def check_writable(self) -> None:
         """Raise the error a write gets now, if any."""
-        if not self.is_primary:
-            raise CommandError("READONLY You can't write against a read only replica.")
+        roles.check_replication_gates(self)
 
     def resume_paused(self) -> None:
         """A pause ended: whoever it held goes on."""
@@ -299,17 +311,15 @@ class Server:
 
     def become_primary(self) -> None:
         """Stop following another node."""
-        self.is_primary = True
-        self.refresh_gates()
+        roles.become_primary(self)
 
     def follow_primary(self, host: str, port: int) -> None:
         """Replicate from another node."""
-        self.is_primary = False
-        self.refresh_gates()
+        roles.follow_primary(self, host, port)
 
     def replication_progress(self) -> ReplicationProgress:
         """How far the data stream of this node is, for the cluster machine."""
-        return ReplicationProgress(0)
+        return self.replication.progress()
 
     # --- propagation -------------------------------------------------------------------------------
 
@@ -323,18 +333,18 @@ class Server:
         else:
             self.operations += [(session.db.index, words) for words in propagated]
 
-    def propagate_operations(self) -> None:
+    def propagate_operations(self, session: Session | None = None) -> None:
         """Hand what the last command changed to the replication stream, as a transaction if it is several."""
         operations, self.operations = self.operations, []
-        if self.replication is not None:
-            self.replication.append(operations)
+        self.replication.append(operations)
+        if session is not None:
+            session.write_offset = self.replication.history.offset
 
     def propagate_each(self) -> None:
         """Hand over the noted operations as so many commands of their own, not as one transaction."""
         operations, self.operations = self.operations, []
-        if self.replication is not None:
-            for operation in operations:
-                self.replication.append([operation])
+        for operation in operations:
+            self.replication.append([operation])
 
     def _key_expired(self, database: int, key: bytes) -> None:
         self.operations.append((database, (b"DEL", key)))

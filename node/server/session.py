@@ -100,6 +100,7 @@ class Session(Call):
         "transaction",
         "watched",
         "watched_changed",
+        "write_offset",
     )
 
     def __init__(self, server: Server, session_id: int, address: str, local_address: str) -> None:
@@ -122,6 +123,8 @@ class Session(Call):
         self.is_primary_link = False
         """The stream of the primary this node replicates: no gate applies, no reply is sent."""
         self.is_replica_link = False
+        self.write_offset = 0
+        """The replication offset after this client's last write: what its WAIT waits for."""
         self.in_exec = False
         """Commands of a transaction are running: none of them may wait."""
         self.commands_run = 0
@@ -159,7 +162,8 @@ class Session(Call):
             self.authenticated
             and self.transaction is None
             and self.reply_mode is ReplyMode.ON
-            and not (self.readonly or self.asking or self.no_touch or self.is_primary_link)
+            and not (self.readonly or self.asking or self.no_touch)
+            and not (self.is_primary_link or self.is_replica_link)
         )
 
     def send(self, reply: Reply) -> None:

@@ -1,0 +1,227 @@
+"""Who follows whom: what operators, replicas and clients say and ask about it."""
+
+from __future__ import annotations
+
+from shoal.node.commands.registry import command
+from shoal.node.commands.spec import Arg, Flag, block, one_of, token
+from shoal.node.dataset.numbers import parse_integer, require_integer
+from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Status
+from shoal.node.server import replication_report
+from shoal.node.server.attached_replica import AttachedReplica
+from shoal.node.server.session import Session
+
+_NOT_AN_INTEGER = "ERR value is not an integer or out of range"
+_ADMIN = Flag.ADMIN | Flag.NOSCRIPT | Flag.STALE | Flag.NO_ASYNC_LOADING
+_SYNC = Flag.ADMIN | Flag.NOSCRIPT | Flag.NO_ASYNC_LOADING | Flag.NO_MULTI
+_WHOM = one_of(
+    "args",
+    block("host-port", Arg("host"), Arg("port", "integer")),
+    block("no-one", token("NO"), token("ONE")),
+)
+
+# --- operators -----------------------------------------------------------------------------------------
+
+
+@command(
+    "REPLICAOF",
+    arity=3,
+    flags=_ADMIN,
+    group="server",
+    since="5.0.0",
+    complexity="O(1)",
+    summary="Makes this server follow another one, or none.",
+    arguments=(_WHOM,),
+)
+def replicaof(session: Session, host: bytes, port: bytes) -> Reply:
+    server = session.server
+    if server.cluster is not None:
+        raise CommandError("ERR REPLICAOF not allowed in cluster mode.")
+    if host.lower() == b"no" and port.lower() == b"one":
+        server.become_primary()
+        return OK
+    if session.is_replica_link:
+        raise CommandError("ERR Command is not valid when client is a replica.")
+    number = parse_integer(port)
+    if number is None or not 0 <= number <= 65535:
+        raise CommandError("ERR Invalid master port")
+    name = host.decode("utf-8", "surrogateescape")
+    following = server.replication.following
+    if following is not None and (following.host, following.port) == (name, number):
+        return Status(b"OK Already connected to specified master")
+    server.follow_primary(name, number)
+    return OK
+
+
+@command(
+    "SLAVEOF",
+    arity=3,
+    flags=_ADMIN,
+    group="server",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Makes this server follow another one, or none.",
+    arguments=(_WHOM,),
+    deprecated_since="5.0.0",
+    replaced_by="`REPLICAOF`",
+)
+def slaveof(session: Session, host: bytes, port: bytes) -> Reply:
+    return replicaof(session, host, port)
+
+
+@command(
+    "FAILOVER",
+    arity=-1,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.STALE,
+    group="server",
+    since="6.2.0",
+    complexity="O(1)",
+    summary="Would hand this primary's role to a replica; this server does so in a cluster only.",
+    arguments=(
+        block(
+            "target",
+            Arg("host"),
+            Arg("port", "integer"),
+            token("FORCE", optional=True),
+            token="TO",
+            optional=True,
+        ),
+        token("ABORT", optional=True),
+        Arg("milliseconds", "integer", token="TIMEOUT", optional=True),
+    ),
+)
+def failover(session: Session, *options: bytes) -> Reply:
+    server = session.server
+    if server.cluster is not None:
+        raise CommandError("ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.")
+    if options and options[0].upper() == b"ABORT":
+        raise CommandError("ERR No failover in progress.")
+    if not server.is_primary:
+        raise CommandError("ERR FAILOVER is not valid when server is a replica.")
+    if not server.replication.attached:
+        raise CommandError("ERR FAILOVER requires connected replicas.")
+    raise CommandError("ERR FAILOVER is not supported outside a cluster. Use REPLICAOF on both nodes.")
+
+
+# --- clients -------------------------------------------------------------------------------------------
+
+
+@command(
+    "ROLE",
+    arity=1,
+    flags=Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.FAST,
+    group="server",
+    since="2.8.12",
+    complexity="O(1)",
+    summary="Tells whether this server is a primary or a replica, and of whom.",
+    acl={"admin", "dangerous"},
+)
+def role(session: Session) -> Reply:
+    return replication_report.role(session.server.replication)
+
+
+@command(
+    "WAIT",
+    arity=3,
+    flags=Flag.NOSCRIPT,
+    group="generic",
+    since="3.0.0",
+    complexity="O(1)",
+    summary="Waits until so many replicas have this connection's writes, or time is up.",
+    arguments=(Arg("numreplicas", "integer"), Arg("timeout", "integer")),
+    acl={"slow", "connection"},
+    tips=("request_policy:all_shards", "response_policy:agg_min"),
+)
+def wait(session: Session, numreplicas: bytes, timeout: bytes) -> Reply:
+    server = session.server
+    if not server.is_primary:
+        raise CommandError(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
+            "replica is configured to be writable (which is not the default) writes to replicas are just "
+            "local and are not propagated."
+        )
+    replicas = require_integer(numreplicas)
+    timeout_ms = require_integer(timeout, "ERR timeout is not an integer or out of range")
+    if timeout_ms < 0:
+        raise CommandError("ERR timeout is negative")
+    count = server.replication.wait(session, replicas, timeout_ms)
+    return NO_REPLY if count is None else count
+
+
+# --- replicas ------------------------------------------------------------------------------------------
+
+
+@command(
+    "PSYNC",
+    arity=-3,
+    flags=_SYNC,
+    group="server",
+    since="2.8.0",
+    complexity="O(N) where N is the number of bytes to send.",
+    summary="What a replica asks its primary: to go on from an offset, or for everything.",
+    arguments=(Arg("replicationid"), Arg("offset", "integer")),
+)
+def psync(session: Session, replid: bytes, offset: bytes, *_: bytes) -> Reply:
+    number = require_integer(offset, _NOT_AN_INTEGER)
+    if not session.is_replica_link:
+        session.server.replication.synchronize(session, replid.decode("latin-1"), number)
+    return NO_REPLY
+
+
+@command(
+    "SYNC",
+    arity=1,
+    flags=_SYNC,
+    group="server",
+    since="1.0.0",
+    complexity="O(N) where N is the size of the dataset.",
+    summary="What an old replica asks its primary: everything.",
+)
+def sync(session: Session) -> Reply:
+    if not session.is_replica_link:
+        session.server.replication.synchronize_blindly(session)
+    return NO_REPLY
+
+
+@command(
+    "REPLCONF",
+    arity=-1,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.ALLOW_BUSY,
+    group="server",
+    since="3.0.0",
+    complexity="O(1)",
+    summary="What a replica and its primary tell each other about themselves and the stream.",
+)
+def replconf(session: Session, *words: bytes) -> Reply:
+    if len(words) % 2:
+        raise CommandError("ERR syntax error")
+    replication = session.server.replication
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        name = option.lower()
+        if name == b"getack":
+            if session.is_primary_link and replication.following is not None:
+                replication.following.acknowledge()
+            return NO_REPLY
+        replica = replication.introduce(session)
+        if name == b"ack":
+            offset = parse_integer(value)
+            if session.is_replica_link and offset is not None:
+                replication.acknowledge(replica, offset)
+            return NO_REPLY
+        _introduce(replica, name, value, option)
+    return OK
+
+
+def _introduce(replica: AttachedReplica, name: bytes, value: bytes, option: bytes) -> None:
+    if name == b"listening-port":
+        replica.port = require_integer(value)
+    elif name == b"ip-address":
+        if len(value) > 255:
+            raise CommandError("ERR REPLCONF ip-address provided by replica instance is too long")
+        replica.host = value.decode("latin-1")
+    elif name == b"capa":
+        replica.knows_end_mark |= value.lower() == b"eof"
+        replica.knows_second_id |= value.lower() == b"psync2"
+    elif name == b"rdb-only":
+        replica.wants_snapshot_only = require_integer(value) == 1
+    elif name not in (b"rdb-filter-only", b"version"):
+        raise CommandError(f"ERR Unrecognized REPLCONF option: {option.decode('utf-8', 'replace')}")

@@ -1,0 +1,146 @@
+"""One replica as its primary sees it: what it said about itself, how far it is, what it still has to get."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shoal.node.server.effects import CloseSession
+
+if TYPE_CHECKING:
+    from shoal.node.server.full_sync import FullSync
+    from shoal.node.server.session import Session
+    from shoal.node.server.special_parameters import BufferLimit
+
+MAX_UNSENT_SNAPSHOT_BYTES = 256 * 1024
+"""More of a snapshot is made only while less than this waits for the socket."""
+
+SNAPSHOT_BYTES_PER_TURN = 64 * 1024
+"""How much of a snapshot one turn makes: about a millisecond's work."""
+
+KEEP_ALIVE_MS = 1000
+
+
+class ReplicaState(Enum):
+    """The words are those of INFO."""
+
+    INTRODUCED = "handshake"
+    PREPARING = "wait_bgsave"
+    SYNCING = "send_bulk"
+    AWAITING_ACK = "wait_ack"
+    """Sent all of a snapshot that ends in a mark. The mark is recognised only if nothing follows it, so the
+    stream waits until the replica has acknowledged."""
+    ONLINE = "online"
+
+
+class AttachedReplica:
+    """A client that said REPLCONF, and after PSYNC or SYNC is fed."""
+
+    def __init__(self, session: Session, now_ms: int) -> None:
+        self.session = session
+        self.state = ReplicaState.INTRODUCED
+        self.host = session.address.rpartition(":")[0].strip("[]")
+        self.port = 0
+        self.knows_end_mark = False
+        self.knows_second_id = False
+        self.speaks_psync = True
+        self.wants_snapshot_only = False
+        self.acked_offset = 0
+        self.last_seen_ms = now_ms
+        self.sync: FullSync | None = None
+        self._held_back: list[bytes] = []
+        self._held_back_bytes = 0
+        self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
+        self._over_soft_limit_since_ms: int | None = None
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether more of its snapshot could be made right now."""
+        return self.sync is not None and self.session.out_bytes < MAX_UNSENT_SNAPSHOT_BYTES
+
+    @property
+    def is_online(self) -> bool:
+        return self.state is ReplicaState.ONLINE
+
+    def lag_seconds(self, now_ms: int) -> int:
+        """Whole seconds since it last acknowledged anything."""
+        return max(0, now_ms - self.last_seen_ms) // 1000
+
+    # --- the snapshot ------------------------------------------------------------------------------
+
+    def begin_sync(self, sync: FullSync) -> None:
+        """Feed it a snapshot first; the stream is held back behind it."""
+        self.sync = sync
+        self.state = ReplicaState.PREPARING if sync.is_preparing else ReplicaState.SYNCING
+
+    def go_on_with_sync(self, now_ms: int) -> None:
+        """Make and send the next part of its snapshot, if there is room."""
+        sync = self.sync
+        if sync is None or not self.wants_turn:
+            return
+        part = sync.next_part(SNAPSHOT_BYTES_PER_TURN)
+        if part:
+            self.state = ReplicaState.SYNCING
+            self.last_seen_ms = now_ms
+            self.session.send_bytes(part)
+        elif now_ms >= self._keep_alive_due_ms:
+            self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
+            self.last_seen_ms = now_ms
+            self.session.send_bytes(b"\n")
+        if sync.finished:
+            self.sync = None
+            if self.wants_snapshot_only:
+                self.session.close_after_reply()
+            elif self.knows_end_mark:
+                self.state = ReplicaState.AWAITING_ACK
+            else:
+                self.go_online()
+
+    # --- the stream --------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the stream."""
+        if self.state is ReplicaState.ONLINE:
+            self.session.send_bytes(data)
+        elif not self.wants_snapshot_only:
+            self._held_back.append(data)
+            self._held_back_bytes += len(data)
+
+    def go_online(self) -> None:
+        """Send what was held back; from now on the stream goes out as it arises."""
+        self.state = ReplicaState.ONLINE
+        held_back, self._held_back, self._held_back_bytes = self._held_back, [], 0
+        if held_back:
+            self.session.send_bytes(b"".join(held_back))
+
+    def acknowledge(self, offset: int, now_ms: int) -> None:
+        """It has applied everything up to `offset`."""
+        self.acked_offset = max(self.acked_offset, offset)
+        self.last_seen_ms = now_ms
+        if self.state is ReplicaState.AWAITING_ACK:
+            self.go_online()
+
+    # --- its end -----------------------------------------------------------------------------------
+
+    def exceeds(self, limit: BufferLimit, backlog_size: int, now_ms: int) -> bool:
+        """Whether more waits for it than is allowed; a limit below the backlog's size would be absurd."""
+        waiting = self.session.out_bytes + self._held_back_bytes
+        if limit.hard_bytes and waiting > max(limit.hard_bytes, backlog_size):
+            return True
+        if not limit.soft_bytes or waiting <= max(limit.soft_bytes, backlog_size):
+            self._over_soft_limit_since_ms = None
+            return False
+        if self._over_soft_limit_since_ms is None:
+            self._over_soft_limit_since_ms = now_ms
+        return now_ms - self._over_soft_limit_since_ms > limit.soft_seconds * 1000
+
+    def hang_up(self) -> None:
+        """Close its connection; it will be back and say how far it is."""
+        self.stop()
+        self.session.server.effects.append(CloseSession(self.session))
+
+    def stop(self) -> None:
+        """It gets nothing more."""
+        if self.sync is not None:
+            self.sync.stop()
+            self.sync = None

@@ -1,0 +1,326 @@
+"""Following a primary: the connection, the snapshot, the stream, and beginning again when one fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.cluster.effects import Level, Note
+from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.persistence.errors import RdbError
+from shoal.node.persistence.rdb_loader import RdbLoader
+from shoal.node.persistence.rdb_reader import RdbReader
+from shoal.node.replication.replica import (
+    Continues,
+    Failed,
+    Introduction,
+    LinkEvent,
+    LinkState,
+    ReplicaLink,
+    SendBytes,
+    SnapshotBegins,
+    SnapshotEnds,
+    SnapshotPart,
+    StreamPart,
+)
+from shoal.node.replication.stream import command_size
+from shoal.node.resp.parser import Arguments, CommandParser
+from shoal.node.resp.replies import CommandError
+from shoal.node.resp.writer import encode_command
+from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, SendToPrimary
+from shoal.node.server.session import Session
+
+if TYPE_CHECKING:
+    from shoal.node.server.replication import Replication
+
+FIRST_RETRY_MS = 50
+LAST_RETRY_MS = 1000
+ACK_PERIOD_MS = 1000
+
+
+class IncomingSnapshot:
+    """A primary's data on its way in.
+
+    It gathers beside the data we have. If the primary dies halfway, this node still holds what it had, and
+    a failover to it loses the last writes instead of nearly everything.
+    """
+
+    def __init__(self, replid: str, offset: int, keyspace: Keyspace, *, verify_checksum: bool) -> None:
+        self.replid = replid
+        self.offset = offset
+        self.received = 0
+        self.keyspace = Keyspace(len(keyspace.databases))
+        self.keyspace.now_ms = keyspace.now_ms
+        self.reader = RdbReader(verify_checksum=verify_checksum)
+        self.loader = RdbLoader(self.keyspace, keep_expired=True)
+
+    def take(self, data: bytes) -> None:
+        """The next bytes. Raises RdbError."""
+        self.received += len(data)
+        self.loader.apply(self.reader.feed(data))
+
+    @property
+    def stream_database(self) -> int:
+        """The database the stream's first command is meant for."""
+        text = self.loader.auxiliary.get(b"repl-stream-db", b"")
+        index = int(text) if text.isdigit() else 0
+        return index if index < len(self.keyspace.databases) else 0
+
+
+class Following:
+    """The primary of this node, from REPLICAOF (or its cluster's word) to the end of following it."""
+
+    def __init__(self, replication: Replication, host: str, port: int, database_index: int) -> None:
+        server = replication.server
+        self.replication = replication
+        self.server = server
+        self.host = host
+        self.port = port
+        self.link_id = 0
+        self.state = LinkState.CONNECT
+        self.last_seen_ms: int | None = None
+        """When the link was last known good: the last bytes' arrival, also after it broke. None: never."""
+        self.down_since_ms = server.keyspace.now_ms
+        self.session = Session(server, server.next_session_id, f"{host}:{port}", "")
+        server.next_session_id += 1
+        self.session.is_primary_link = True
+        self.session.db = server.keyspace.databases[database_index]
+        self.session.refresh_plain()
+        self.incoming: IncomingSnapshot | None = None
+        self._link: ReplicaLink | None = None
+        self._retry_ms = FIRST_RETRY_MS
+        self._heard_ms = server.keyspace.now_ms
+        self._next_ack_ms = 0
+        self._forget_unapplied()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the stream flows."""
+        return self.state is LinkState.CONNECTED
+
+    @property
+    def database_index(self) -> int:
+        """The database the next command of the stream is meant for."""
+        return self.session.db.index
+
+    @property
+    def offset(self) -> int:
+        """The last byte of the stream applied, those not yet passed on included."""
+        return self.replication.history.offset + self._applied
+
+    def silent_seconds(self, now_ms: int) -> int:
+        """Whole seconds since the stream's last bytes; -1 while it does not flow."""
+        return (now_ms - self._heard_ms) // 1000 if self.is_connected else -1
+
+    # --- the connection ----------------------------------------------------------------------------
+
+    def connect(self, *, delay_ms: int) -> None:
+        """Ask for a new connection; `opened` or `closed` follows."""
+        self.link_id = self.replication.next_link_id()
+        self._set_state(LinkState.CONNECTING)
+        self._heard_ms = self.server.keyspace.now_ms + delay_ms
+        self.server.effects.append(OpenPrimaryLink(self.link_id, self.host, self.port, delay_ms))
+
+    def opened(self) -> None:
+        """The connection stands."""
+        config, history = self.server.config, self.replication.history
+        self._note(Level.NOTICE, f"MASTER <-> REPLICA sync started with {self.host}:{self.port}")
+        self._heard_ms = self.server.keyspace.now_ms
+        self._link = ReplicaLink(
+            Introduction(
+                listening_port=config.replica_announce_port or config.port,
+                replid=history.replid,
+                next_offset=history.offset + 1,
+                announced_ip=config.replica_announce_ip,
+                user=config.masteruser,
+                password=config.masterauth,
+            )
+        )
+        self._set_state(LinkState.HANDSHAKE)
+        self._send(self._link.open())
+
+    def closed(self, reason: str) -> None:
+        """The connection could not be made, or ended."""
+        if self.is_connected:
+            self._note(Level.WARNING, f"Connection with master lost: {reason}")
+        else:
+            self._note(Level.WARNING, f"No link to MASTER {self.host}:{self.port} yet: {reason}")
+        self._begin_again()
+
+    def received(self, data: bytes) -> None:
+        """Bytes came from the primary."""
+        self._heard_ms = self.server.keyspace.now_ms
+        assert self._link is not None
+        link_id = self.link_id
+        for event in self._link.feed(data):
+            self._take(event)
+            if self.link_id != link_id:
+                return
+        if self.is_connected:
+            self.last_seen_ms = self._heard_ms
+
+    def tick(self, now_ms: int) -> None:
+        """Acknowledge, and give up a primary that fell silent."""
+        if now_ms - self._heard_ms > self.server.config.repl_timeout * 1000:
+            self._drop("MASTER timeout: no data nor PING received...")
+        elif self.is_connected and now_ms >= self._next_ack_ms:
+            self.acknowledge()
+
+    def stop(self) -> None:
+        """Follow no more. What the stream began and did not finish has not happened."""
+        self.server.effects.append(ClosePrimaryLink(self.link_id))
+        self.link_id = 0
+        self._forget_unapplied()
+        self.incoming = None
+
+    def _drop(self, reason: str) -> None:
+        self._note(Level.WARNING, reason)
+        self.server.effects.append(ClosePrimaryLink(self.link_id))
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        """Try anew, soon at first, then less often; a link that worked starts from soon again."""
+        if self.is_connected:
+            self._retry_ms = FIRST_RETRY_MS
+            self.down_since_ms = self.server.keyspace.now_ms
+        self._forget_unapplied()
+        self.incoming = None
+        delay_ms, self._retry_ms = self._retry_ms, min(2 * self._retry_ms, LAST_RETRY_MS)
+        self.connect(delay_ms=delay_ms)
+
+    def _set_state(self, state: LinkState) -> None:
+        self.state = state
+        self.server.refresh_gates()
+
+    def _send(self, data: bytes) -> None:
+        self.server.effects.append(SendToPrimary(self.link_id, data))
+
+    # --- what the bytes mean -----------------------------------------------------------------------
+
+    def _take(self, event: LinkEvent) -> None:
+        match event:
+            case StreamPart(data):
+                self._apply(data)
+            case SendBytes(data):
+                self._send(data)
+            case SnapshotBegins(replid, offset):
+                self._begin_snapshot(replid, offset)
+            case SnapshotPart(data):
+                self._take_snapshot_part(data)
+            case SnapshotEnds(uses_mark):
+                self._end_snapshot(uses_mark=uses_mark)
+            case Continues(replid):
+                self._continue(replid)
+            case Failed(reason):
+                self._drop(reason)
+
+    def _continue(self, replid: str | None) -> None:
+        """The stream goes on where it broke off, perhaps under the ID of a newly promoted primary."""
+        history = self.replication.history
+        self._note(Level.NOTICE, "Successful partial resynchronization with master.")
+        history.keep_backlog(self.server.config.repl_backlog_size)
+        if replid is not None and replid != history.replid:
+            history.shift(replid)
+            self.replication.disconnect_replicas()
+        self._connected()
+
+    def _connected(self) -> None:
+        self._set_state(LinkState.CONNECTED)
+        self._retry_ms = FIRST_RETRY_MS
+        self.last_seen_ms = self.server.keyspace.now_ms
+        self.acknowledge()
+
+    # --- the snapshot ------------------------------------------------------------------------------
+
+    def _begin_snapshot(self, replid: str, offset: int) -> None:
+        self._note(Level.NOTICE, f"Full resync from master: {replid}:{offset}")
+        self._set_state(LinkState.SYNC)
+        self.incoming = IncomingSnapshot(
+            replid, offset, self.server.keyspace, verify_checksum=self.server.config.rdbchecksum
+        )
+
+    def _take_snapshot_part(self, data: bytes) -> None:
+        assert self.incoming is not None
+        try:
+            self.incoming.take(data)
+        except RdbError as error:
+            self._drop(f"Failed trying to load the MASTER synchronization DB: {error}")
+
+    def _end_snapshot(self, *, uses_mark: bool) -> None:
+        """The snapshot takes the place of what we had, in one step; so does its past."""
+        incoming = self.incoming
+        assert incoming is not None
+        if not incoming.reader.finished:
+            self._drop("Failed trying to load the MASTER synchronization DB: it ends too early")
+            return
+        self.incoming = None
+        replication = self.replication
+        replication.disconnect_replicas()
+        self.server.keyspace.adopt(incoming.keyspace)
+        replication.history.adopt(incoming.replid, incoming.offset)
+        replication.history.keep_backlog(self.server.config.repl_backlog_size)
+        self.session.db = self.server.keyspace.databases[incoming.stream_database]
+        self._note(Level.NOTICE, "MASTER <-> REPLICA sync: Finished with success")
+        self._connected()
+
+    # --- the stream --------------------------------------------------------------------------------
+
+    def _forget_unapplied(self) -> None:
+        """Drop bytes whose commands have not run: an unfinished command, an unfinished transaction."""
+        self._raw = bytearray()
+        """The stream from the first byte on that has not been passed on."""
+        self._parsed = 0
+        self._applied = 0
+        """How much of `_raw` is parsed, and how much of that is applied: less, inside a transaction."""
+        self.session.parser = CommandParser()
+        self.session.transaction = None
+
+    def _apply(self, data: bytes) -> None:
+        """Run the commands that are complete, then pass on exactly their bytes.
+
+        A transaction counts once its EXEC has run. Else a node promoted in the middle of one would claim
+        an offset that includes commands it never applied.
+        """
+        self._raw += data
+        session, keyspace, link_id = self.session, self.server.keyspace, self.link_id
+        keyspace.expiry_mode = ExpiryMode.IGNORE
+        for argv in session.parser.feed(data):
+            size = command_size(argv)
+            end = self._parsed + size
+            if self._raw[self._parsed] != _ARRAY or self._raw[end - 2 : end] != b"\r\n":
+                self._drop("the primary's stream is not made of plain commands")
+                break
+            self._run(argv)
+            if self.link_id != link_id:
+                return  # the command changed our role
+            self._parsed = end
+            if session.transaction is None:
+                self._applied = end
+        keyspace.expiry_mode = ExpiryMode.HIDE
+        if session.parser.error is not None and self.link_id == link_id:
+            self._drop(f"the primary's stream breaks the protocol: {session.parser.error}")
+        if self._applied:
+            applied, self._applied = bytes(self._raw[: self._applied]), 0
+            del self._raw[: len(applied)]
+            self._parsed -= len(applied)
+            self.replication.pass_on(applied)
+
+    def _run(self, argv: Arguments) -> None:
+        reply = self.server.dispatcher.apply(self.session, argv)
+        if isinstance(reply, CommandError):
+            name = argv[0][:64].decode("utf-8", "replace")
+            self._note(
+                Level.WARNING,
+                f"== CRITICAL == This replica cannot apply '{name}' from its primary: {reply}. "
+                "Its data may differ from now on.",
+            )
+
+    def acknowledge(self) -> None:
+        """Tell the primary how far we are: each second, and when it asks."""
+        self._next_ack_ms = self.server.keyspace.now_ms + ACK_PERIOD_MS
+        self._send(encode_command((b"REPLCONF", b"ACK", b"%d" % self.offset)))
+
+    def _note(self, level: Level, text: str) -> None:
+        self.server.effects.append(Note(level, text))
+
+
+_ARRAY = ord("*")

@@ -1,0 +1,307 @@
+"""A node's place in replication: its history, the replicas it feeds, the primary it follows.
+
+The stream is made here and nowhere else. On a primary `append` encodes what each command changed, in the turn
+it happened, for the backlog and every replica at once. On a replica the primary's bytes are passed on
+verbatim, so that one offset means the same bytes everywhere down a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoal.cluster.effects import Level, Note
+from shoal.cluster.events import ReplicationProgress
+from shoal.node.replication.history import History
+from shoal.node.replication.stream import GETACK, NO_DATABASE, PING, StreamEncoder
+from shoal.node.resp.replies import CommandError
+from shoal.node.server.attached_replica import AttachedReplica
+from shoal.node.server.following import Following
+from shoal.node.server.full_sync import FullSync
+from shoal.node.server.replication_report import info_fields
+from shoal.node.server.session import Blocked, BlockReason, Session
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+HOUSEKEEPING_MS = 100
+SNAPSHOT_REDIS_VERSION = b"7.0.15"
+
+
+@dataclass(slots=True)
+class WaitingForReplicas(Blocked):
+    """A client in WAIT."""
+
+    offset: int = 0
+    replicas: int = 0
+
+
+class Replication:
+    """Both directions: `append` and the replicas; `follow` and the primary."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.history = History(self._new_replid())
+        self.encoder = StreamEncoder()
+        self.introduced: dict[int, AttachedReplica] = {}
+        """Every client that said REPLCONF or PSYNC, by session id."""
+        self.attached: list[AttachedReplica] = []
+        """Those that are fed."""
+        self.following: Following | None = None
+        self.full_syncs = 0
+        self.partial_syncs = 0
+        self.refused_partial_syncs = 0
+        self._last_link_id = 0
+        self._asked_for_acks_at = -1
+        self._next_housekeeping_ms = 0
+        self._last_ping_ms = server.keyspace.now_ms
+        self._alone_since_ms = server.keyspace.now_ms
+
+    def _new_replid(self) -> str:
+        return self.server.rng.randbytes(20).hex()
+
+    # --- turns -------------------------------------------------------------------------------------
+
+    def begin_turn(self, now_ms: int) -> None:
+        """Go on with snapshots; now and then look after links, acknowledgements and the backlog."""
+        for replica in self.attached:
+            if replica.sync is not None:
+                replica.go_on_with_sync(now_ms)
+        if now_ms >= self._next_housekeeping_ms:
+            self._next_housekeeping_ms = now_ms + HOUSEKEEPING_MS
+            if self.following is not None:
+                self.following.tick(now_ms)
+            if self.attached:
+                self._look_after_replicas(now_ms)
+            elif self.following is None and self.history.backlog is not None:
+                self._drop_unused_backlog(now_ms)
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether there is work that waits neither for a client nor for time."""
+        return any(replica.wants_turn for replica in self.attached)
+
+    def _look_after_replicas(self, now_ms: int) -> None:
+        config = self.server.config
+        limit = config.client_output_buffer_limit["replica"]
+        self._alone_since_ms = now_ms
+        for replica in list(self.attached):
+            silent_ms = now_ms - replica.last_seen_ms
+            if replica.speaks_psync and silent_ms > config.repl_timeout * 1000:
+                self._note(Level.WARNING, f"Disconnecting timedout replica {_name(replica)}")
+                replica.hang_up()
+            elif replica.exceeds(limit, config.repl_backlog_size, now_ms):
+                self._note(Level.WARNING, f"Replica {_name(replica)} takes its data too slowly; closing it")
+                replica.hang_up()
+        if (
+            self.following is None
+            and not self.server.pause.failover_until_ms
+            and now_ms - self._last_ping_ms >= config.repl_ping_replica_period * 1000
+        ):
+            self._last_ping_ms = now_ms
+            self._extend(PING)
+
+    def _drop_unused_backlog(self, now_ms: int) -> None:
+        """Without a backlog writes are not counted, so what was counted so far is nobody's past any more."""
+        ttl = self.server.config.repl_backlog_ttl
+        if ttl and now_ms - self._alone_since_ms > ttl * 1000:
+            self.history.begin_anew(self._new_replid())
+
+    # --- the stream --------------------------------------------------------------------------------
+
+    def append(self, operations: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+        """What one command changed: (database, words). A replica's own writes go nowhere."""
+        if self.history.backlog is not None and self.following is None:
+            self._extend(self.encoder.encode(operations))
+
+    def pass_on(self, data: bytes) -> None:
+        """Bytes of the primary's stream that have been applied here."""
+        self._extend(data)
+
+    def _extend(self, data: bytes) -> None:
+        self.history.feed(data)
+        for replica in self.attached:
+            replica.feed(data)
+
+    # --- replicas ----------------------------------------------------------------------------------
+
+    def introduce(self, session: Session) -> AttachedReplica:
+        """The replica a client says it is."""
+        replica = self.introduced.get(session.id)
+        if replica is None:
+            replica = self.introduced[session.id] = AttachedReplica(session, self.server.keyspace.now_ms)
+        return replica
+
+    def synchronize(self, session: Session, replid: str, offset: int) -> None:
+        """PSYNC: go on with the byte at `offset` if that is possible, else with a snapshot."""
+        self._check_can_feed()
+        replica = self.introduce(session)
+        history = self.history
+        if history.backlog is not None and history.continues(replid, offset):
+            answer = b"+CONTINUE %b" % history.replid.encode() if replica.knows_second_id else b"+CONTINUE"
+            self._attach(replica)
+            session.send_bytes(answer + b"\r\n" + history.backlog.read_from(offset))
+            replica.go_online()
+            self.partial_syncs += 1
+            self._note(Level.NOTICE, f"Partial resynchronization request from {_name(replica)} accepted")
+            return
+        if replid != "?":
+            self.refused_partial_syncs += 1
+        self._begin_full_sync(replica)
+
+    def synchronize_blindly(self, session: Session) -> None:
+        """SYNC: a snapshot, then the stream, for whoever does not know PSYNC."""
+        self._check_can_feed()
+        replica = self.introduce(session)
+        replica.speaks_psync = False
+        self._begin_full_sync(replica)
+
+    def _check_can_feed(self) -> None:
+        if self.following is not None and not self.following.is_connected:
+            raise CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
+
+    def _begin_full_sync(self, replica: AttachedReplica) -> None:
+        """The snapshot's moment is now: the stream from here on is what comes after it."""
+        history, following = self.history, self.following
+        if history.backlog is None:
+            if following is None:
+                history.begin_anew(self._new_replid())
+            history.keep_backlog(self.server.config.repl_backlog_size)
+        if following is None:
+            self.encoder.database = NO_DATABASE
+        self.full_syncs += 1
+        self._note(Level.NOTICE, f"Full resync requested by replica {_name(replica)}")
+        self._attach(replica)
+        if replica.speaks_psync:
+            answer = b"+FULLRESYNC %b %d\r\n" % (history.replid.encode(), history.offset)
+            replica.session.send_bytes(answer)
+        end_mark = self.server.rng.randbytes(20).hex().encode() if replica.knows_end_mark else None
+        replica.begin_sync(FullSync(self.server.keyspace, self._snapshot_facts(), end_mark))
+
+    def _snapshot_facts(self) -> dict[bytes, bytes]:
+        database = 0 if self.following is None else self.following.database_index
+        return {
+            b"redis-ver": SNAPSHOT_REDIS_VERSION,
+            b"redis-bits": b"64",
+            b"ctime": b"%d" % (self.server.keyspace.now_ms // 1000),
+            b"repl-stream-db": b"%d" % database,
+            b"repl-id": self.history.replid.encode(),
+            b"repl-offset": b"%d" % self.history.offset,
+        }
+
+    def _attach(self, replica: AttachedReplica) -> None:
+        replica.session.is_replica_link = True
+        replica.session.refresh_plain()
+        replica.last_seen_ms = self.server.keyspace.now_ms
+        self.attached.append(replica)
+        self.server.refresh_gates()
+
+    def forget(self, session: Session) -> None:
+        """A client is gone; if it was a replica, feed it no more."""
+        replica = self.introduced.pop(session.id, None)
+        if replica is not None and replica in self.attached:
+            replica.stop()
+            self.attached.remove(replica)
+            self._alone_since_ms = self.server.keyspace.now_ms
+            self._note(Level.NOTICE, f"Connection with replica {_name(replica)} lost.")
+
+    def disconnect_replicas(self) -> None:
+        """Let every replica come back, to learn under which ID the stream goes on."""
+        for replica in self.attached:
+            replica.hang_up()
+
+    # --- acknowledgements --------------------------------------------------------------------------
+
+    def count_acknowledged(self, offset: int) -> int:
+        """How many replicas have applied everything up to `offset`."""
+        return sum(replica.is_online and replica.acked_offset >= offset for replica in self.attached)
+
+    def acknowledge(self, replica: AttachedReplica, offset: int) -> None:
+        """REPLCONF ACK: note it, and end the waits that it completes."""
+        replica.acknowledge(offset, self.server.keyspace.now_ms)
+        for session in list(self.server.blocked.values()):
+            blocked = session.blocked
+            if isinstance(blocked, WaitingForReplicas):
+                count = self.count_acknowledged(blocked.offset)
+                if count >= blocked.replicas:
+                    session.send(count)
+                    self.server.unblock(session)
+
+    def wait(self, session: Session, replicas: int, timeout_ms: int) -> int | None:
+        """WAIT: how many have the session's last write, or None if it now waits for more of them."""
+        count = self.count_acknowledged(session.write_offset)
+        if count >= replicas or session.in_exec:
+            return count
+        deadline_ms = self.server.keyspace.now_ms + timeout_ms if timeout_ms else None
+        offset = session.write_offset
+        self.server.block(
+            session,
+            WaitingForReplicas(
+                BlockReason.WAIT,
+                deadline_ms,
+                on_timeout=lambda: self.count_acknowledged(offset),
+                offset=offset,
+                replicas=replicas,
+            ),
+        )
+        if self._asked_for_acks_at != self.history.offset and self.attached:
+            self._extend(GETACK)
+            self._asked_for_acks_at = self.history.offset
+        return None
+
+    def count_good_replicas(self) -> int:
+        """Those that are online and acknowledged lately, for min-replicas-to-write."""
+        now_ms, max_lag = self.server.keyspace.now_ms, self.server.config.min_replicas_max_lag
+        return sum(replica.is_online and replica.lag_seconds(now_ms) <= max_lag for replica in self.attached)
+
+    # --- the primary -------------------------------------------------------------------------------
+
+    def next_link_id(self) -> int:
+        """Connections to primaries are numbered, so that news of an old one is not taken for a new one's."""
+        self._last_link_id += 1
+        return self._last_link_id
+
+    def followed_over(self, link_id: int) -> Following | None:
+        """Whoever is followed over this connection; None if it has been given up."""
+        following = self.following
+        return following if following is not None and following.link_id == link_id else None
+
+    def follow(self, host: str, port: int) -> None:
+        """Replicate from this node, keeping what data and history there is until it answers."""
+        database = 0
+        if self.following is not None:
+            database = self.following.database_index
+            self.following.stop()
+        self.following = Following(self, host, port, database)
+        self.following.connect(delay_ms=0)
+
+    def stop_following(self) -> None:
+        """Become the origin of the stream: go on under an ID of our own, the old one shared up to here."""
+        if self.following is None:
+            return
+        self.following.stop()
+        self.following = None
+        self.encoder.database = NO_DATABASE
+        self._alone_since_ms = self.server.keyspace.now_ms
+        self.history.shift(self._new_replid())
+        self.disconnect_replicas()
+
+    def progress(self) -> ReplicationProgress:
+        """How far the data is, for the cluster machine."""
+        following = self.following
+        if following is None:
+            return ReplicationProgress(self.history.offset)
+        last_seen_ms = following.last_seen_ms
+        return ReplicationProgress(self.history.offset, following.is_connected, last_seen_ms)
+
+    def info_fields(self) -> list[tuple[str, str | int]]:
+        """INFO replication."""
+        return info_fields(self)
+
+    def _note(self, level: Level, text: str) -> None:
+        self.server.effects.append(Note(level, text))
+
+
+def _name(replica: AttachedReplica) -> str:
+    return f"{replica.host}:{replica.port}" if replica.port else replica.session.address

@@ -1,0 +1,74 @@
+"""Changing what a node is: a primary, or the replica of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.cluster.effects import Level, Note
+from shoal.node.dataset.keyspace import ExpiryMode
+from shoal.node.resp.replies import CommandError
+from shoal.node.server.session import BlockReason
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+_UNBLOCKED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+
+
+def become_primary(server: Server) -> None:
+    """Go on as a primary with the data there is. Harmless for a node that is one."""
+    if server.is_primary:
+        return
+    server.is_primary = True
+    server.keyspace.expiry_mode = ExpiryMode.DELETE
+    server.replication.stop_following()
+    if server.cluster is None:
+        server.config.replicaof = None
+    server.effects.append(Note(Level.NOTICE, "MASTER MODE enabled"))
+    server.refresh_gates()
+
+
+def follow_primary(server: Server, host: str, port: int) -> None:
+    """Become a replica of this node, or change to it. Harmless if it is followed already."""
+    following = server.replication.following
+    if following is not None and (following.host, following.port) == (host, port):
+        return
+    if server.is_primary:
+        server.is_primary = False
+        server.keyspace.expiry_mode = ExpiryMode.HIDE
+        _end_waits(server)
+    server.replication.follow(host, port)
+    if server.cluster is None:
+        server.config.replicaof = (host, port)
+    server.effects.append(Note(Level.NOTICE, f"Connecting to MASTER {host}:{port}"))
+    server.refresh_gates()
+
+
+def _end_waits(server: Server) -> None:
+    """A replica acknowledges nothing to clients: who waits for replicas would wait in vain."""
+    for session in list(server.blocked.values()):
+        if session.blocked is not None and session.blocked.reason is BlockReason.WAIT:
+            session.send(CommandError(_UNBLOCKED))
+            session.close_after_reply()
+            server.unblock(session)
+
+
+def check_replication_gates(server: Server) -> None:
+    """Raise what a write gets because of the node's role, or of a primary's missing replicas."""
+    config = server.config
+    if not server.is_primary:
+        if config.replica_read_only:
+            raise CommandError("READONLY You can't write against a read only replica.")
+    elif wants_replicas(server) and server.replication.count_good_replicas() < config.min_replicas_to_write:
+        raise CommandError("NOREPLICAS Not enough good replicas to write.")
+
+
+def wants_replicas(server: Server) -> bool:
+    """Whether writes are to be refused without enough replicas."""
+    return bool(server.config.min_replicas_to_write and server.config.min_replicas_max_lag)
+
+
+def is_stale(server: Server) -> bool:
+    """Whether this is a replica out of touch with its primary that is not to answer from old data."""
+    following = server.replication.following
+    return following is not None and not following.is_connected and not server.config.replica_serve_stale_data

@@ -1,0 +1,120 @@
+"""Servers that replicate each other, ours and real ones, and what it takes to see that they agree."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+DEADLINE_SECONDS = 15.0
+OURS = (sys.executable, "-m", "shoal.node.runtime.main")
+
+
+@contextmanager
+def server(program: tuple[str, ...], directory: Path, *options: str) -> Iterator[redis.Redis]:
+    """A client of a fresh server; ours or a real one, by the words that start it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    directory.mkdir(parents=True)
+    command = [*program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
+    command += ["--logfile", str(directory / "log"), "--repl-diskless-sync-delay", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        with redis.Redis(port=port, socket_timeout=DEADLINE_SECONDS) as client:
+            until(lambda: _answers(client), "the server answers")
+            yield client
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.01)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.RedisError:
+        return False
+
+
+def port_of(client: redis.Redis) -> int:
+    return int(client.connection_pool.connection_kwargs["port"])
+
+
+def follow(replica: redis.Redis, primary: redis.Redis) -> None:
+    """Make one follow the other and wait until the link is up on both sides."""
+    replica.execute_command("REPLICAOF", "127.0.0.1", port_of(primary))
+    until_linked(replica)
+    until(lambda: "state=online" in str(primary.info("replication")) or _online(primary), "it is online")
+
+
+def _online(primary: redis.Redis) -> bool:
+    replicas = [value for name, value in primary.info("replication").items() if name.startswith("slave")]
+    return any(isinstance(replica, dict) and replica.get("state") == "online" for replica in replicas)
+
+
+def until_linked(replica: redis.Redis) -> None:
+    until(lambda: replica.info("replication")["master_link_status"] == "up", "the link is up")
+
+
+def offset(client: redis.Redis) -> int:
+    return int(client.info("replication")["master_repl_offset"])
+
+
+def until_caught_up(replica: redis.Redis, primary: redis.Redis) -> None:
+    """Wait until the replica has applied as much as the primary has written."""
+    until(lambda: offset(replica) == offset(primary), "the replica has caught up")
+
+
+def contents(client: redis.Redis) -> dict[bytes, object]:
+    """Every key of database 0 with its value as plain Python, and when it expires."""
+    found: dict[bytes, object] = {}
+    for key in client.scan_iter(count=1000):
+        kind = client.type(key)
+        read: dict[bytes, Callable[[], object]] = {
+            b"string": lambda key=key: client.get(key),
+            b"list": lambda key=key: client.lrange(key, 0, -1),
+            b"set": lambda key=key: client.smembers(key),
+            b"hash": lambda key=key: client.hgetall(key),
+            b"zset": lambda key=key: client.zrange(key, 0, -1, withscores=True),
+        }
+        found[key] = (kind, read[kind](), client.pexpiretime(key))
+    return found
+
+
+def fill(client: redis.Redis, keys: int = 300) -> None:
+    """Some keys of every type, written by commands that also change in the stream."""
+    pipeline = client.pipeline(transaction=False)
+    for number in range(keys):
+        pipeline.set(f"string:{number}", b"x" * number)
+        pipeline.set(f"volatile:{number}", number, px=3_600_000)
+    pipeline.rpush("list", *range(500))
+    pipeline.sadd("set", *range(300))
+    pipeline.hset("hash", mapping={f"field{n}": n for n in range(300)})
+    pipeline.zadd("zset", {f"member{n}": n / 4 for n in range(300)})
+    pipeline.execute()
+
+
+def change(client: redis.Redis, times: int = 50) -> None:
+    """Writes whose propagation differs from what is sent: transactions, chance, relative expiry."""
+    for number in range(times):
+        client.incr("counter")
+        client.spop("set")
+        client.set(f"late:{number}", number, ex=1000)
+        pipeline = client.pipeline(transaction=True)
+        pipeline.rpush("transaction", number)
+        pipeline.hincrby("hash", "field1", 1)
+        pipeline.execute()
