@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shoal import __version__
 from shoal.node.server.latency import percentile_us
+from shoal.node.server.replication_info import replication_fields
 from shoal.node.server.session import BlockReason
 from shoal.node.server.versions import REDIS_VERSION
 
@@ -174,9 +175,9 @@ def _stats(server: Server) -> Fields:
         ("instantaneous_input_kbps", f"{statistics.input_rate.per_second / 1024:.2f}"),
         ("instantaneous_output_kbps", f"{statistics.output_rate.per_second / 1024:.2f}"),
         ("rejected_connections", statistics.connections_rejected),
-        ("sync_full", statistics.full_syncs),
-        ("sync_partial_ok", statistics.partial_syncs),
-        ("sync_partial_err", statistics.refused_partial_syncs),
+        ("sync_full", server.replication.full_syncs),
+        ("sync_partial_ok", server.replication.partial_syncs),
+        ("sync_partial_err", server.replication.refused_partial_syncs),
         ("expired_keys", keyspace.expired),
         ("expired_stale_perc", "0.00"),
         ("expired_time_cap_reached_count", 0),
@@ -197,24 +198,6 @@ def _stats(server: Server) -> Fields:
         ("total_error_replies", server.error_counts.total()),
         ("total_reads_processed", statistics.reads),
         ("total_writes_processed", statistics.writes),
-    ]
-
-
-def _replication(server: Server) -> Fields:
-    if server.replication is not None:
-        return list(server.replication.info_fields())
-    return [
-        ("role", "master" if server.is_primary else "slave"),
-        ("connected_slaves", 0),
-        ("master_failover_state", "no-failover"),
-        ("master_replid", server.run_id),
-        ("master_replid2", "0" * 40),
-        ("master_repl_offset", 0),
-        ("second_repl_offset", -1),
-        ("repl_backlog_active", 0),
-        ("repl_backlog_size", server.config.repl_backlog_size),
-        ("repl_backlog_first_byte_offset", 0),
-        ("repl_backlog_histlen", 0),
     ]
 
 
@@ -303,7 +286,7 @@ SECTIONS: dict[str, Callable[[Server], Fields]] = {
     "memory": _memory,
     "persistence": _persistence,
     "stats": _stats,
-    "replication": _replication,
+    "replication": replication_fields,
     "cpu": _cpu,
     "modules": _modules,
     "commandstats": _commandstats,

@@ -50,9 +50,6 @@ class Statistics:
         self.output_bytes = 0
         self.reads = 0
         self.writes = 0
-        self.full_syncs = 0
-        self.partial_syncs = 0
-        self.refused_partial_syncs = 0
 
     def sample(self, now_ms: int, commands: int) -> None:
         """Note how far the counters are; to be called a few times a second."""

@@ -130,10 +130,9 @@ def _error(session: Session, message: bytes) -> Reply:
 
 def _change_replication_id(session: Session) -> Reply:
     """Replicas that come back after this need everything anew."""
-    replication = session.server.replication
-    if replication is not None:
-        replication.history.replid = session.rng.randbytes(20).hex()
-        replication.history.second_replid = NO_REPLID
+    history = session.server.replication.history
+    history.replid = session.rng.randbytes(20).hex()
+    history.second_replid = NO_REPLID
     return OK
 
 
