@@ -23,6 +23,8 @@ SHARD_ID = 3
 REMEMBERED_TEXTS = 4096
 """How many ids, and addresses, are kept in decoded form: the same few come in every packet."""
 
+MAX_REMEMBERED_BYTES = 512
+
 _PREFIX = Struct(">IHH")
 _FORGOTTEN = Struct(">40sQ")
 _PADDING = 8
@@ -64,11 +66,18 @@ def _extension(kind: int, body: bytes) -> bytes:
     return _PREFIX.pack(_PREFIX.size + len(padded), kind, 0) + padded
 
 
-def decode_extensions(packet: bytes, offset: int, count: int) -> Extensions:
-    """Read `count` extensions from `offset`; they must end exactly where the packet does."""
+def decode_extensions(tail: bytes, count: int) -> Extensions:
+    """Read `count` extensions; they must end exactly where the bytes do.
+
+    A node says the same in packet after packet, so what short ones meant is remembered.
+    """
+    return _remembered(tail, count) if len(tail) <= MAX_REMEMBERED_BYTES else _decode(tail, count)
+
+
+def _decode(tail: bytes, count: int) -> Extensions:
     hostname = human_name = shard_id = None
     forgotten: list[ForgottenNode] = []
-    for kind, body in _split(packet, offset, count):
+    for kind, body in _split(tail, count):
         if kind == HOSTNAME:
             hostname = _text(body, _is_hostname, "hostname")
         elif kind == HUMAN_NAME:
@@ -80,15 +89,18 @@ def decode_extensions(packet: bytes, offset: int, count: int) -> Extensions:
     return Extensions(hostname, human_name, shard_id, tuple(forgotten))
 
 
-def _split(packet: bytes, offset: int, count: int) -> Iterator[tuple[int, bytes]]:
-    end = len(packet)
+_remembered = lru_cache(maxsize=REMEMBERED_TEXTS)(_decode)
+
+
+def _split(tail: bytes, count: int) -> Iterator[tuple[int, bytes]]:
+    offset, end = 0, len(tail)
     for _ in range(count):
         if end - offset < _PREFIX.size:
             raise MalformedPacket("a ping extension is cut off")
-        length, kind, _unused = _PREFIX.unpack_from(packet, offset)
+        length, kind, _unused = _PREFIX.unpack_from(tail, offset)
         if length < _PREFIX.size or length % _PADDING or length > end - offset:
             raise MalformedPacket(f"a ping extension has the impossible length {length}")
-        yield kind, packet[offset + _PREFIX.size : offset + length]
+        yield kind, tail[offset + _PREFIX.size : offset + length]
         offset += length
     if offset != end:
         raise MalformedPacket("bytes are left over after the last ping extension")

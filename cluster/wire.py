@@ -71,6 +71,7 @@ _NO_ID = bytes(40)
 _NO_EXTENSIONS = Extensions()
 _IP_BYTES = 46
 _is_address = re.compile(rb"[A-Za-z0-9.:%_-]{0,45}").fullmatch
+_PING_KINDS = (MessageType.PING, MessageType.PONG, MessageType.MEET)
 _EXT_DATA = int(MessageFlag.EXT_DATA)
 _KNOWN_NODE_FLAGS = int(~NodeFlag(0))
 _KNOWN_MESSAGE_FLAGS = int(~MessageFlag(0))
@@ -182,8 +183,8 @@ def decode(packet: bytes) -> Message:
     if len(packet) < HEADER_BYTES:
         raise MalformedPacket("shorter than a full header")
     header, extensions = _decode_header(packet)
-    if kind <= MessageType.MEET:
-        return _decode_ping(MessageType(kind), packet, header, count, extensions)
+    if kind < len(_PING_KINDS):
+        return _decode_ping(_PING_KINDS[kind], packet, header, count, extensions)
     return _decode_other(kind, packet, header)
 
 
@@ -289,7 +290,7 @@ def _decode_ping(kind: MessageType, packet: bytes, header: Header, count: int, e
         ]
     )
     if extensions:
-        return Ping(kind, header, gossip, decode_extensions(packet, end_of_gossip, extensions))
+        return Ping(kind, header, gossip, decode_extensions(packet[end_of_gossip:], extensions))
     if end_of_gossip != len(packet):
         raise MalformedPacket("bytes are left over after the gossip section")
     return Ping(kind, header, gossip, _NO_EXTENSIONS)
