@@ -23,7 +23,8 @@ from tests.peers import REDIS7_SERVER
 
 HOST = "127.0.0.1"
 DEADLINE_SECONDS = 30.0
-SERVERS = [pytest.param(REDIS7_SERVER, id="redis7")]
+SHOAL_SERVER = Path(sys.executable).with_name("shoal-server")
+SERVERS = [pytest.param(REDIS7_SERVER, id="redis7"), pytest.param(SHOAL_SERVER, id="shoal")]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from shoal.cli.migrating import BatchSize, group_slots, take_keys
+from shoal.cli.batching import BatchSize, group_slots, take_keys
 from shoal.cluster.slots import key_slot
 from tests.cli.conftest import Nodes, ask, client, eventually, node_id, shoal, shoal_command
 from tests.cli.test_commands import nodes_text, redis_cli
