@@ -33,7 +33,9 @@ REPEAT_REASON_MS = 10_000
 def check(core: Core) -> None:
     """Advance the election this replica may be in. Called after everything that may matter to it."""
     primary, manual = core.myself.primary, core.manual
-    planned = manual.active and manual.can_start and manual.replica is None
+    # Its time is looked at here, not left to the next tick: a process that was stopped reads the votes that
+    # waited for it first, and by then the primary may take writes again.
+    planned = manual.can_start and manual.replica is None and core.now_ms < manual.until_ms
     if primary is None or not primary.slot_count or not (primary.fail or planned):
         _stand_down(core)
         return
