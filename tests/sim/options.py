@@ -18,6 +18,7 @@ class Options:
     replicas: int
     spare: bool
     node_timeout_ms: int
+    manual_timeout_ms: int
     latency_ms: tuple[int, int]
     clock_skew_ms: int
     chaos_ms: int
@@ -44,11 +45,13 @@ def draw_options(seed: int) -> Options:
     faults = [fault for fault in ALL_FAULTS if rng.random() < 0.7]
     if not {"partition", "one_way"}.isdisjoint(faults) and "heal" not in faults:
         faults.append("heal")
+    node_timeout_ms = rng.choice([500, 800, 1000, 1500])
     return Options(
         primaries=primaries,
         replicas=rng.randint(0 if rng.random() < 0.1 else 2, min(9 - primaries - spare, 2 * primaries)),
         spare=spare,
-        node_timeout_ms=rng.choice([500, 800, 1000, 1500]),
+        node_timeout_ms=node_timeout_ms,
+        manual_timeout_ms=node_timeout_ms * rng.choice([1, 2, 4]),
         latency_ms=rng.choice([(1, 3), (1, 30), (5, 120)]),
         clock_skew_ms=rng.choice([0, 0, 300]),
         chaos_ms=rng.randint(6_000, 14_000),

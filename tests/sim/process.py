@@ -204,6 +204,11 @@ class Process:
 
     # Data
 
+    @property
+    def source(self) -> Process | None:
+        """The process this one replicates from."""
+        return self.world.process_at(self._follows)
+
     def _replicate(self, life: int) -> None:
         """Some time passes for the data: a primary takes writes, a replica catches up if it can."""
         if self.life != life or self.machine is None:
@@ -212,7 +217,7 @@ class Process:
         if self.paused:
             return
         view = self.machine.view
-        source = self.world.process_at(self._follows)
+        source = self.source
         if view.myself.is_primary:
             if view.state_ok and self.now_ms >= self._writes_paused_until:
                 self.data.offset += 1 + self.world.rng.randrange(100)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.cluster import election, epochs, failure
+from shoal.cluster import election, epochs, failure, manual_failover
 from shoal.cluster.core import Core
 from shoal.cluster.messages import Header
 from shoal.cluster.view import Node, SavedConfig
@@ -114,6 +114,15 @@ def never_forgive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failure, "_clear_failed", lambda core, node: None)
 
 
+def start_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planned failover that does not wait until the replica has everything."""
+
+    def at_once(core: Core) -> None:
+        core.manual.can_start = core.manual.primary_offset is not None
+
+    monkeypatch.setattr(manual_failover, "_start_when_caught_up", at_once)
+
+
 @pytest.mark.parametrize(
     ("plant", "noticed", "first_seed"),
     [
@@ -122,6 +131,7 @@ def never_forgive(monkeypatch: pytest.MonkeyPatch) -> None:
         (win_alone, "was won by", 0),
         (keep_collisions, "config epochs of owners collide", 0),
         (never_forgive, "suspects", 0),
+        (start_early, "a planned failover", 0),
     ],
 )
 def test_a_planted_fault_is_found(

@@ -24,6 +24,7 @@ from tests.sim.checkers import Checker, Step, Violation
 from tests.sim.checkers.convergence import disagreements
 from tests.sim.checkers.elections import OneVotePerEpoch, OneWinnerPerEpoch
 from tests.sim.checkers.epochs import EpochsNeverFall
+from tests.sim.checkers.planned import PlannedFailoverLosesNothing
 from tests.sim.checkers.views import ViewsAreConsistent
 from tests.sim.faults import Faults
 from tests.sim.network import Network
@@ -51,6 +52,7 @@ class World:
             OneWinnerPerEpoch(),
             OneVotePerEpoch(),
             EpochsNeverFall(),
+            PlannedFailoverLosesNothing(),
             ViewsAreConsistent(),
         ]
         self.busy_slots = sorted(self.rng.sample(range(SLOT_COUNT), 24))
@@ -180,7 +182,7 @@ class World:
             replica_validity_factor=options.validity_factor,
             allow_replica_migration=options.replica_migration,
             blacklist_ttl_s=BLACKLIST_TTL_S,
-            manual_failover_timeout_ms=4 * options.node_timeout_ms,
+            manual_failover_timeout_ms=options.manual_timeout_ms,
             tcp_port=PORT,
             bus_port=PORT + 10000,
         )
