@@ -1,14 +1,16 @@
 """Bytes from a client become argument vectors.
 
-Two parsers share the work. Nearly every read from a socket holds whole commands and nothing else;
-hiredis takes those apart in C. It is generous, though: it accepts integers, nulls and nested arrays where a command
-must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was fed when
-it meets an inline command. So what it returned counts only if the read proves to end exactly at
-a command's end and to hold bulk strings only. Every other read goes to `CarefulParser`, which checks each header as it
-arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until its buffer is empty.
+Two parsers share the work. Nearly every read from a socket holds whole commands and nothing else; hiredis
+takes those apart in C. It is generous, though: it accepts integers, nulls and nested arrays where a
+command must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was
+fed when it meets an inline command. So what it returned counts only if the read proves to end exactly at
+a command's end and to hold bulk strings only. Every other read goes to `CarefulParser`, which checks each
+header as it arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until its
+buffer is empty.
 
-How the end is proven: an empty array is fed after the read. It comes back as the last thing only if the read ended
-between two commands. If it did not, nothing of the read has been used, and all of it is parsed again.
+How the end is proven: an empty array is fed after the read. It comes back as the last thing only if the
+read ended between two commands. If it did not, nothing of the read has been used, and all of it is
+parsed again.
 
 Cost: O(bytes) over all feeds, however they are cut.
 """
@@ -52,49 +54,59 @@ class CommandParser:
         """Apply (or lift) the small limits for a client that has not authenticated where it must."""
         self._careful.restricted = restricted
 
+    def limit(self, max_bulk_bytes: int, max_query_bytes: int) -> None:
+        """Set the longest argument (`proto-max-bulk-len`) and the most bytes of an unfinished command."""
+        self._careful.max_bulk_bytes = max_bulk_bytes
+        self._careful.max_query_bytes = max_query_bytes
+
     def feed(self, data: bytes) -> list[Arguments]:
         """The commands that are complete now. Empty ones (`*0`, a blank line) are left out."""
-        careful = self._careful
-        if not careful.buffer and data[0] == _ARRAY and not careful.restricted:
-            commands = self._parse_whole(data)
-            if commands is not None:
-                return commands
-        commands = []
+        if not self._careful.buffer and data[0] == _ARRAY and not self._careful.restricted:
+            reader, not_enough = self._reader, self._not_enough
+            reader.feed(data)
+            reader.feed(_END_MARK)
+            commands: list[Arguments] = []
+            try:
+                gets = reader.gets
+                command = gets()
+                while command is not not_enough:
+                    b"".join(command)  # raises TypeError unless every element is a bulk string
+                    commands.append(command)
+                    command = gets()
+                if commands and not commands.pop():
+                    return commands if all(commands) else [command for command in commands if command]
+            except (hiredis.ProtocolError, TypeError):
+                pass
+            self._reader = hiredis.Reader(notEnoughData=not_enough)
+        return self._feed_carefully(data)
+
+    def _feed_carefully(self, data: bytes) -> list[Arguments]:
+        commands: list[Arguments] = []
         try:
-            careful.feed(data, commands)
+            self._careful.feed(data, commands)
         except ProtocolError as error:
             self.error = error
         return commands
-
-    def _parse_whole(self, data: bytes) -> list[Arguments] | None:
-        """The commands of a read that holds nothing but whole, plain commands; otherwise None."""
-        reader, not_enough = self._reader, self._not_enough
-        reader.feed(data)
-        reader.feed(_END_MARK)
-        commands: list[Arguments] = []
-        try:
-            gets = reader.gets
-            command = gets()
-            while command is not not_enough:
-                b"".join(command)  # raises TypeError unless every element is a bulk string
-                commands.append(command)
-                command = gets()
-            if commands and not commands.pop():
-                return commands if all(commands) else [command for command in commands if command]
-        except (hiredis.ProtocolError, TypeError):
-            pass
-        self._reader = hiredis.Reader(notEnoughData=not_enough)
-        return None
 
 
 class CarefulParser:
     """The reference parser, in Python: incremental, bounded, exact about every error."""
 
-    __slots__ = ("_arguments", "_bulk_size", "_missing", "buffer", "restricted")
+    __slots__ = (
+        "_arguments",
+        "_bulk_size",
+        "_missing",
+        "buffer",
+        "max_bulk_bytes",
+        "max_query_bytes",
+        "restricted",
+    )
 
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.restricted = False
+        self.max_bulk_bytes = limits.MAX_BULK_BYTES
+        self.max_query_bytes = limits.MAX_QUERY_BUFFER_BYTES
         self._missing = 0
         """Arguments of the current command that are still to come."""
         self._arguments: Arguments = []
@@ -114,7 +126,7 @@ class CarefulParser:
                 break
             position = after
         del self.buffer[:position]
-        if len(self.buffer) > limits.MAX_QUERY_BUFFER_BYTES:
+        if len(self.buffer) > self.max_query_bytes:
             raise ProtocolError("query buffer limit exceeded")
 
     def _begin_command(self, position: int, commands: list[Arguments]) -> int:
@@ -140,7 +152,7 @@ class CarefulParser:
             if self.buffer[position] != _BULK:
                 raise ProtocolError(f"expected '$', got '{chr(self.buffer[position])}'")
             size = _parse_length(line)
-            if size is None or not 0 <= size <= limits.MAX_BULK_BYTES:
+            if size is None or not 0 <= size <= self.max_bulk_bytes:
                 raise ProtocolError("invalid bulk length")
             if self.restricted and size > limits.UNAUTHENTICATED_MAX_BULK_BYTES:
                 raise ProtocolError("unauthenticated bulk length")

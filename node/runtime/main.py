@@ -91,7 +91,7 @@ def build_server(config: Config) -> Server:
     server = Server(
         config,
         Random(secrets.randbits(128)),
-        lambda: time.perf_counter_ns() // 1000,
+        time.perf_counter_ns,
         now_ms=time.time_ns() // 1_000_000,
         run_id=secrets.token_hex(20),
     )

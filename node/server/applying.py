@@ -41,7 +41,7 @@ def _apply_password(server: Server) -> None:
 def _apply_slowlog(server: Server) -> None:
     slow_us = server.config.slowlog_log_slower_than
     spike_ms = server.config.latency_monitor_threshold
-    server.slow_after_us = min(
+    server.slow_after_ns = 1000 * min(
         slow_us if slow_us >= 0 else NEVER_SLOW_US, spike_ms * 1000 if spike_ms else NEVER_SLOW_US
     )
     server.slowlog.resize(server.config.slowlog_max_len)
@@ -56,6 +56,12 @@ def _apply_memory_limit(server: Server) -> None:
     server.check_memory()
 
 
+def _apply_query_limits(server: Server) -> None:
+    config = server.config
+    for session in server.sessions.values():
+        session.parser.limit(config.proto_max_bulk_len, config.client_query_buffer_limit)
+
+
 Rule = Callable[["Server"], None]
 
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
@@ -63,4 +69,5 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), _apply_slowlog),
     (tuple(name.replace("_", "-") for name in ENCODING_DIRECTIVES), _apply_encodings),
     (("maxmemory",), _apply_memory_limit),
+    (("proto-max-bulk-len", "client-query-buffer-limit"), _apply_query_limits),
 )

@@ -42,7 +42,7 @@ def describe(session: Session) -> bytes:
         ("omem", session.out_bytes),
         ("tot-mem", session.parser.buffered + session.out_bytes),
         ("events", "rw" if session.out_bytes else "r"),
-        ("cmd", session.last_command),
+        ("cmd", session.last_entry.spec.full_name if session.last_entry is not None else "NULL"),
         ("user", "default"),
         ("redir", -1),
         ("resp", session.resp),

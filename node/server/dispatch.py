@@ -42,8 +42,8 @@ class Entry:
         "is_write",
         "key_position",
         "max_args",
-        "microseconds",
         "min_args",
+        "nanoseconds",
         "rejected_calls",
         "skip",
         "spec",
@@ -63,9 +63,14 @@ class Entry:
         """Count from zero."""
         self.histogram = [0] * HISTOGRAM_BUCKETS
         """How many calls took less than 2**n microseconds, but not less than 2**(n-1)."""
-        self.microseconds = 0
+        self.nanoseconds = 0
         self.rejected_calls = 0
         self.failed_calls = 0
+
+    @property
+    def microseconds(self) -> int:
+        """How long all calls took together."""
+        return self.nanoseconds // 1000
 
     @property
     def calls(self) -> int:
@@ -91,11 +96,11 @@ def _single_key_position(spec: CommandSpec) -> int:
 class Dispatcher:
     """Runs the commands of one server."""
 
-    def __init__(self, server: Server, clock_us: Callable[[], int]) -> None:
+    def __init__(self, server: Server, clock_ns: Callable[[], int]) -> None:
         self.server = server
         self.keyspace = server.keyspace
-        self.clock_us = clock_us
-        self.command_started_us = 0
+        self.clock_ns = clock_ns
+        self.command_started_ns = 0
         """When the running command began: the end of the one before, or the start of the turn."""
         self.entries: dict[bytes, Entry] = {}
         """By the name as clients spell it: lower case, upper case, and any mixture once seen."""
@@ -172,12 +177,17 @@ class Dispatcher:
         reply = self.run(session, entry, argv)
         if server.operations:
             server.propagate_operations(session)
-        if reply is not NO_REPLY:
+        if type(reply) is bytes:
+            data = b"$%d\r\n%b\r\n" % (len(reply), reply)
+        elif reply is NO_REPLY:
+            return
+        else:
             data = encode(reply, session.resp)
-            if not session.out:
-                server.outgoing.append(session)
-            session.out.append(data)
-            session.out_bytes += len(data)
+        out = session.out
+        if not out:
+            server.outgoing.append(session)
+        out.append(data)
+        session.out_bytes += len(data)
 
     def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that has passed every gate. An error it raises is its reply."""
@@ -192,15 +202,14 @@ class Dispatcher:
             self.server.count_error(error)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
-        now_us = self.clock_us()
-        elapsed = now_us - self.command_started_us
-        self.command_started_us = now_us
-        entry.histogram[elapsed.bit_length()] += 1
-        entry.microseconds += elapsed
-        session.commands_run += 1
-        session.last_command = entry.spec.full_name
-        if elapsed >= self.server.slow_after_us:
-            self.server.note_slow(session, entry, argv, elapsed)
+        now_ns = self.clock_ns()
+        elapsed = now_ns - self.command_started_ns
+        self.command_started_ns = now_ns
+        entry.histogram[(elapsed // 1000).bit_length()] += 1
+        entry.nanoseconds += elapsed
+        session.last_entry = entry
+        if elapsed >= self.server.slow_after_ns:
+            self.server.note_slow(session, entry, argv, elapsed // 1000)
         return reply
 
     # --- every gate, in order ----------------------------------------------------------------------

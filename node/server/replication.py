@@ -19,13 +19,13 @@ from shoal.node.resp.replies import CommandError
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.following import Following
 from shoal.node.server.full_sync import FullSync
-from shoal.node.server.replication_report import info_fields
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
 
 HOUSEKEEPING_MS = 100
+_GATE_DIRECTIVES = ("min-replicas-to-write", "min-replicas-max-lag", "replica-serve-stale-data")
 SNAPSHOT_REDIS_VERSION = b"7.0.15"
 
 
@@ -57,6 +57,12 @@ class Replication:
         self._next_housekeeping_ms = 0
         self._last_ping_ms = server.keyspace.now_ms
         self._alone_since_ms = server.keyspace.now_ms
+        server.config.on_change(("repl-backlog-size",), self._resize_backlog)
+        server.config.on_change(_GATE_DIRECTIVES, server.refresh_gates)
+
+    def _resize_backlog(self) -> None:
+        if self.history.backlog is not None:
+            self.history.backlog.resize(self.server.config.repl_backlog_size)
 
     def _new_replid(self) -> str:
         return self.server.rng.randbytes(20).hex()
@@ -110,9 +116,14 @@ class Replication:
 
     # --- the stream --------------------------------------------------------------------------------
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether anybody reads, or may come back to read, what commands change here."""
+        return self.history.backlog is not None and self.following is None
+
     def append(self, operations: Sequence[tuple[int, Sequence[bytes]]]) -> None:
         """What one command changed: (database, words). A replica's own writes go nowhere."""
-        if self.history.backlog is not None and self.following is None:
+        if self.has_stream:
             self._extend(self.encoder.encode(operations))
 
     def pass_on(self, data: bytes) -> None:
@@ -245,10 +256,17 @@ class Replication:
                 replicas=replicas,
             ),
         )
-        if self._asked_for_acks_at != self.history.offset and self.attached:
+        self._ask_for_acks()
+        return None
+
+    def _ask_for_acks(self) -> None:
+        """Have replicas acknowledge now instead of within a second. Not while a failover needs the offset
+        to stand still, and not twice with nothing in between.
+        """
+        paused = bool(self.server.pause.failover_until_ms)
+        if self.attached and not paused and self._asked_for_acks_at != self.history.offset:
             self._extend(GETACK)
             self._asked_for_acks_at = self.history.offset
-        return None
 
     def count_good_replicas(self) -> int:
         """Those that are online and acknowledged lately, for min-replicas-to-write."""
@@ -294,10 +312,6 @@ class Replication:
             return ReplicationProgress(self.history.offset)
         last_seen_ms = following.last_seen_ms
         return ReplicationProgress(self.history.offset, following.is_connected, last_seen_ms)
-
-    def info_fields(self) -> list[tuple[str, str | int]]:
-        """INFO replication."""
-        return info_fields(self)
 
     def _note(self, level: Level, text: str) -> None:
         self.server.effects.append(Note(level, text))

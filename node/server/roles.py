@@ -20,7 +20,6 @@ def become_primary(server: Server) -> None:
     if server.is_primary:
         return
     server.is_primary = True
-    server.keyspace.expiry_mode = ExpiryMode.DELETE
     server.replication.stop_following()
     if server.cluster is None:
         server.config.replicaof = None
@@ -35,7 +34,6 @@ def follow_primary(server: Server, host: str, port: int) -> None:
         return
     if server.is_primary:
         server.is_primary = False
-        server.keyspace.expiry_mode = ExpiryMode.HIDE
         _end_waits(server)
     server.replication.follow(host, port)
     if server.cluster is None:
@@ -66,6 +64,11 @@ def check_replication_gates(server: Server) -> None:
 def wants_replicas(server: Server) -> bool:
     """Whether writes are to be refused without enough replicas."""
     return bool(server.config.min_replicas_to_write and server.config.min_replicas_max_lag)
+
+
+def expiry_mode(server: Server) -> ExpiryMode:
+    """Only a primary deletes what has expired, and not while its offset must stand still for a failover."""
+    return ExpiryMode.DELETE if server.is_primary and not server.pause.until_ms else ExpiryMode.HIDE
 
 
 def is_stale(server: Server) -> bool:

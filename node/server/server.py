@@ -22,6 +22,7 @@ from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
+from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher, Entry
 from shoal.node.server.effects import ServerEffect
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 COMMANDS_PER_CLIENT_PER_TURN = 1000
 """After so many commands a client waits for the next turn, so that a long pipeline starves nobody."""
 
+EXPIRE_EVERY_MS = 20
+"""How often keys whose time has come are looked for; on access they are found at once."""
+
 EXPIRED_KEYS_PER_TURN = 200
 """How many keys whose time has come one turn deletes on its own account."""
 
@@ -49,7 +53,7 @@ class Server:
     """One node."""
 
     def __init__(
-        self, config: Config, rng: Random, clock_us: Callable[[], int], *, now_ms: int, run_id: str
+        self, config: Config, rng: Random, clock_ns: Callable[[], int], *, now_ms: int, run_id: str
     ) -> None:
         self.config = config
         self.rng = rng
@@ -77,11 +81,12 @@ class Server:
         self.latency = LatencyMonitor()
         self.error_counts: Counter[str] = Counter()
         self.slowlog = Slowlog()
-        self.slow_after_us = 10_000
+        self.slow_after_ns = 10_000_000
         """From here on a command is worth a second look: the slow log's threshold, or the monitor's."""
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.blocked: dict[int, Session] = {}
+        self.client_care = ClientCare(self)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
         self.migrating_keys: set[bytes] = set()
@@ -90,9 +95,9 @@ class Server:
         """The send buffer of a bus link, as the runtime sees it."""
         self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
         """Cluster mode: 1 for each slot that is ours and neither leaving nor arriving."""
+        self.next_expiry_ms = 0
         self.active_expire = True
         """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""
-        self.active_expire = True
         self.is_primary = True
         self.loading = False
         self.requires_password = bool(config.requirepass)
@@ -100,7 +105,7 @@ class Server:
         self.open_for_writes = True
         self.is_stale_replica = False
         self.is_out_of_memory = False
-        self.dispatcher = Dispatcher(self, clock_us)
+        self.dispatcher = Dispatcher(self, clock_ns)
         self.replication = Replication(self)
         follow_config(self)
 
@@ -109,11 +114,11 @@ class Server:
     def begin_turn(self, now_ms: int) -> None:
         """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
         self.keyspace.now_ms = now_ms
-        self.dispatcher.command_started_us = self.dispatcher.clock_us()
+        self.dispatcher.command_started_ns = self.dispatcher.clock_ns()
         if now_ms >= self.statistics.next_sample_ms:
             self._look_at_itself()
-        if self.keyspace.expiry_mode is ExpiryMode.DELETE and self.active_expire:
-            self._expire_due()
+        if now_ms >= self.next_expiry_ms:
+            self._expire_due(now_ms)
         if self.pause.until_ms and self.pause.is_over(now_ms):
             self.resume_paused()
         self.replication.begin_turn(now_ms)
@@ -168,14 +173,21 @@ class Server:
 
     def _look_at_itself(self) -> None:
         """A few times a second: how fast counters rise, how much memory is used."""
-        self.statistics.sample(self.keyspace.now_ms, self.dispatcher.commands_processed)
+        now_ms = self.keyspace.now_ms
+        self.statistics.sample(now_ms, self.dispatcher.commands_processed)
+        if now_ms >= self.client_care.next_ms:
+            self.client_care.look(now_ms)
         if self.config.maxmemory:
             self.check_memory()
 
-    def _expire_due(self) -> None:
+    def _expire_due(self, now_ms: int) -> None:
+        """Delete keys whose time has come, so many at a time; with more left, the next turn goes on."""
+        self.next_expiry_ms = now_ms + EXPIRE_EVERY_MS
+        if self.keyspace.expiry_mode is not ExpiryMode.DELETE or not self.active_expire:
+            return
         for database in self.keyspace.databases:
-            if database.expires:
-                database.expire_due(EXPIRED_KEYS_PER_TURN)
+            if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
+                self.next_expiry_ms = now_ms
         if self.operations:
             self.propagate_each()
 
@@ -196,6 +208,7 @@ class Server:
         session.unwatch()
         self.replication.forget(session)
         self.stop_monitoring(session)
+        self.client_care.forget(session)
         session.closing = True
         session.pending.clear()
 
@@ -234,6 +247,7 @@ class Server:
         """Decide anew whether commands may take the short way. Whoever closes or opens a gate calls this."""
         cluster_ok = self.cluster is None or self.cluster.view.state_ok
         self.is_stale_replica = roles.is_stale(self)
+        self.keyspace.expiry_mode = roles.expiry_mode(self)
         self.open_for_reads = (
             cluster_ok
             and not self.loading
@@ -326,7 +340,7 @@ class Server:
     def record_change(self, session: Session, argv: Arguments) -> None:
         """Note what the command that just ran is propagated as: itself, unless it said otherwise."""
         propagated, session.propagated = session.propagated, None
-        if session.is_primary_link:
+        if session.is_primary_link or not self.replication.has_stream:
             return
         if propagated is None:
             self.operations.append((session.db.index, argv))

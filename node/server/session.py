@@ -64,6 +64,15 @@ class Blocked:
     on_timeout: Callable[[], Reply] | None = None
 
 
+UNIX_SOCKET_PORT = ":0"
+"""What stands for the port in the address of a client that came over a unix socket."""
+
+
+def is_local_address(address: str) -> bool:
+    """Whether `address` is on this machine: over loopback or a unix socket."""
+    return address.startswith(("127.", "[::1]")) or address.endswith(UNIX_SOCKET_PORT)
+
+
 class Session(Call):
     """One client."""
 
@@ -73,14 +82,13 @@ class Session(Call):
         "authenticated",
         "blocked",
         "closing",
-        "commands_run",
         "created_ms",
         "fd",
         "id",
         "in_exec",
         "is_primary_link",
         "is_replica_link",
-        "last_command",
+        "last_entry",
         "last_seen_ms",
         "lib_name",
         "lib_version",
@@ -113,6 +121,7 @@ class Session(Call):
         self.local_address = local_address
         self.created_ms = self.last_seen_ms = server.keyspace.now_ms
         self.parser = CommandParser()
+        self.parser.limit(server.config.proto_max_bulk_len, server.config.client_query_buffer_limit)
         self.pending: deque[Arguments] = deque()
         """Commands that came in but may not run yet: the client is blocked, or used up its turn."""
         self.out: list[bytes] = []
@@ -127,8 +136,8 @@ class Session(Call):
         """The replication offset after this client's last write: what its WAIT waits for."""
         self.in_exec = False
         """Commands of a transaction are running: none of them may wait."""
-        self.commands_run = 0
-        self.last_command = "NULL"
+        self.last_entry: Entry | None = None
+        """The command that ran last."""
         self.name = b""
         self.lib_name = b""
         self.lib_version = b""
@@ -188,7 +197,7 @@ class Session(Call):
     @property
     def is_local(self) -> bool:
         """Whether the client is on this machine: over loopback or a unix socket."""
-        return self.address.startswith(("127.", "[::1]", "/"))
+        return is_local_address(self.address)
 
     def may_use(self, permission: str) -> bool:
         """What a `yes`, `no` or `local` directive, such as `enable-debug-command`, grants this client."""

@@ -38,8 +38,8 @@ def parsed(data: bytes) -> Any:
 def real_table(redis7: RealServer) -> Iterator[Table]:
     """By name: COMMAND INFO and COMMAND DOCS of the real server, in RESP2, where order shows."""
     names = [name.decode() for name in COMMANDS]
-    infos = redis7.run("COMMAND", "INFO", *names).value
-    docs = redis7.run("COMMAND", "DOCS", *names).value
+    infos: Any = redis7.run("COMMAND", "INFO", *names).value
+    docs: Any = redis7.run("COMMAND", "DOCS", *names).value
     by_name = dict(zip(docs[::2], docs[1::2], strict=True))
     yield {
         name: (decoded(info), pairs(by_name[name.encode()]))

@@ -6,7 +6,6 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, block, one_of, token
 from shoal.node.dataset.numbers import parse_integer, require_integer
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Status
-from shoal.node.server import replication_report
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.session import Session
 
@@ -116,7 +115,17 @@ def failover(session: Session, *options: bytes) -> Reply:
     acl={"admin", "dangerous"},
 )
 def role(session: Session) -> Reply:
-    return replication_report.role(session.server.replication)
+    replication = session.server.replication
+    following, offset = replication.following, replication.history.offset
+    if following is not None:
+        shown = offset if following.is_connected else -1
+        return [b"slave", following.host.encode(), following.port, following.state.value.encode(), shown]
+    replicas: list[Reply] = [
+        [replica.host.encode(), b"%d" % replica.port, b"%d" % replica.acked_offset]
+        for replica in replication.attached
+        if replica.is_online
+    ]
+    return [b"master", offset, replicas]
 
 
 @command(

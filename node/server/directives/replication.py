@@ -34,7 +34,7 @@ class ReplicationDirectives:
     repl_diskless_sync = YesNo(
         True, effect="differs: a snapshot always goes from memory to the replicas, never by way of disk"
     )
-    repl_diskless_sync_delay = Integer(5)
+    repl_diskless_sync_delay = Integer(5, effect="none: each replica gets a snapshot of its own at once")
     repl_diskless_sync_max_replicas = Integer(0)
     repl_diskless_load = Choice("disabled", ("disabled", "on-empty-db", "swapdb"), refused_while_loading=True)
     propagation_error_behavior = Choice("ignore", ("ignore", "panic", "panic-on-replicas"))

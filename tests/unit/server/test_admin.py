@@ -112,7 +112,7 @@ def test_reload_keeps_every_value_and_time_to_live() -> None:
     client("HSET", "h", "f", "v")
     client("PEXPIRE", "h", 5000)
     client("SELECT", 2)
-    client("ZADD", "z", 1.5, "m")
+    client("ZADD", "z", "1.5", "m")
     before = client("DEBUG", "DIGEST")
     assert client("DEBUG", "RELOAD") == "OK"
     assert client("DEBUG", "DIGEST") == before

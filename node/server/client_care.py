@@ -1,0 +1,83 @@
+"""Who may connect, and which clients are hung up on: the idle, and those who do not take their answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.cluster.effects import Level, Note
+from shoal.node.server.effects import CloseSession
+from shoal.node.server.session import is_local_address
+from shoal.node.server.special_parameters import BufferLimit
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+    from shoal.node.server.session import Session
+
+TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
+PROTECTED = (
+    b"-DENIED Shoal is running in protected mode: no password is set, so that only clients on this machine"
+    b" are let in. To let others in, set a password with the requirepass directive, or, where nobody else"
+    b" can reach this server, turn the protection off: --protected-mode no at the start, or CONFIG SET"
+    b" protected-mode no from this machine.\r\n"
+)
+CARE_INTERVAL_MS = 1000
+
+
+def refusal(server: Server, address: str) -> bytes | None:
+    """What a client is told that may not connect now; None for one that may. Counts the refused."""
+    config = server.config
+    told: bytes | None = None
+    if len(server.sessions) >= config.maxclients:
+        told = TOO_MANY_CLIENTS
+    elif config.protected_mode and not config.requirepass and not is_local_address(address):
+        told = PROTECTED
+    if told is not None:
+        server.statistics.connections_rejected += 1
+    return told
+
+
+class ClientCare:
+    """Looks after all clients once a second."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.next_ms = 0
+        self._over_soft_limit_since: dict[int, int] = {}
+        """Clients whose waiting output is above the soft limit, by id: since when."""
+
+    def look(self, now_ms: int) -> None:
+        """Hang up on every client that has been idle, or behind with its answers, for too long."""
+        self.next_ms = now_ms + CARE_INTERVAL_MS
+        config = self.server.config
+        limit = config.client_output_buffer_limit["normal"]
+        has_limit = bool(limit.hard_bytes or limit.soft_bytes)
+        if not config.timeout and not has_limit:
+            return
+        for session in list(self.server.sessions.values()):
+            if session.is_primary_link or session.is_replica_link:
+                continue
+            if config.timeout and self._is_idle(session, now_ms - config.timeout * 1000):
+                self._hang_up(session, "Closing idle client")
+            elif has_limit and self._is_behind(session, limit, now_ms):
+                self._hang_up(session, "Closing a client that does not take its answers")
+
+    def forget(self, session: Session) -> None:
+        """The client is gone."""
+        self._over_soft_limit_since.pop(session.id, None)
+
+    def _is_idle(self, session: Session, since_ms: int) -> bool:
+        is_waiting = session.blocked is not None or session in self.server.monitors
+        return session.last_seen_ms < since_ms and not is_waiting
+
+    def _is_behind(self, session: Session, limit: BufferLimit, now_ms: int) -> bool:
+        if limit.hard_bytes and session.out_bytes >= limit.hard_bytes:
+            return True
+        if not limit.soft_bytes or session.out_bytes < limit.soft_bytes:
+            self.forget(session)
+            return False
+        since_ms = self._over_soft_limit_since.setdefault(session.id, now_ms)
+        return now_ms - since_ms >= limit.soft_seconds * 1000
+
+    def _hang_up(self, session: Session, why: str) -> None:
+        self.server.effects.append(Note(Level.VERBOSE, f"{why}: {session.address}"))
+        self.server.effects.append(CloseSession(session))

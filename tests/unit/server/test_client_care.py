@@ -1,0 +1,65 @@
+"""Who is let in, and who is hung up on."""
+
+from shoal.node.server.client_care import PROTECTED, TOO_MANY_CLIENTS, refusal
+from shoal.node.server.effects import CloseSession
+from shoal.node.server.session import Session
+from shoal.node.server.special_parameters import BufferLimit
+from tests.unit.server.client import World
+
+
+def hung_up_on(world: World) -> list[Session]:
+    closed = [effect.session for effect in world.server.effects if isinstance(effect, CloseSession)]
+    world.server.effects.clear()
+    return closed
+
+
+def test_there_is_room_for_maxclients_and_the_refused_are_counted() -> None:
+    world = World(maxclients=2)
+    client = world.client()
+    assert refusal(world.server, "127.0.0.1:1") is None
+    world.client()
+    assert refusal(world.server, "127.0.0.1:1") == TOO_MANY_CLIENTS
+    assert "rejected_connections:1\r\n" in client("INFO", "stats")
+
+
+def test_without_a_password_only_this_machine_is_let_in_unless_told_otherwise() -> None:
+    server = World().server
+    assert refusal(server, "10.1.2.3:1") == PROTECTED
+    assert [refusal(server, local) for local in ("127.0.0.9:1", "[::1]:1", "shoal.sock:0")] == [None] * 3
+    assert refusal(World(requirepass="secret").server, "10.1.2.3:1") is None
+    assert refusal(World(protected_mode=False).server, "10.1.2.3:1") is None
+
+
+def test_idle_clients_are_closed_but_not_those_who_watch() -> None:
+    world = World(timeout=10)
+    idle, busy, watcher = world.client(), world.client(), world.client()
+    watcher("MONITOR")
+    world.pass_time(6000)
+    busy("PING")
+    world.pass_time(6000)
+    assert hung_up_on(world) == [idle.session]
+
+
+def test_a_client_that_does_not_take_its_answers_is_closed_at_the_hard_limit_or_after_a_while() -> None:
+    world = World(client_output_buffer_limit={"normal": BufferLimit(1000, 100, 3)})
+    world.pass_time(1000)
+    hard, soft, brief = world.client(), world.client(), world.client()
+    for client, size in ((hard, 2000), (soft, 200), (brief, 200)):
+        client.session.send(b"x" * size)
+    world.pass_time(1000)
+    assert hung_up_on(world) == [hard.session]
+    world.server.disconnect(hard.session)
+    brief.session.out_bytes = 0
+    world.pass_time(1000)
+    brief.session.out_bytes = 200
+    world.pass_time(1000)
+    assert hung_up_on(world) == []
+    world.pass_time(1000)
+    assert hung_up_on(world) == [soft.session]
+
+
+def test_a_longest_argument_set_now_holds_for_clients_already_connected() -> None:
+    client = World().client()
+    client("CONFIG", "SET", "proto-max-bulk-len", "1mb")
+    client.server.receive(client.session, b"*2\r\n$3\r\nGET\r\n$1048577\r\n")
+    assert client.received() == ["ERR Protocol error: invalid bulk length"]
