@@ -10,7 +10,7 @@ _SPACE = b" \t\n\r\v\f\0"
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
-class UnbalancedQuotes(ValueError):
+class UnbalancedQuotes(ValueError):  # noqa: N818
     """A quote is not closed, or something follows a closing quote without a space."""
 
 

@@ -12,24 +12,18 @@ READ_SIZE = 64 * 1024
 class Connection:
     """One accepted socket and its session. Never blocks; knows nothing about commands."""
 
-    __slots__ = ("fd", "sending", "session", "socket", "unsent")
+    __slots__ = ("fd", "receive", "sending", "session", "socket", "transmit", "unsent")
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self.socket = sock
+        self.receive = sock.recv
+        self.transmit = sock.send
         self.fd = sock.fileno()
         self.session = session
         self.unsent = b""
+        """What the socket had no room for."""
         self.sending = False
-        """Whether the socket's buffer is full and the rest waits for it to drain."""
-
-    def read(self) -> bytes | None:
-        """What has come in; b"" at the end of the stream or on an error, None if there is nothing now."""
-        try:
-            return self.socket.recv(READ_SIZE)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
+        """Whether the socket's buffer is full and `unsent` waits for it to drain."""
 
     def send(self) -> bool:
         """Send what is queued as far as the socket takes it. False if the peer is gone."""
@@ -37,19 +31,16 @@ class Connection:
         out = session.out
         if self.unsent:
             out.insert(0, self.unsent)
+            self.unsent = b""
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         try:
-            sent = self.socket.send(data)
+            sent = self.transmit(data)
         except BlockingIOError:
             sent = 0
         except OSError:
             return False
-        statistics = session.server.statistics
-        statistics.writes += 1
-        statistics.output_bytes += sent
         if sent == len(data):
-            self.unsent = b""
             session.out_bytes = 0
             self.sending = False
         else:

@@ -19,7 +19,8 @@ from typing import Protocol
 
 import trio
 
-from shoal.node.runtime.connection import Connection
+from shoal.node.runtime.connection import READ_SIZE, Connection
+from shoal.node.server.client_care import refusal
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -71,42 +72,49 @@ class Reactor:
             if connection is None:
                 continue
             if events & select.EPOLLOUT:
-                self._send(connection)
-            if events & ~select.EPOLLOUT:
-                data = connection.read()
-                if data:
-                    receive(connection.session, data)
-                elif data is not None:
-                    self._close(connection)
+                self._send_more(connection)
+                continue
+            try:
+                data = connection.receive(READ_SIZE)
+            except BlockingIOError:
+                continue
+            except OSError:
+                data = b""
+            if data:
+                receive(connection.session, data)
+            else:
+                self._close(connection)
         self.finish_turn()
 
     def finish_turn(self) -> None:
         """Carry out what the turn asked for, then send its replies: none leaves before its effects."""
         server = self.server
         self.node.carry_out_effects()
+        by_session = self.by_session
         while server.outgoing:
             outgoing, server.outgoing = server.outgoing, []
             for session in outgoing:
-                connection = self.by_session.get(session.id)
+                connection = by_session.get(session.id)
                 if connection is None:
                     session.out.clear()
                 elif not connection.sending:
-                    self._send(connection)
+                    if not connection.send():
+                        self._close(connection)
+                    elif connection.sending:
+                        self._watch(connection)
         if server.closing:
             closing, server.closing = server.closing, []
             for session in closing:
-                connection = self.by_session.get(session.id)
+                connection = by_session.get(session.id)
                 if connection is not None and not connection.sending:
                     self._close(connection)
 
-    def _send(self, connection: Connection) -> None:
-        was_sending = connection.sending
+    def _send_more(self, connection: Connection) -> None:
+        """There is room again for what a client is owed; with all of it gone, it may go on."""
         if not connection.send():
             self._close(connection)
-            return
-        if connection.sending != was_sending:
+        elif not connection.sending:
             self._watch(connection)
-        if was_sending and not connection.sending:
             if connection.session.closing:
                 self._close(connection)
             elif connection.session.pending:
@@ -115,14 +123,16 @@ class Reactor:
     # --- connections -------------------------------------------------------------------------------
 
     def accept(self, sock: socket.socket) -> None:
-        """Take over a connected, non-blocking socket, or turn it away where there are too many."""
+        """Take over a connected, non-blocking socket, or turn it away and say why."""
         server = self.server
-        if len(server.sessions) >= server.config.maxclients:
+        address = _name_of(sock, peer=True)
+        told = refusal(server, address)
+        if told is not None:
             with suppress(OSError):
-                sock.send(b"-ERR max number of clients reached\r\n")
+                sock.send(told)
             sock.close()
             return
-        session = server.connect(_name_of(sock, peer=True), _name_of(sock, peer=False))
+        session = server.connect(address, _name_of(sock, peer=False))
         connection = Connection(sock, session)
         session.fd = connection.fd
         self.connections[connection.fd] = connection
@@ -133,9 +143,15 @@ class Reactor:
             self.nursery.start_soon(self._serve_alone, connection)
 
     def _watch(self, connection: Connection) -> None:
-        """Wait for room in the socket while answers wait, for commands otherwise."""
+        """Wait for room in the socket while answers wait, for commands otherwise.
+
+        A replica is read all the same: its acknowledgements ask for no answer, and are what shows it alive.
+        """
         if self.epoll is not None:
-            self.epoll.modify(connection.fd, select.EPOLLOUT if connection.sending else select.EPOLLIN)
+            events = select.EPOLLOUT if connection.sending else select.EPOLLIN
+            if connection.session.is_replica_link:
+                events |= select.EPOLLIN
+            self.epoll.modify(connection.fd, events)
 
     def _close(self, connection: Connection) -> None:
         if self.connections.pop(connection.fd, None) is None:
