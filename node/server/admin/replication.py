@@ -199,6 +199,7 @@ def sync(session: Session) -> Reply:
     since="3.0.0",
     complexity="O(1)",
     summary="What a replica and its primary tell each other about themselves and the stream.",
+    internal=True,
 )
 def replconf(session: Session, *words: bytes) -> Reply:
     if len(words) % 2:
