@@ -143,12 +143,8 @@ def test_a_value_with_control_sequences_is_printed_escaped(cluster: list[str]) -
 
 def test_nodes_join_as_primary_and_as_replica_and_leave_again(cluster: list[str], nodes: Nodes) -> None:
     primary, replica = nodes.start(2)
-    ask(cluster[0], "FUNCTION LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
-    for address in cluster[1:]:
-        ask(address, "FUNCTION LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
     added = shoal("add-node", primary, cluster[0])
     assert (added.status, added.lines[-1]) == (0, "[OK] New node added correctly."), added
-    assert ask(primary, "FCALL", "f", 0) == 1
     added = shoal("add-node", replica, cluster[1], "--replica", "--master-id", node_id(primary))
     assert added.status == 0, added
     eventually(partial(follows, replica), "the replica follows")
@@ -167,6 +163,17 @@ def test_nodes_join_as_primary_and_as_replica_and_leave_again(cluster: list[str]
     removed = shoal("del-node", cluster[2], node_id(replica))
     assert removed.status == 0, removed
     assert len(parse_cluster_nodes(nodes_text(replica))) == 1
+
+
+def test_a_new_primary_gets_the_functions_the_others_have(cluster: list[str], nodes: Nodes) -> None:
+    if ask(cluster[0], "COMMAND INFO", "function") == {"function": None}:
+        pytest.skip("this server has no functions")
+    code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    for address in cluster:
+        ask(address, "FUNCTION LOAD", code)
+    (new,) = nodes.start(1)
+    assert shoal("add-node", new, cluster[0]).status == 0
+    assert ask(new, "FCALL", "f", 0) == 1
 
 
 def test_a_dead_replica_can_be_removed(cluster: list[str], nodes: Nodes) -> None:

@@ -181,11 +181,11 @@ def test_rebalance_fills_an_empty_primary_and_then_finds_nothing_to_do(
 
 def test_weight_zero_empties_a_node_which_can_then_leave(cluster: list[str]) -> None:
     leaving = node_id(cluster[2])
-    done = shoal("rebalance", cluster[0], "--weight", f"{leaving}=0", f"{node_id(cluster[1])}=3")
+    done = shoal("rebalance", cluster[0], "--weight", f"{leaving}=0", f"{node_id(cluster[1])}=2")
     assert done.status == 0, done
     counts = {n["id"]: n["slot_count"] for n in shoal("check", cluster[0], "--json").document["nodes"]}
     assert counts[leaving] == 0
-    assert counts[node_id(cluster[1])] == 12288
+    assert counts[node_id(cluster[1])] == 10923
     assert shoal("del-node", cluster[0], leaving).status == 0
     assert shoal("check", cluster[0]).status == 0
 
