@@ -79,20 +79,27 @@ def until_caught_up(replica: redis.Redis, primary: redis.Redis) -> None:
     until(lambda: offset(replica) == offset(primary), "the replica has caught up")
 
 
-def contents(client: redis.Redis) -> dict[bytes, object]:
-    """Every key of database 0 with its value as plain Python, and when it expires."""
-    found: dict[bytes, object] = {}
-    for key in client.scan_iter(count=1000):
-        kind = client.type(key)
-        read: dict[bytes, Callable[[], object]] = {
-            b"string": lambda key=key: client.get(key),
-            b"list": lambda key=key: client.lrange(key, 0, -1),
-            b"set": lambda key=key: client.smembers(key),
-            b"hash": lambda key=key: client.hgetall(key),
-            b"zset": lambda key=key: client.zrange(key, 0, -1, withscores=True),
-        }
-        found[key] = (kind, read[kind](), client.pexpiretime(key))
-    return found
+def contents(client: redis.Redis) -> dict[bytes, tuple[object, ...]]:
+    """Every key of the chosen database with its type, its value as plain Python, and when it expires."""
+    keys = list(client.scan_iter(count=1000))
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.type(key)
+    kinds = pipeline.execute()
+    for key, kind in zip(keys, kinds, strict=True):
+        _READERS[kind](pipeline, key)
+        pipeline.pexpiretime(key)
+    replies = pipeline.execute()
+    return dict(zip(keys, zip(kinds, replies[::2], replies[1::2], strict=True), strict=True))
+
+
+_READERS: dict[bytes, Callable[[redis.Redis, bytes], object]] = {
+    b"string": lambda client, key: client.get(key),
+    b"list": lambda client, key: client.lrange(key, 0, -1),
+    b"set": lambda client, key: client.smembers(key),
+    b"hash": lambda client, key: client.hgetall(key),
+    b"zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
+}
 
 
 def fill(client: redis.Redis, keys: int = 300) -> None:

@@ -1,0 +1,264 @@
+"""Whole servers replicate each other without sockets: every byte goes by hand, in pieces of any size."""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shoal.node import builtin_commands
+from shoal.node.resp.writer import encode_command
+from shoal.node.server.config import Config
+from shoal.node.server.effects import ClosePrimaryLink, CloseSession, OpenPrimaryLink, SendToPrimary
+from shoal.node.server.server import Server
+from shoal.node.server.session import Session
+
+builtin_commands.load()
+NOW_MS = 1_700_000_000_000
+
+
+class Pair:
+    """A primary and a replica, and the bytes between them that have not arrived."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.now_ms = NOW_MS
+        self.primary = make_server(seed)
+        self.replica = make_server(seed + 1)
+        self.client = self.primary.connect("127.0.0.1:50000", "127.0.0.1:6379")
+        self.at_primary: Session | None = None
+        """The replica's client there, once connected."""
+        self.link = 0
+        self.to_replica: deque[bytes] = deque()
+
+    def write(self, *words: bytes) -> None:
+        self.primary.receive(self.client, encode_command(words))
+        self.client.out.clear()
+
+    def turn(self) -> None:
+        """One turn of each; what the primary says is queued, what the replica says arrives."""
+        self.now_ms += 100
+        for server in (self.primary, self.replica):
+            server.begin_turn(self.now_ms)
+        self.carry_out()
+
+    def carry_out(self) -> None:
+        while self.replica.effects:
+            effect = self.replica.effects.pop(0)
+            if isinstance(effect, OpenPrimaryLink):
+                self.link = effect.link
+                self.at_primary = self.primary.connect("127.0.0.1:50001", "127.0.0.1:6379")
+                following = self.replica.replication.followed_over(effect.link)
+                assert following is not None
+                following.opened()
+            elif isinstance(effect, SendToPrimary) and self.at_primary is not None:
+                self.primary.receive(self.at_primary, effect.data)
+            elif isinstance(effect, ClosePrimaryLink):
+                self.hang_up()
+        for effect in self.primary.effects:
+            if isinstance(effect, CloseSession) and effect.session is self.at_primary:
+                self.cut()
+        self.primary.effects.clear()
+        if self.at_primary is not None:
+            self.to_replica.extend(self.at_primary.out)
+            self.at_primary.out.clear()
+            self.at_primary.out_bytes = 0
+
+    def deliver(self, size: int | None = None) -> None:
+        """Bring the next bytes to the replica: so many of them, or all there are."""
+        data = b"".join(self.to_replica)
+        self.to_replica.clear()
+        now, later = (data, b"") if size is None else (data[:size], data[size:])
+        if later:
+            self.to_replica.append(later)
+        following = self.replica.replication.followed_over(self.link)
+        if now and following is not None:
+            following.received(now)
+        self.carry_out()
+
+    def cut(self) -> None:
+        """The connection breaks; what was under way is lost. The replica opens the next one."""
+        link = self.link
+        self.hang_up()
+        following = self.replica.replication.followed_over(link)
+        if following is not None:
+            following.closed("cut")
+        self.carry_out()
+
+    def hang_up(self) -> None:
+        if self.at_primary is not None:
+            self.primary.disconnect(self.at_primary)
+        self.at_primary = None
+        self.to_replica.clear()
+
+    def settle(self) -> None:
+        """Deliver until nothing is under way, and a little longer."""
+        for _ in range(30):
+            self.turn()
+            self.deliver()
+
+
+def make_server(seed: int) -> Server:
+    return Server(Config(), Random(seed), lambda: 0, now_ms=NOW_MS, run_id="0" * 40)
+
+
+def contents(server: Server) -> dict[tuple[int, bytes], object]:
+    return {
+        (database.index, key): bytes(value) if isinstance(value, bytes | bytearray) else list(value)
+        for database in server.keyspace.databases
+        for key in database.scan(0, 1000)[1]
+        if (value := database.peek(key)) is not None
+    }
+
+
+def linked_pair() -> Pair:
+    pair = Pair()
+    pair.replica.follow_primary("127.0.0.1", 6379)
+    pair.settle()
+    assert pair.replica.replication.progress().primary_link_up
+    return pair
+
+
+keys = st.sampled_from([b"a", b"b", b"c"])
+steps = st.one_of(
+    st.tuples(st.just("set"), keys, st.binary(max_size=20)),
+    st.tuples(st.just("append"), keys, st.binary(max_size=20)),
+    st.tuples(st.just("delete"), keys),
+    st.tuples(st.just("select"), st.integers(0, 3)),
+    st.tuples(st.just("transaction"), keys),
+    st.tuples(st.just("flush")),
+    st.tuples(st.just("turn")),
+    st.tuples(st.just("deliver"), st.integers(1, 300)),
+    st.tuples(st.just("cut")),
+    st.tuples(st.just("follow")),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps, max_size=60))
+def test_a_replica_ends_up_with_its_primarys_data_whatever_happens_between(
+    script: list[tuple[object, ...]],
+) -> None:
+    pair = Pair()
+    for step in script:
+        match step:
+            case ("set", bytes(key), bytes(value)):
+                pair.write(b"SET", key, value)
+            case ("append", bytes(key), bytes(value)):
+                pair.write(b"APPEND", key, value)
+            case ("delete", bytes(key)):
+                pair.write(b"DEL", key)
+            case ("select", int(index)):
+                pair.write(b"SELECT", b"%d" % index)
+            case ("transaction", bytes(key)):
+                for words in ((b"MULTI",), (b"APPEND", key, b"x"), (b"SET", b"d", b"1"), (b"EXEC",)):
+                    pair.write(*words)
+            case ("flush",):
+                pair.write(b"FLUSHDB")
+            case ("turn",):
+                pair.turn()
+            case ("deliver", int(size)):
+                pair.deliver(size)
+            case ("cut",):
+                pair.cut()
+            case ("follow",):
+                pair.replica.follow_primary("127.0.0.1", 6379)
+                pair.carry_out()
+    pair.replica.follow_primary("127.0.0.1", 6379)
+    pair.settle()
+    primary, replica = pair.primary.replication, pair.replica.replication
+    assert contents(pair.replica) == contents(pair.primary)
+    assert (replica.history.replid, replica.history.offset) == (
+        primary.history.replid,
+        primary.history.offset,
+    )
+
+
+@pytest.mark.parametrize("missing", range(1, 60))
+def test_a_transaction_cut_off_before_its_end_has_not_happened(missing: int) -> None:
+    """A node promoted in the middle of one has neither its writes nor its bytes in the offset."""
+    pair = linked_pair()
+    before = pair.replica.replication.history.offset
+    for words in ((b"MULTI",), (b"SET", b"a", b"1"), (b"SET", b"b", b"2"), (b"EXEC",)):
+        pair.write(*words)
+    pair.carry_out()
+    pair.deliver(sum(map(len, pair.to_replica)) - missing)
+    pair.replica.become_primary()
+    selected = len(encode_command((b"SELECT", b"0")))
+    assert contents(pair.replica) == {}
+    assert pair.replica.replication.history.offset in (before, before + selected)
+
+
+def test_a_replica_keeps_what_it_has_until_a_snapshot_is_complete() -> None:
+    pair = Pair()
+    pair.write(b"SET", b"new", b"x" * 1000)
+    client = pair.replica.connect("127.0.0.1:50002", "127.0.0.1:6379")
+    pair.replica.receive(client, encode_command((b"SET", b"old", b"1")))
+    pair.replica.follow_primary("127.0.0.1", 6379)
+    pair.carry_out()
+    for _ in range(20):
+        pair.turn()
+        pair.deliver(100)
+        incoming = pair.replica.replication.following and pair.replica.replication.following.incoming
+        if incoming is not None and incoming.received > 200:
+            break
+    assert incoming is not None
+    assert contents(pair.replica) == {(0, b"old"): b"1"}
+    pair.settle()
+    assert set(contents(pair.replica)) == {(0, b"new")}
+
+
+def test_an_expired_key_goes_when_the_primary_says_so() -> None:
+    pair = linked_pair()
+    pair.write(b"SET", b"key", b"value", b"PX", b"250")
+    pair.carry_out()
+    pair.deliver()
+    tables = pair.replica.keyspace.databases[0]
+    pair.now_ms += 1000
+    pair.replica.begin_turn(pair.now_ms)
+    assert tables.peek(b"key") is None
+    assert len(tables) == 1
+    pair.settle()
+    assert len(tables) == 0
+    assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
+
+
+def test_a_silent_primary_is_given_up_and_a_silent_replica_hung_up_on() -> None:
+    pair = linked_pair()
+    pair.primary.replication.attached[0].last_seen_ms -= 61_000
+    pair.now_ms += 100
+    pair.primary.begin_turn(pair.now_ms)
+    assert any(isinstance(effect, CloseSession) for effect in pair.primary.effects)
+    link = pair.link
+    pair.replica.begin_turn(pair.now_ms + 61_000)
+    assert ClosePrimaryLink(link) in pair.replica.effects
+
+
+def test_a_replica_that_takes_nothing_is_hung_up_on() -> None:
+    pair = linked_pair()
+    pair.primary.config.change([("client-output-buffer-limit", ["replica", "2mb", "0", "0"])])
+    for _ in range(3):
+        pair.write(b"SET", b"key", b"v" * 1_000_000)
+    pair.primary.begin_turn(pair.now_ms + 1000)
+    assert any(isinstance(effect, CloseSession) for effect in pair.primary.effects)
+
+
+def test_an_unused_backlog_is_dropped_and_its_id_with_it() -> None:
+    pair = linked_pair()
+    replid = pair.primary.replication.history.replid
+    pair.replica.become_primary()
+    pair.carry_out()
+    pair.primary.begin_turn(pair.now_ms + 3_600_500)
+    assert pair.primary.replication.history.backlog is None
+    assert pair.primary.replication.history.replid != replid
+
+
+def test_a_link_that_says_anything_but_replconf_is_closed() -> None:
+    pair = linked_pair()
+    session = pair.at_primary
+    assert session is not None
+    pair.primary.receive(session, encode_command((b"PING",)))
+    assert CloseSession(session) in pair.primary.effects
+    assert not session.out
