@@ -6,8 +6,8 @@ numbers always give the same effects.
 
 How a shell drives it:
 
-- Load the data first, then build the machine, then step `Tick` once: that first step opens links, resumes
-  following a primary and saves a fresh identity.
+- Load the data first, then build the machine, then step `Tick` once: the first step, whatever its event,
+  resumes following a primary and saves a fresh identity; the first `Tick` opens links.
 - Step `Tick` again whenever `next_deadline()` is reached. It moves with every step, so ask anew after each.
 - Step `ReplicationProgress` when it has changed, before a Tick or a message; and `WritesPaused` right after
   carrying out `PauseWrites`: a paused primary announces its final offset only after that.
@@ -113,6 +113,8 @@ class ClusterMachine:
         """Take in one event and say what to do about it, in order."""
         core = self._core
         core.begin(now_ms)
+        if not self._started:
+            self._start()
         match event:
             case Tick():
                 self._on_tick()
@@ -155,8 +157,6 @@ class ClusterMachine:
 
     def _on_tick(self) -> None:
         core = self._core
-        if not self._started:
-            self._start()
         failure.detect(core)
         manual_failover.expire(core)
         if core.now_ms - self._last_cron_ms < CRON_MS:

@@ -66,6 +66,7 @@ class Stage:
         last_vote: int = 0,
         keys: dict[int, int] | None = None,
         connected: bool = True,
+        first: ev.Event | None = None,
         **settings: object,
     ) -> None:
         self.keys = {1: 1} if keys is None else keys
@@ -81,6 +82,8 @@ class Stage:
         self.view = self.machine.view
         self.members = {node.id: node for node in members}
         self.effects: list[fx.Effect] = []
+        if first is not None:
+            self.step(first)
         started = self.step(ev.Tick())
         for connect in [effect for effect in started if isinstance(effect, fx.Connect)] if connected else []:
             self.step(ev.LinkConnected(connect.link))

@@ -58,6 +58,12 @@ def test_a_primary_that_restarts_with_slots_waits_two_seconds() -> None:
     assert stage.view.state_ok
 
 
+def test_a_primary_that_restarts_is_cautious_whatever_it_hears_first() -> None:
+    stage = Stage(B, first=ev.ReplicationProgress(0))
+    stage.pongs(A, C, D, E)
+    assert not stage.view.state_ok
+
+
 # Coming back empty
 
 
