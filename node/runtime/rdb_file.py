@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
-from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
-from shoal.node.persistence.rdb_writer import RdbWriter
+from shoal.node.persistence.rdb_saver import RdbSave
 
 READ_SIZE = 1 << 20
-SLICE_BYTES = 256 * 1024
+SLICE_BYTES = 64 * 1024
 
 
 def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool) -> int:
@@ -34,7 +33,7 @@ def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool) -> int:
     return loader.loaded
 
 
-class RdbSave:
+class SnapshotFile:
     """One snapshot being written. `step` writes a slice; the file appears under its name at the end."""
 
     def __init__(
@@ -42,21 +41,15 @@ class RdbSave:
     ) -> None:
         self._path = path
         self._temporary = path.with_name(f"temp-{os.getpid()}.rdb")
-        self._keyspace = keyspace
-        self._writer = RdbWriter(checksum=checksum)
         self._file: BinaryIO = self._temporary.open("wb")
-        self._writer.header(auxiliary)
         self.changes_at_start = keyspace.changes
-        self._walk = SlotWalk(keyspace, self._writer)
+        self._save = RdbSave(keyspace, auxiliary, checksum=checksum)
 
     def step(self) -> bool:
         """Write a slice; True when the file is complete, durable and in place. OSError ends the save."""
         try:
-            done = self._walk.step(SLICE_BYTES)
-            if done:
-                self._writer.end()
-            self._file.write(self._writer.take())
-            if done:
+            self._file.write(self._save.step(SLICE_BYTES))
+            if self._save.done:
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
@@ -64,7 +57,7 @@ class RdbSave:
         except OSError:
             self.abandon()
             raise
-        return done
+        return self._save.done
 
     def finish(self) -> None:
         """Write all that is left, at once."""
@@ -73,6 +66,6 @@ class RdbSave:
 
     def abandon(self) -> None:
         """Give up; the last complete snapshot stays."""
-        self._walk.stop()
+        self._save.stop()
         self._file.close()
         self._temporary.unlink(missing_ok=True)

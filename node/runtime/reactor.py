@@ -38,14 +38,16 @@ class TurnEnd(Protocol):
 class Reactor:
     """The sockets of a server's clients, and the turn."""
 
-    def __init__(self, server: Server, node: TurnEnd, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, server: Server, node: TurnEnd, nursery: trio.Nursery, *, use_epoll: bool = HAS_EPOLL
+    ) -> None:
         self.server = server
         self.node = node
         self.nursery = nursery
         self.connections: dict[int, Connection] = {}
         """By file descriptor."""
         self.by_session: dict[int, Connection] = {}
-        self.epoll = select.epoll() if HAS_EPOLL else None
+        self.epoll = select.epoll() if use_epoll else None
 
     async def run(self) -> None:
         """Serve for ever (where there is epoll; elsewhere each connection has its own task)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from shoal.node.resp.replies import OK, CommandError
-from shoal.node.runtime.rdb_file import RdbSave
+from shoal.node.runtime.rdb_file import SnapshotFile
 from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Snapshots:
         self._succeeded(save)
         return True
 
-    def _begin(self) -> RdbSave:
+    def _begin(self) -> SnapshotFile:
         state = self.server.persistence
         state.in_progress_since = int(time.time())
         auxiliary = {
@@ -71,9 +71,11 @@ class Snapshots:
             b"redis-bits": b"64",
             b"ctime": b"%d" % int(time.time()),
         }
-        return RdbSave(self.server.keyspace, self.path, auxiliary, checksum=self.server.config.rdbchecksum)
+        return SnapshotFile(
+            self.server.keyspace, self.path, auxiliary, checksum=self.server.config.rdbchecksum
+        )
 
-    def _succeeded(self, save: RdbSave) -> None:
+    def _succeeded(self, save: SnapshotFile) -> None:
         state = self.server.persistence
         now = int(time.time())
         started = state.in_progress_since or now

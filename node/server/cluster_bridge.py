@@ -22,12 +22,13 @@ from shoal.cluster.effects import (
     ResumeWrites,
     TopologyChanged,
 )
-from shoal.cluster.events import AdminRequest, Event, ReplicationProgress, WritesPaused
+from shoal.cluster.events import AdminRequest, Event, ReplicationProgress, SettingsChanged, WritesPaused
 from shoal.cluster.machine import ClusterMachine
 from shoal.cluster.settings import ClusterSettings
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.cluster.view import ClusterView, SavedConfig
 from shoal.node.resp.replies import CommandError, Reply, Status
+from shoal.node.server.cluster_settings import CLUSTER_DIRECTIVES, apply_config
 
 if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Keyspace
@@ -58,6 +59,7 @@ class ClusterBridge:
         self.machine = ClusterMachine(settings, rng, _KeyCounts(server.keyspace), saved, now_ms)
         self.settings = settings
         self.link_buffer_limit_exceeded = 0
+        server.config.on_change(CLUSTER_DIRECTIVES, self._settings_changed)
         self._progress: ReplicationProgress | None = None
 
     @property
@@ -73,6 +75,10 @@ class ClusterBridge:
             self._progress = progress
             self.server.effects += self.machine.step(progress, now_ms)
         self.server.effects += self.machine.step(event, now_ms)
+
+    def _settings_changed(self) -> None:
+        apply_config(self.server.config, self.settings)
+        self.step(SettingsChanged())
 
     def request(self, request: AdminRequest) -> Reply:
         """Do what an operator asks; the answer leaves after everything the request led to."""

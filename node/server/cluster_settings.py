@@ -7,6 +7,25 @@ from shoal.node.server.config import Config
 
 BUS_PORT_OFFSET = 10000
 
+CLUSTER_DIRECTIVES = (
+    "cluster-node-timeout",
+    "cluster-require-full-coverage",
+    "cluster-replica-validity-factor",
+    "cluster-replica-no-failover",
+    "cluster-migration-barrier",
+    "cluster-allow-replica-migration",
+    "cluster-allow-reads-when-down",
+    "cluster-allow-pubsubshard-when-down",
+    "cluster-preferred-endpoint-type",
+    "cluster-announce-ip",
+    "cluster-announce-port",
+    "cluster-announce-bus-port",
+    "cluster-announce-hostname",
+    "cluster-announce-human-nodename",
+    "repl-ping-replica-period",
+)
+"""The directives that `apply_config` copies."""
+
 
 def bus_port_of(config: Config) -> int:
     """The port the bus listens on."""

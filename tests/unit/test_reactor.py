@@ -1,0 +1,129 @@
+"""The turn on real sockets, both with one task over an epoll and with a task per client."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from random import Random
+
+import pytest
+import trio
+
+from shoal.node import builtin_commands
+from shoal.node.runtime.reactor import HAS_EPOLL, Reactor
+from shoal.node.server.config import Config
+from shoal.node.server.server import Server
+
+builtin_commands.load()
+
+Connect = Callable[[], trio.SocketStream]
+
+
+class TurnEnds:
+    """A node without effects to carry out."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def carry_out_effects(self) -> None:
+        return
+
+
+def new_server() -> Server:
+    return Server(
+        Config(), Random(1), time.perf_counter_ns, now_ms=time.time_ns() // 1_000_000, run_id="0" * 40
+    )
+
+
+WITH_EPOLL = pytest.param(
+    True, id="epoll", marks=pytest.mark.skipif(not HAS_EPOLL, reason="this system has no epoll")
+)
+TASK_PER_CLIENT = pytest.param(False, id="task per client")
+
+
+@pytest.fixture(params=[WITH_EPOLL, TASK_PER_CLIENT])
+async def reactor(request: pytest.FixtureRequest, nursery: trio.Nursery) -> AsyncIterator[Reactor]:
+    reactor = Reactor(new_server(), TurnEnds(), nursery, use_epoll=request.param)
+    nursery.start_soon(reactor.run)
+    yield reactor
+    for session in list(reactor.server.sessions.values()):
+        reactor.close_session(session)
+
+
+@pytest.fixture
+async def connect(reactor: Reactor) -> AsyncIterator[Connect]:
+    """Makes clients of the reactor, each over a pair of connected sockets."""
+    clients: list[trio.SocketStream] = []
+
+    def connect_one() -> trio.SocketStream:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        reactor.accept(theirs)
+        clients.append(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+        return clients[-1]
+
+    yield connect_one
+    for client in clients:
+        await client.aclose()
+
+
+async def receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
+    data = b""
+    with trio.fail_after(20):
+        while len(data) < size:
+            more = await stream.receive_some(65536)
+            assert more, data
+            data += more
+    return data
+
+
+async def test_a_client_is_answered_in_order(connect: Connect) -> None:
+    client = connect()
+    await client.send_all(b"SET k v\r\nGET k\r\nINCR n\r\nnonsense\r\n")
+    expected = b"+OK\r\n$1\r\nv\r\n:1\r\n-ERR unknown command 'nonsense', with args beginning with: \r\n"
+    assert await receive_exactly(client, len(expected)) == expected
+
+
+async def test_clients_are_served_side_by_side(connect: Connect) -> None:
+    clients = [connect() for _ in range(20)]
+    for number, client in enumerate(clients):
+        await client.send_all(b"SET k%d %d\r\n" % (number, number))
+    for client in clients:
+        assert await receive_exactly(client, 5) == b"+OK\r\n"
+
+
+async def test_an_answer_larger_than_the_socket_takes_arrives_whole(connect: Connect) -> None:
+    client = connect()
+    value = b"x" * 3_000_000
+    await client.send_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n%b\r\n" % (len(value), value))
+    assert await receive_exactly(client, 5) == b"+OK\r\n"
+    await client.send_all(b"GET k\r\nPING\r\n")
+    answer = await receive_exactly(client, len(value) + len(b"$3000000\r\n\r\n+PONG\r\n"))
+    assert answer == b"$3000000\r\n%b\r\n+PONG\r\n" % value
+
+
+async def test_a_long_pipeline_is_answered_over_several_turns(connect: Connect) -> None:
+    client = connect()
+    async with trio.open_nursery() as sending:
+        sending.start_soon(client.send_all, b"INCR n\r\n" * 5000)
+        expected = b"".join(b":%d\r\n" % number for number in range(1, 5001))
+        assert await receive_exactly(client, len(expected)) == expected
+
+
+async def test_a_client_that_hangs_up_is_forgotten(reactor: Reactor, connect: Connect) -> None:
+    client, other = connect(), connect()
+    await client.aclose()
+    with trio.fail_after(20):
+        while len(reactor.server.sessions) > 1:  # noqa: ASYNC110 (a session does not announce its end)
+            await trio.sleep(0.01)
+    await other.send_all(b"PING\r\n")
+    assert await receive_exactly(other, 7) == b"+PONG\r\n"
+
+
+async def test_quit_is_answered_before_the_connection_closes(connect: Connect) -> None:
+    client = connect()
+    await client.send_all(b"QUIT\r\nPING\r\n")
+    assert await receive_exactly(client, 5) == b"+OK\r\n"
+    with trio.fail_after(20):
+        assert await client.receive_some(100) == b""
