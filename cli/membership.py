@@ -127,6 +127,9 @@ async def run_add_node(
             printer.step(f"Configure node as replica of {primary.address}.")
             expect_ok(await link.call("CLUSTER", "REPLICATE", primary.id), "making it a replica")
             await _wait_until_joined(cluster, node, role=primary.id)
+        # A node refuses commands for a while after its start; keys sent to it meanwhile would be refused too.
+        with trio.move_on_after(SERVING_TIMEOUT):
+            await wait_until({new: link}, sees_whole_cluster)
         printer.ok("New node added correctly.")
         printer.document({"nodes": describe(cluster.view)})
     return 0
