@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import trio
@@ -61,7 +62,8 @@ class PrimaryLinks:
         except OSError:
             complete = False
         if not complete:
-            sock.shutdown(socket.SHUT_RDWR)  # the reading task sees the end and reports it
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # the reading task sees the end and reports it
 
     # --- the connection's task ---------------------------------------------------------------------
 
@@ -74,7 +76,9 @@ class PrimaryLinks:
                 self._turn(link, Following.opened)
                 await self._read(link, sock)
             except OSError as error:
-                reason = error.strerror or str(error)
+                reason = str(error.__cause__ or error)
+            except trio.TooSlowError:
+                reason = "connecting took too long"
         sock_or_none = self._sockets.pop(link, None)
         if sock_or_none is not None:
             sock_or_none.close()

@@ -28,7 +28,8 @@ def server(program: tuple[str, ...], directory: Path, *options: str) -> Iterator
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         with redis.Redis(port=port, socket_timeout=DEADLINE_SECONDS) as client:
-            until(lambda: _answers(client), "the server answers")
+            until(lambda: process.poll() is not None or _answers(client), "the server answers")
+            assert process.poll() is None, f"the server ended with status {process.returncode}"
             yield client
     finally:
         process.kill()

@@ -221,3 +221,21 @@ def test_redis_cli_fetches_a_snapshot_that_redis_loads(tmp_path: Path) -> None:
         expected = contents(primary)
     with server(REDIS7, tmp_path / "loads", "--dir", str(tmp_path)) as loads:
         assert contents(loads) == expected
+
+
+@pytest.mark.parametrize("program", [REAL[0], OWN])
+def test_a_primary_with_a_password_is_followed_with_masterauth(
+    program: tuple[str, ...], tmp_path: Path
+) -> None:
+    with (
+        server(program, tmp_path / "primary") as primary,
+        server(OURS, tmp_path / "replica") as replica,
+    ):
+        primary.set("key", "value")
+        primary.config_set("requirepass", "secret")
+        primary.execute_command("AUTH", "secret")
+        replica.execute_command("REPLICAOF", "127.0.0.1", port_of(primary))
+        until(lambda: "NOAUTH" in (tmp_path / "replica" / "log").read_text(), "it was refused")
+        replica.config_set("masterauth", "secret")
+        until_linked(replica)
+        assert replica.get("key") == b"value"
