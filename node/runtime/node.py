@@ -56,6 +56,7 @@ class Node:
         self.migrations = Migrations(self)
         self.exit_status = 0
         self._deadline_moved = trio.Event()
+        self._save_is_due = False
 
     async def run(self, sockets: Sockets) -> int:
         """Serve until a shutdown; returns the exit status."""
@@ -106,6 +107,8 @@ class Node:
             for effect in effects:
                 self._carry_out(effect)
             self._deadline_moved.set()
+        if self._save_is_due:
+            self._persist(fsync=False)
 
     def _carry_out(self, effect: ServerEffect) -> None:
         match effect:
@@ -113,8 +116,11 @@ class Node:
                 self.bus.send(effect)
             case Note(level, text):
                 self.log.write(level, text)
-            case PersistConfig(fsync):
-                self._persist(fsync=fsync)
+            case PersistConfig(fsync=True):
+                self._persist(fsync=True)
+            case PersistConfig():
+                # Nothing waits for this one: a turn that moves many slots saves once, at its end.
+                self._save_is_due = True
             case Connect():
                 self.bus.connect(effect)
             case CloseLink():
@@ -143,6 +149,7 @@ class Node:
         """Write nodes.conf. A node that cannot keep its word about votes and epochs must not go on."""
         assert self.server.cluster is not None
         assert self.nodes_file is not None
+        self._save_is_due = False
         try:
             self.nodes_file.save(self.server.cluster.machine.saved(), fsync=fsync)
         except OSError as error:
