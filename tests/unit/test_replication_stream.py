@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from shoal.node.replication.backlog import Backlog
 from shoal.node.replication.history import NO_REPLID, History
 from shoal.node.replication.stream import StreamEncoder, command_size
-from shoal.node.resp.parser import CommandParser
 from shoal.node.resp.writer import encode_command
 
 words = st.lists(st.binary(max_size=300), min_size=1, max_size=12)
+
+
+def encoded(*commands: list[bytes]) -> bytes:
+    return b"".join(map(encode_command, commands))
 
 
 @given(words)
@@ -24,25 +27,25 @@ def test_the_database_is_selected_only_when_it_changes() -> None:
     stream = b"".join(
         encoder.encode([(database, (b"SET", b"key", b"%d" % n))]) for n, database in enumerate((2, 2, 0))
     )
-    assert CommandParser().feed(stream) == [
+    assert stream == encoded(
         [b"SELECT", b"2"],
         [b"SET", b"key", b"0"],
         [b"SET", b"key", b"1"],
         [b"SELECT", b"0"],
         [b"SET", b"key", b"2"],
-    ]
+    )
 
 
 def test_what_one_command_did_in_several_steps_is_one_transaction() -> None:
     stream = StreamEncoder().encode([(0, (b"DEL", b"a")), (1, (b"DEL", b"b"))])
-    assert CommandParser().feed(stream) == [
+    assert stream == encoded(
         [b"MULTI"],
         [b"SELECT", b"0"],
         [b"DEL", b"a"],
         [b"SELECT", b"1"],
         [b"DEL", b"b"],
         [b"EXEC"],
-    ]
+    )
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 60), st.integers(0, 1000))
