@@ -47,12 +47,16 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = DEAD
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def free_port() -> int:
-    """A port that nobody listens on, and neither on its bus port. Below the ephemeral ones of Linux."""
+def free_port(adjacent: int = 1) -> int:
+    """A port that nobody listens on, and neither on its bus port; the first of so many in a row.
+
+    Below the ephemeral ones of Linux.
+    """
     while True:
-        port = random.randrange(11_000, 22_000)
-        if _is_free(port) and _is_free(port + BUS_OFFSET):
-            return port
+        first = random.randrange(11_000, 22_000)
+        ports = range(first, first + adjacent)
+        if all(_is_free(port) and _is_free(port + BUS_OFFSET) for port in ports):
+            return first
 
 
 def _is_free(port: int) -> bool:
@@ -125,7 +129,11 @@ class Node:
         fixed = ("--port", str(self.port), "--bind", HOST, "--dir", str(self.directory), "--save", "")
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, *fixed, *self.directives], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.command, *fixed, *self.directives],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def wait_ready(self) -> None:
@@ -226,8 +234,22 @@ def form_cluster(nodes: list[Node], primaries: int) -> None:
     for index, node in enumerate(nodes[primaries:]):
         node.ask("CLUSTER", "REPLICATE", nodes[index % primaries].ask("CLUSTER", "MYID"))
     _wait_for_all(nodes, "cluster_state", "ok")
+    _wait_for_replicas(nodes, primaries)
+
+
+def _wait_for_replicas(nodes: list[Node], primaries: int) -> None:
+    """Return once every replica is in sync and every node tells clients of all of them.
+
+    CLUSTER SLOTS leaves out a replica whose offset, as its pings tell it, is still zero; so something is
+    written first.
+    """
     for node in nodes[primaries:]:
         wait_until(partial(_follows, node), f"the replica {node.port} is in sync")
+    if len(nodes) > primaries:
+        for node in nodes[:primaries]:
+            node.ask("FLUSHALL")
+    for node in nodes:
+        wait_until(partial(_tells_of, node, len(nodes)), f"node {node.port} tells clients of every node")
 
 
 def _wait_for_all(nodes: list[Node], field_name: str, value: str) -> None:
@@ -241,3 +263,8 @@ def _sees(node: Node, field_name: str, value: str) -> bool:
 
 def _follows(node: Node) -> bool:
     return node.info("replication").get("master_link_status") == "up"
+
+
+def _tells_of(node: Node, count: int) -> bool:
+    told = {port for _, _, *servers in node.ask("CLUSTER", "SLOTS") for _, port, *_ in servers}
+    return len(told) == count
