@@ -23,7 +23,7 @@ from shoal.node.replication.replica import (
     StreamPart,
 )
 from shoal.node.replication.stream import command_size
-from shoal.node.resp.parser import Arguments, CommandParser
+from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, SendToPrimary
@@ -80,17 +80,22 @@ class Following:
         self.last_seen_ms: int | None = None
         """When the link was last known good: the last bytes' arrival, also after it broke. None: never."""
         self.down_since_ms = server.keyspace.now_ms
-        self.session = Session(server, server.next_session_id, f"{host}:{port}", "")
-        server.next_session_id += 1
-        self.session.is_primary_link = True
-        self.session.db = server.keyspace.databases[database_index]
-        self.session.refresh_plain()
+        self.session = self._new_session(database_index)
         self.incoming: IncomingSnapshot | None = None
         self._link: ReplicaLink | None = None
         self._retry_ms = FIRST_RETRY_MS
         self._heard_ms = server.keyspace.now_ms
         self._next_ack_ms = 0
         self._forget_unapplied()
+
+    def _new_session(self, database_index: int) -> Session:
+        """Who runs the stream's commands. It is no client: nobody sees it, nothing is sent to it."""
+        session = Session(self.server, self.server.next_session_id, f"{self.host}:{self.port}", "")
+        self.server.next_session_id += 1
+        session.is_primary_link = True
+        session.db = self.server.keyspace.databases[database_index]
+        session.refresh_plain()
+        return session
 
     @property
     def is_connected(self) -> bool:
@@ -271,8 +276,7 @@ class Following:
         self._parsed = 0
         self._applied = 0
         """How much of `_raw` is parsed, and how much of that is applied: less, inside a transaction."""
-        self.session.parser = CommandParser()
-        self.session.transaction = None
+        self.session = self._new_session(self.session.db.index)
 
     def _apply(self, data: bytes) -> None:
         """Run the commands that are complete, then pass on exactly their bytes.
@@ -282,12 +286,12 @@ class Following:
         """
         self._raw += data
         session, keyspace, link_id = self.session, self.server.keyspace, self.link_id
+        failure = None
         keyspace.expiry_mode = ExpiryMode.IGNORE
         for argv in session.parser.feed(data):
-            size = command_size(argv)
-            end = self._parsed + size
+            end = self._parsed + command_size(argv)
             if self._raw[self._parsed] != _ARRAY or self._raw[end - 2 : end] != b"\r\n":
-                self._drop("the primary's stream is not made of plain commands")
+                failure = "the primary's stream is not made of plain commands"
                 break
             self._run(argv)
             if self.link_id != link_id:
@@ -296,8 +300,13 @@ class Following:
             if session.transaction is None:
                 self._applied = end
         keyspace.expiry_mode = ExpiryMode.HIDE
-        if session.parser.error is not None and self.link_id == link_id:
-            self._drop(f"the primary's stream breaks the protocol: {session.parser.error}")
+        self._pass_on_applied()
+        if session.parser.error is not None:
+            failure = f"the primary's stream breaks the protocol: {session.parser.error}"
+        if failure is not None:
+            self._drop(failure)
+
+    def _pass_on_applied(self) -> None:
         if self._applied:
             applied, self._applied = bytes(self._raw[: self._applied]), 0
             del self._raw[: len(applied)]

@@ -262,3 +262,14 @@ def test_a_link_that_says_anything_but_replconf_is_closed() -> None:
     pair.primary.receive(session, encode_command((b"PING",)))
     assert CloseSession(session) in pair.primary.effects
     assert not session.out
+
+
+def test_what_was_applied_before_a_stream_broke_is_not_applied_again() -> None:
+    pair = linked_pair()
+    pair.write(b"INCR", b"counter")
+    pair.carry_out()
+    pair.to_replica.append(b"INCR counter\r\n")
+    pair.deliver()
+    assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
+    pair.settle()
+    assert contents(pair.replica) == {(0, b"counter"): b"1"}
