@@ -7,6 +7,8 @@ import math
 
 def format_float(number: float) -> bytes:
     """The shortest text that reads back as the same double, as Redis prints scores: 3, 0.1, inf, 1e+20."""
+    if math.isnan(number):
+        return b"nan"
     if math.isinf(number):
         return b"inf" if number > 0 else b"-inf"
     if number == int(number) and abs(number) < 1e17:

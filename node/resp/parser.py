@@ -5,17 +5,19 @@ takes those apart in C. It is generous, though: it accepts integers, nulls and n
 command must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was
 fed when it meets an inline command. So what it returned counts only if the read proves to end exactly at
 a command's end and to hold bulk strings only. Every other read goes to `CarefulParser`, which checks each
-header as it arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until its
-buffer is empty.
+header as it arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until
+nothing is unfinished.
 
-How the end is proven: an empty array is fed after the read. It comes back as the last thing only if the
-read ended between two commands. If it did not, nothing of the read has been used, and all of it is
-parsed again.
+How the end is proven: an empty array is fed after a read that has none. It comes back as the last thing
+only if the read ended between two commands. If it did not, nothing of the read has been used, and all of
+it is parsed again.
 
 Cost: O(bytes) over all feeds, however they are cut.
 """
 
 from __future__ import annotations
+
+import re
 
 import hiredis
 
@@ -27,10 +29,19 @@ Arguments = list[bytes]
 _END_MARK = b"*0\r\n"
 _ARRAY = ord("*")
 _BULK = ord("$")
+_LONG_COPY_BYTES = 64 * 1024
+
+_find_odd_header = re.compile(rb"\*(?:0|[0-9]{6})").search
+"""An empty array, which would pass for the end mark; or one longer than any read, and hiredis makes room for
+all elements (and later walks through that room) before it has seen one."""
 
 
 class ProtocolError(Exception):
     """The client broke the protocol: it gets this text after `-ERR Protocol error: ` and is closed."""
+
+
+class QueryBufferExceeded(ProtocolError):  # noqa: N818
+    """An unfinished command grew too long: the client is closed without a word."""
 
 
 class CommandParser:
@@ -48,7 +59,12 @@ class CommandParser:
     @property
     def buffered(self) -> int:
         """Bytes of an unfinished command."""
-        return len(self._careful.buffer)
+        return self._careful.unfinished_bytes
+
+    @property
+    def restricted(self) -> bool:
+        """Whether the small limits apply. While they do, `feed` stops after each command."""
+        return self._careful.restricted
 
     def restrict(self, restricted: bool) -> None:
         """Apply (or lift) the small limits for a client that has not authenticated where it must."""
@@ -60,33 +76,71 @@ class CommandParser:
         self._careful.max_query_bytes = max_query_bytes
 
     def feed(self, data: bytes) -> list[Arguments]:
-        """The commands that are complete now. Empty ones (`*0`, a blank line) are left out."""
-        if not self._careful.buffer and data[0] == _ARRAY and not self._careful.restricted:
-            reader, not_enough = self._reader, self._not_enough
-            reader.feed(data)
-            reader.feed(_END_MARK)
-            commands: list[Arguments] = []
-            try:
-                gets = reader.gets
-                command = gets()
-                while command is not not_enough:
-                    b"".join(command)  # raises TypeError unless every element is a bulk string
-                    commands.append(command)
-                    command = gets()
-                if commands and not commands.pop():
-                    return commands if all(commands) else [command for command in commands if command]
-            except (hiredis.ProtocolError, TypeError):
-                pass
-            self._reader = hiredis.Reader(notEnoughData=not_enough)
-        return self._feed_carefully(data)
+        """The commands that are complete now. Empty ones (`*0`, a blank line) are left out.
 
-    def _feed_carefully(self, data: bytes) -> list[Arguments]:
+        While `restricted`, at most one: it may be the one that lifts the restriction for those behind it.
+        To get them, feed b"". After an error there are no more.
+        """
+        careful = self._careful
+        if (
+            not (careful.buffer or careful.missing)
+            and data
+            and data[0] == _ARRAY
+            and not careful.restricted
+            and len(data) <= careful.max_bulk_bytes
+            and self.error is None
+        ):
+            commands = self._parse_whole(data)
+            if commands is not None:
+                return commands
+        commands = []
+        if self.error is None:
+            try:
+                careful.feed(data, commands)
+            except ProtocolError as error:
+                self.error = error
+        return commands
+
+    def _parse_whole(self, data: bytes) -> list[Arguments] | None:
+        """The commands of a read that holds nothing but whole, plain commands; otherwise None."""
+        if _find_odd_header(data) or _may_hold_lookalikes(data):
+            return None
+        reader, not_enough = self._reader, self._not_enough
+        reader.feed(data)
+        reader.feed(_END_MARK)
         commands: list[Arguments] = []
         try:
-            self._careful.feed(data, commands)
-        except ProtocolError as error:
-            self.error = error
-        return commands
+            gets = reader.gets
+            command = gets()
+            while command is not not_enough:
+                b"".join(command)  # raises TypeError unless every element is a bulk string
+                commands.append(command)
+                command = gets()
+            if commands and commands.pop() == []:
+                if all(commands):
+                    return commands
+                if all(type(command) is list for command in commands):
+                    return [command for command in commands if command]
+        except (hiredis.ProtocolError, TypeError):
+            pass
+        self._reader = hiredis.Reader(notEnoughData=not_enough)
+        return None
+
+
+def _may_hold_lookalikes(data: bytes) -> bool:
+    """Whether a line begins like a type that hiredis returns as it does bulk strings and their arrays.
+
+    Looking for one byte first is many times quicker, and mostly the last word.
+    """
+    return (
+        (b"+" in data and b"\n+" in data)
+        or (b"=" in data and b"\n=" in data)
+        or (b"(" in data and b"\n(" in data)
+        or (b"~" in data and b"\n~" in data)
+        or (b">" in data and b"\n>" in data)
+        or (b"%" in data and b"\n%" in data)
+        or (b"|" in data and b"\n|" in data)
+    )
 
 
 class CarefulParser:
@@ -95,10 +149,11 @@ class CarefulParser:
     __slots__ = (
         "_arguments",
         "_bulk_size",
-        "_missing",
+        "_used_bytes",
         "buffer",
         "max_bulk_bytes",
         "max_query_bytes",
+        "missing",
         "restricted",
     )
 
@@ -107,27 +162,38 @@ class CarefulParser:
         self.restricted = False
         self.max_bulk_bytes = limits.MAX_BULK_BYTES
         self.max_query_bytes = limits.MAX_QUERY_BUFFER_BYTES
-        self._missing = 0
+        self.missing = 0
         """Arguments of the current command that are still to come."""
         self._arguments: Arguments = []
+        self._used_bytes = 0
+        """Bytes of the current command that have left the buffer or lie before the position."""
         self._bulk_size = -1
         """Size of the bulk string whose header was read, or -1."""
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How much has come of a command that is not complete."""
+        return self._used_bytes + len(self.buffer)
 
     def feed(self, data: bytes, commands: list[Arguments]) -> None:
         """Append the commands completed by `data`. Raises ProtocolError, once for all."""
         self.buffer += data
         position = 0
-        while position < len(self.buffer) or self._bulk_size >= 0:
-            if self._missing == 0:
-                after = self._begin_command(position, commands)
-            else:
-                after = self._next_argument(position, commands)
-            if after < 0:
-                break
-            position = after
-        del self.buffer[:position]
-        if len(self.buffer) > self.max_query_bytes:
-            raise ProtocolError("query buffer limit exceeded")
+        try:
+            while position < len(self.buffer) or self._bulk_size >= 0:
+                if self.missing == 0:
+                    after = self._begin_command(position, commands)
+                else:
+                    after = self._next_argument(position, commands)
+                if after < 0:
+                    break
+                position = after
+                if self.restricted and commands:
+                    return
+        finally:
+            del self.buffer[:position]
+        if self.unfinished_bytes > self.max_query_bytes:
+            raise QueryBufferExceeded("query buffer limit exceeded")
 
     def _begin_command(self, position: int, commands: list[Arguments]) -> int:
         """Read `*count` or an inline command at `position`. Returns where to go on, or -1: more is needed."""
@@ -141,42 +207,59 @@ class CarefulParser:
             raise ProtocolError("invalid multibulk length")
         if self.restricted and count > limits.UNAUTHENTICATED_MAX_ARGUMENTS:
             raise ProtocolError("unauthenticated multibulk length")
-        self._missing = max(count, 0)
+        self.missing = max(count, 0)
+        self._used_bytes = after - position if count > 0 else 0
         return after
 
     def _next_argument(self, position: int, commands: list[Arguments]) -> int:
+        start = position
         if self._bulk_size < 0:
-            line, after = self._header(position, "too big bulk count string")
-            if after < 0:
+            line, position = self._header(position, "too big bulk count string")
+            if position < 0:
                 return -1
-            if self.buffer[position] != _BULK:
-                raise ProtocolError(f"expected '$', got '{chr(self.buffer[position])}'")
-            size = _parse_length(line)
-            if size is None or not 0 <= size <= self.max_bulk_bytes:
-                raise ProtocolError("invalid bulk length")
-            if self.restricted and size > limits.UNAUTHENTICATED_MAX_BULK_BYTES:
-                raise ProtocolError("unauthenticated bulk length")
-            self._bulk_size = size
-            position = after
+            self._bulk_size = self._checked_bulk_size(self.buffer[start], line)
         end = position + self._bulk_size
         if len(self.buffer) < end + 2:
             # The header is done with: forget it, so that waiting for a long bulk never reads it again.
+            self._used_bytes += position - start
             del self.buffer[:position]
             return 0 if position else -1
-        self._arguments.append(bytes(self.buffer[position:end]))
+        self._arguments.append(self._copy(position, end))
+        self._used_bytes += end + 2 - start
         self._bulk_size = -1
-        self._missing -= 1
-        if self._missing == 0:
+        self.missing -= 1
+        if self.missing == 0:
             commands.append(self._arguments)
             self._arguments = []
+            self._used_bytes = 0
         return end + 2
 
+    def _checked_bulk_size(self, kind: int, line: bytes) -> int:
+        if kind != _BULK:
+            raise ProtocolError(f"expected '$', got '{chr(kind)}'")
+        size = _parse_length(line)
+        if size is None or not 0 <= size <= self.max_bulk_bytes:
+            raise ProtocolError("invalid bulk length")
+        if self.restricted and size > limits.UNAUTHENTICATED_MAX_BULK_BYTES:
+            raise ProtocolError("unauthenticated bulk length")
+        return size
+
+    def _copy(self, start: int, end: int) -> bytes:
+        """A part of the buffer; a long one is copied only once."""
+        if end - start < _LONG_COPY_BYTES:
+            return bytes(self.buffer[start:end])
+        with memoryview(self.buffer) as view:
+            return bytes(view[start:end])
+
     def _header(self, position: int, too_big: str) -> tuple[bytes, int]:
-        """The line after its first byte, and where the next begins; -1 if its end has not come."""
-        end = self.buffer.find(b"\r\n", position, position + limits.MAX_INLINE_BYTES + 2)
-        if end < 0:
-            if len(self.buffer) - position > limits.MAX_INLINE_BYTES:
-                raise ProtocolError(too_big)
+        """The line after its first byte, and where the next begins; -1 if its end has not come.
+
+        A line ends at a CR and whatever byte follows it, as in Redis.
+        """
+        end = self.buffer.find(b"\r", position, position + limits.MAX_INLINE_BYTES + 1)
+        if end < 0 and len(self.buffer) - position > limits.MAX_INLINE_BYTES:
+            raise ProtocolError(too_big)
+        if end < 0 or end + 2 > len(self.buffer):
             return b"", -1
         return bytes(self.buffer[position + 1 : end]), end + 2
 
@@ -197,8 +280,9 @@ class CarefulParser:
 
 
 def _parse_length(text: bytes) -> int | None:
-    """A length as C's string2ll reads it: digits with an optional minus sign, nothing else."""
+    """A length as C's string2ll reads it: 64 bits, digits with an optional minus sign, nothing else."""
     digits = text[1:] if text.startswith(b"-") else text
     if not digits or len(digits) > 19 or not digits.isdigit() or (digits[0] == 48 and len(text) > 1):
         return None
-    return int(text)
+    number = int(text)
+    return number if -(1 << 63) <= number < 1 << 63 else None

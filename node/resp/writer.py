@@ -68,7 +68,7 @@ def _nothing(reply: NoReply) -> bytes:
 # --- RESP2 ---------------------------------------------------------------------------------------------
 
 
-def _array2(reply: list[Reply]) -> bytes:
+def _array2(reply: Sequence[Reply]) -> bytes:
     return b"*%d\r\n" % len(reply) + b"".join([_RESP2[type(item)](item) for item in reply])
 
 
@@ -89,6 +89,7 @@ _RESP2: dict[type, Encoder] = {
     type(None): lambda reply: b"$-1\r\n",
     float: lambda reply: _bulk(format_float(reply)),
     list: _array2,
+    tuple: _array2,
     dict: _map2,
     CommandError: _error,
     NullArray: lambda reply: b"*-1\r\n",
@@ -139,6 +140,7 @@ _RESP3: dict[type, Encoder] = {
     type(None): _null3,
     float: lambda reply: b",%b\r\n" % format_float(reply),
     list: lambda reply: _many3(b"*", reply),
+    tuple: lambda reply: _many3(b"*", reply),
     dict: _map3,
     CommandError: _error,
     NullArray: _null3,
