@@ -157,6 +157,11 @@ class Node:
         """The fields of INFO."""
         return _fields(self.ask("INFO", section))
 
+    def calls(self, command: str) -> int:
+        """How often a command has run, as INFO commandstats tells."""
+        counted = self.info("commandstats").get(f"cmdstat_{command}", "calls=0")
+        return int(counted.split(",")[0].removeprefix("calls="))
+
     def cluster_info(self) -> dict[str, str]:
         return _fields(self.ask("CLUSTER", "INFO"))
 

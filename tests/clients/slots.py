@@ -1,0 +1,85 @@
+"""Give a key's slot to another primary, as an operator does by resharding, and give it back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
+from shoal.cluster.slots import key_slot
+from tests.processes.nodes import HOST, Node, wait_until
+
+EVERY_NODE_KEYS = [f"key:{number}" for number in range(300)]
+"""Keys in so many slots that each of three primaries has many of them."""
+
+
+def owner(primaries: list[Node], key: str) -> Node:
+    """The primary that the first primary says owns the key's slot."""
+    slot = key_slot(key.encode())
+    for first, last, (_, port, *_), *_ in primaries[0].ask("CLUSTER", "SLOTS"):
+        if first <= slot <= last:
+            return next(node for node in primaries if node.port == port)
+    raise AssertionError(f"nobody owns slot {slot}")
+
+
+def other_than(node: Node, primaries: list[Node]) -> Node:
+    return next(primary for primary in primaries if primary is not node)
+
+
+@contextlib.contextmanager
+def elsewhere(key: str, primaries: list[Node]) -> Iterator[None]:
+    """Inside, the key's slot with its keys is at another primary than before."""
+    home = owner(primaries, key)
+    away = other_than(home, primaries)
+    move(key, home, away, primaries)
+    try:
+        yield
+    finally:
+        move(key, away, home, primaries)
+
+
+@contextlib.contextmanager
+def halfway(key: str, primaries: list[Node]) -> Iterator[None]:
+    """Inside, the key's slot is on its way: the key at its old home is gone, and asked for at the new one."""
+    home = owner(primaries, key)
+    away = other_than(home, primaries)
+    open_slot(key, home, away)
+    send_keys(key, home, away)
+    try:
+        yield
+    finally:
+        assign(key, away, primaries)
+        move(key, away, home, primaries)
+
+
+def move(key: str, source: Node, target: Node, primaries: list[Node]) -> None:
+    open_slot(key, source, target)
+    send_keys(key, source, target)
+    assign(key, target, primaries)
+
+
+def open_slot(key: str, source: Node, target: Node) -> None:
+    slot = key_slot(key.encode())
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.ask("CLUSTER", "MYID"))
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.ask("CLUSTER", "MYID"))
+
+
+def send_keys(key: str, source: Node, target: Node) -> None:
+    keys = source.ask("CLUSTER", "GETKEYSINSLOT", key_slot(key.encode()), 1000)
+    if keys:
+        source.ask("MIGRATE", HOST, target.port, "", 0, 10_000, "KEYS", *keys)
+
+
+def assign(key: str, target: Node, primaries: list[Node]) -> None:
+    """Tell the new owner first, then the others; return when all agree."""
+    slot = key_slot(key.encode())
+    target_id = target.ask("CLUSTER", "MYID")
+    for node in sorted(primaries, key=lambda node: node is not target):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+    for node in primaries:
+        wait_until(partial(_agrees, node, key, target, primaries), f"node {node.port} knows of the new owner")
+
+
+def _agrees(node: Node, key: str, target: Node, primaries: list[Node]) -> bool:
+    rest = [primary for primary in primaries if primary is not node]
+    return owner([node, *rest], key) is target
