@@ -206,6 +206,11 @@ def _add_membership_commands(commands: argparse._SubParsersAction[argparse.Argum
     create.add_argument("addresses", type=_address, nargs="+", metavar="HOST:PORT")
     _option(create, "replicas", type=_natural, default=0, help="replicas of each primary (default 0)")
     _option(create, "yes", action="store_true", help="do not ask")
+    create.add_argument(
+        "--if-needed",
+        action="store_true",
+        help="if they are one cluster already, reunite nodes whose addresses changed and wait for it",
+    )
     add = _command(
         commands,
         "add-node",

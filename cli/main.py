@@ -87,6 +87,7 @@ def _choose(options: argparse.Namespace, printer: Printer) -> Work:
             printer,
             replicas=options.replicas,
             yes=options.yes,
+            if_needed=options.if_needed,
         )
     if command == "add-node":
         return partial(

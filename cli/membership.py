@@ -24,33 +24,41 @@ from shoal.cli.discovery import Cluster, expect_ok, open_cluster, read_node
 from shoal.cli.errors import CliError, ConnectionLostError, ReplyError
 from shoal.cli.planning import SAFE_PRIMARIES, Shard, plan_cluster
 from shoal.cli.printing import Printer, confirm
+from shoal.cli.reuniting import are_one_cluster, reunite
 from shoal.cli.tasks import POLL_SECONDS, for_each
 from shoal.cli.topology import Node, Unreachable
 
 JOIN_TIMEOUT = 30.0
 SERVING_TIMEOUT = 15.0
+REUNION_TIMEOUT = 30.0
 
 
 async def run_create(
-    addresses: Sequence[Address], credentials: Credentials, printer: Printer, *, replicas: int, yes: bool
+    addresses: Sequence[Address],
+    credentials: Credentials,
+    printer: Printer,
+    *,
+    replicas: int,
+    yes: bool,
+    if_needed: bool,
 ) -> int:
-    """Make one cluster of empty nodes."""
+    """Make one cluster of empty nodes; with `if_needed`, one that exists already will do."""
     shards = plan_cluster(addresses, replicas)
+    started = time.monotonic()
     async with open_links(addresses, credentials) as links:
-        await require_empty(list(links.values()))
-        _show_shards(shards, printer)
-        question = "Can I set the above configuration?"
-        if len(shards) < SAFE_PRIMARIES:
-            printer.warning(
-                f"{len(shards)} primaries cannot outvote a failed one: there will be no automatic failover "
-                f"with fewer than {SAFE_PRIMARIES}."
-            )
-        if not confirm(printer, question, assume_yes=yes):
-            printer.document({"nodes": []})
-            return 1
-        started = time.monotonic()
-        printer.step(f"Assigning slots and joining {len(addresses)} nodes...")
-        await form_cluster(links, shards)
+        if if_needed and await are_one_cluster(links):
+            printer.step(f"These {len(addresses)} nodes are one cluster already: waiting until it serves...")
+            with trio.move_on_after(REUNION_TIMEOUT):
+                await reunite(links)
+        else:
+            await require_empty(list(links.values()))
+            _show_shards(shards, printer)
+            if not confirm(printer, "Can I set the above configuration?", assume_yes=yes):
+                printer.document({"nodes": []})
+                return 1
+            started = time.monotonic()
+            printer.step(f"Assigning slots and joining {len(addresses)} nodes...")
+            await form_cluster(links, shards)
         with trio.move_on_after(SERVING_TIMEOUT):
             await wait_until(links, sees_whole_cluster)
         seconds = time.monotonic() - started
@@ -90,6 +98,11 @@ def _show_shards(shards: Sequence[Shard], printer: Printer) -> None:
             printer.line(f"Adding replica {replica} to {shard.primary}")
     if any(shard.shared_hosts for shard in shards):
         printer.warning("Some slaves are in the same host as their master")
+    if len(shards) < SAFE_PRIMARIES:
+        printer.warning(
+            f"{len(shards)} primaries cannot outvote a failed one: there will be no automatic failover "
+            f"with fewer than {SAFE_PRIMARIES}."
+        )
 
 
 async def run_add_node(

@@ -103,17 +103,27 @@ class Nodes:
 
     def start(self, count: int, *directives: str) -> list[str]:
         """Addresses of `count` fresh nodes that answer already."""
+        return self._start(count, lambda port: self.root / str(port), directives)
+
+    def move(self) -> list[str]:
+        """End every node and start it again, with all it knows, at another address."""
+        homes = [self.root / str(port) for port in self.processes]
+        for port in self.processes:
+            self.kill(port)
+        remaining = iter(homes)
+        return self._start(len(homes), lambda _: next(remaining), ())
+
+    def _start(self, count: int, home: Callable[[int], Path], directives: tuple[str, ...]) -> list[str]:
         first = free_ports(count)
         ports = list(range(first, first + count))
         for port in ports:
-            self._start_one(port, directives)
+            self._start_one(port, home(port), directives)
         for port in ports:
             eventually(partial(_answers, port), f"node {port} answers")
         return [f"{HOST}:{port}" for port in ports]
 
-    def _start_one(self, port: int, directives: tuple[str, ...]) -> None:
-        home = self.root / str(port)
-        home.mkdir()
+    def _start_one(self, port: int, home: Path, directives: tuple[str, ...]) -> None:
+        home.mkdir(exist_ok=True)
         process = subprocess.Popen(
             [
                 str(self.program), "--port", str(port), "--bind", HOST, "--dir", str(home),

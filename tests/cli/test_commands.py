@@ -68,6 +68,36 @@ def test_create_refuses_nodes_that_are_used_already(cluster: list[str]) -> None:
     assert "is not empty" in refused.err
 
 
+def test_create_if_needed_makes_a_cluster_once(nodes: Nodes) -> None:
+    addresses = nodes.start(6)
+    command = ("create", *addresses, "--replicas", "1", "--yes", "--if-needed")
+    assert shoal(*command).status == 0
+    ids = [node_id(address) for address in addresses]
+    again = shoal(*command)
+    assert again.status == 0, again
+    assert ">>> These 6 nodes are one cluster already: waiting until it serves..." in again.lines
+    assert [node_id(address) for address in addresses] == ids
+
+
+def test_create_if_needed_reunites_nodes_that_all_came_back_elsewhere(nodes: Nodes) -> None:
+    addresses = nodes.start(3)
+    assert shoal("create", *addresses, "--yes").status == 0
+    ids = [node_id(address) for address in addresses]
+    moved = nodes.move()
+    assert all("cluster_state:fail" in ask(address, "CLUSTER", "INFO") for address in moved)
+    again = shoal("create", *moved, "--yes", "--if-needed")
+    assert again.status == 0, again
+    assert [node_id(address) for address in moved] == ids
+    assert "[OK] All 16384 slots covered." in again.lines
+
+
+def test_create_if_needed_refuses_nodes_of_different_clusters(cluster: list[str], nodes: Nodes) -> None:
+    stranger = nodes.start(1)
+    refused = shoal("create", *cluster, *stranger, "--yes", "--if-needed")
+    assert refused.status == 1
+    assert "is not empty" in refused.err
+
+
 def test_check_says_line_by_line_what_redis_cli_says(cluster: list[str]) -> None:
     def compare(expected_status: int) -> list[str]:
         ours = shoal("check", cluster[0], "--search-multiple-owners")
