@@ -93,6 +93,7 @@ def watch(session: Session, *keys: bytes) -> Reply:
     if session.watched_changed:
         return OK
     for key in keys:
+        session.db.peek(key)  # a key whose time has come is gone already, and does not change any more
         session.watch(key)
     return OK
 

@@ -10,6 +10,7 @@ import hiredis
 from shoal.node import builtin_commands
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.config import Config
+from shoal.node.server.effects import CloseSession
 from shoal.node.server.server import Server
 
 NOW_MS = 1_700_000_000_000
@@ -62,10 +63,20 @@ class Client:
         assert len(replies) == 1, replies
         return replies[0]
 
+    def send(self, data: bytes) -> None:
+        """Let bytes arrive, whatever they are."""
+        self.server.receive(self.session, data)
+
+    @property
+    def is_hung_up(self) -> bool:
+        """Whether the connection is to be closed at once, without another word."""
+        return CloseSession(self.session) in self.server.effects
+
     def received(self) -> list[Any]:
         """Everything that was sent to this client since the last look."""
         self.reader.feed(b"".join(self.session.out))
         self.session.out.clear()
+        self.session.out_bytes = 0
         found = []
         while (reply := self.reader.gets()) is not False:
             found.append(str(reply) if isinstance(reply, hiredis.ReplyError) else reply)
