@@ -18,7 +18,8 @@ def python_client(name: str) -> ModuleType:
     """The package, imported. Skips the test module when it is missing; in CI that is an ImportError."""
     if IN_CI:
         return importlib.import_module(name)
-    return pytest.importorskip(name, reason=f"the Python package {name} is not installed")
+    module: ModuleType = pytest.importorskip(name, reason=f"the Python package {name} is not installed")
+    return module
 
 
 def needs_javascript_client(package: str) -> pytest.MarkDecorator:
