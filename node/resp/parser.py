@@ -1,7 +1,8 @@
 """Bytes from a client become argument vectors.
 
 Two parsers share the work. Nearly every read from a socket holds whole commands and nothing else; hiredis
-takes those apart in C. It is generous, though: it accepts integers, nulls and nested arrays where a
+takes those apart in C (and a single short command is split at its line ends and checked). hiredis is
+generous, though: it accepts integers, nulls and nested arrays where a
 command must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was
 fed when it meets an inline command. So what it returned counts only if the read proves to end exactly at
 a command's end and to hold bulk strings only. Every other read goes to `CarefulParser`, which checks each
@@ -31,6 +32,9 @@ _ARRAY = ord("*")
 _BULK = ord("$")
 _LONG_COPY_BYTES = 64 * 1024
 
+_SHORT_READ_BYTES = 128
+_BULK_HEADERS = tuple(b"$%d" % size for size in range(_SHORT_READ_BYTES))
+
 _find_odd_header = re.compile(rb"\*(?:0|[0-9]{6})").search
 """An empty array, which would pass for the end mark; or one longer than any read, and hiredis makes room for
 all elements (and later walks through that room) before it has seen one."""
@@ -47,7 +51,7 @@ class QueryBufferExceeded(ProtocolError):  # noqa: N818
 class CommandParser:
     """One client's incoming bytes. `feed` returns the commands completed by them, in order."""
 
-    __slots__ = ("_careful", "_not_enough", "_reader", "error")
+    __slots__ = ("_at_boundary", "_careful", "_not_enough", "_reader", "error")
 
     def __init__(self) -> None:
         self._not_enough = object()
@@ -55,6 +59,7 @@ class CommandParser:
         self._careful = CarefulParser()
         self.error: ProtocolError | None = None
         """Set once the protocol is broken. Commands before the break are still returned."""
+        self._at_boundary = True
 
     @property
     def buffered(self) -> int:
@@ -69,6 +74,7 @@ class CommandParser:
     def restrict(self, restricted: bool) -> None:
         """Apply (or lift) the small limits for a client that has not authenticated where it must."""
         self._careful.restricted = restricted
+        self._note_boundary()
 
     def limit(self, max_bulk_bytes: int, max_query_bytes: int) -> None:
         """Set the longest argument (`proto-max-bulk-len`) and the most bytes of an unfinished command."""
@@ -81,25 +87,30 @@ class CommandParser:
         While `restricted`, at most one: it may be the one that lifts the restriction for those behind it.
         To get them, feed b"". After an error there are no more.
         """
-        careful = self._careful
-        if (
-            not (careful.buffer or careful.missing)
-            and data
-            and data[0] == _ARRAY
-            and not careful.restricted
-            and len(data) <= careful.max_bulk_bytes
-            and self.error is None
-        ):
-            commands = self._parse_whole(data)
-            if commands is not None:
-                return commands
+        if self._at_boundary and data:
+            if len(data) <= _SHORT_READ_BYTES:
+                command = _parse_short(data)
+                if command is not None:
+                    return [command]
+            if data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
+                commands = self._parse_whole(data)
+                if commands is not None:
+                    return commands
         commands = []
         if self.error is None:
             try:
-                careful.feed(data, commands)
+                self._careful.feed(data, commands)
             except ProtocolError as error:
                 self.error = error
+            self._note_boundary()
         return commands
+
+    def _note_boundary(self) -> None:
+        """Whether the next read may be taken apart the quick ways: nothing is unfinished, nothing special."""
+        careful = self._careful
+        self._at_boundary = self.error is None and not (
+            careful.buffer or careful.missing or careful.restricted
+        )
 
     def _parse_whole(self, data: bytes) -> list[Arguments] | None:
         """The commands of a read that holds nothing but whole, plain commands; otherwise None."""
@@ -125,6 +136,31 @@ class CommandParser:
             pass
         self._reader = hiredis.Reader(notEnoughData=not_enough)
         return None
+
+
+def _parse_short(data: bytes) -> Arguments | None:
+    """The command of a read that is exactly one command of two or three words, as most are; otherwise None.
+
+    Every length is compared with what it announces, so a word that holds a line break is no danger: the
+    parts do not fit then, and the read is taken apart with more care.
+    """
+    parts = data.split(b"\r\n")
+    headers = _BULK_HEADERS
+    if len(parts) == 6:
+        mark, size, name, size_1, first, end = parts
+        if mark == b"*2" and not end and size == headers[len(name)] and size_1 == headers[len(first)]:
+            return [name, first]
+    elif len(parts) == 8:
+        mark, size, name, size_1, first, size_2, second, end = parts
+        if (
+            mark == b"*3"
+            and not end
+            and size == headers[len(name)]
+            and size_1 == headers[len(first)]
+            and size_2 == headers[len(second)]
+        ):
+            return [name, first, second]
+    return None
 
 
 def _may_hold_lookalikes(data: bytes) -> bool:

@@ -25,6 +25,13 @@ from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
 HAS_EPOLL = hasattr(select, "epoll")
+TURNS_PER_WAKE = 16
+"""Going to sleep and being woken costs more than a turn does, so on a busy server the next turn follows at
+once; after so many, whoever else runs in this process has its say."""
+
+TO_READ = select.EPOLLIN if HAS_EPOLL else 1
+ROOM_TO_SEND = select.EPOLLOUT if HAS_EPOLL else 4
+HANG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR if HAS_EPOLL else 0
 
 
 class TurnEnd(Protocol):
@@ -47,6 +54,8 @@ class Reactor:
         self.connections: dict[int, Connection] = {}
         """By file descriptor."""
         self.by_session: dict[int, Connection] = {}
+        self.muted: set[Connection] = set()
+        """Clients that are not read for now."""
         self.epoll = select.epoll() if use_epoll else None
 
     async def run(self) -> None:
@@ -60,7 +69,11 @@ class Reactor:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(fd)
-            self.turn(poll(0))
+            for _ in range(TURNS_PER_WAKE):
+                ready = poll(0)
+                self.turn(ready)
+                if not ready:
+                    break
 
     # --- a turn ------------------------------------------------------------------------------------
 
@@ -69,12 +82,16 @@ class Reactor:
         server = self.server
         server.begin_turn(self.node.now_ms())
         connections, receive = self.connections, server.receive
+        reads = bytes_read = 0
         for fd, events in ready:
             connection = connections.get(fd)
             if connection is None:
                 continue
-            if events & select.EPOLLOUT:
+            if events & ROOM_TO_SEND:
                 self._send_more(connection)
+                continue
+            if connection.session.pending and not events & HANG_UP:
+                self._mute(connection)
                 continue
             try:
                 data = connection.receive(READ_SIZE)
@@ -83,15 +100,21 @@ class Reactor:
             except OSError:
                 data = b""
             if data:
+                reads += 1
+                bytes_read += len(data)
                 receive(connection.session, data)
             else:
                 self._close(connection)
+        server.statistics.reads += reads
+        server.statistics.input_bytes += bytes_read
         self.finish_turn()
 
     def finish_turn(self) -> None:
         """Carry out what the turn asked for, then send its replies: none leaves before its effects."""
         server = self.server
         self.node.carry_out_effects()
+        if self.muted:
+            self._unmute()
         by_session = self.by_session
         while server.outgoing:
             outgoing, server.outgoing = server.outgoing, []
@@ -122,6 +145,21 @@ class Reactor:
             elif connection.session.pending:
                 self.server.run_pending(connection.session)
 
+    # --- back-pressure -----------------------------------------------------------------------------
+
+    def _mute(self, connection: Connection) -> None:
+        """Read no more from a client whose commands wait already: let it wait in its own buffers."""
+        self.muted.add(connection)
+        if self.epoll is not None:
+            self.epoll.modify(connection.fd, HANG_UP)
+
+    def _unmute(self) -> None:
+        """Listen again to those whose commands have run."""
+        for connection in [one for one in self.muted if not one.session.pending]:
+            self.muted.discard(connection)
+            if not connection.sending:
+                self._watch(connection)
+
     # --- connections -------------------------------------------------------------------------------
 
     def accept(self, sock: socket.socket) -> None:
@@ -140,7 +178,7 @@ class Reactor:
         self.connections[connection.fd] = connection
         self.by_session[session.id] = connection
         if self.epoll is not None:
-            self.epoll.register(connection.fd, select.EPOLLIN)
+            self.epoll.register(connection.fd, TO_READ)
         else:
             self.nursery.start_soon(self._serve_alone, connection)
 
@@ -158,6 +196,7 @@ class Reactor:
     def _close(self, connection: Connection) -> None:
         if self.connections.pop(connection.fd, None) is None:
             return
+        self.muted.discard(connection)
         del self.by_session[connection.session.id]
         if self.epoll is not None:
             self.epoll.unregister(connection.fd)
@@ -178,13 +217,13 @@ class Reactor:
             try:
                 if connection.sending:
                     await trio.lowlevel.wait_writable(connection.socket)
-                    self.turn([(connection.fd, select.EPOLLOUT)])
+                    self.turn([(connection.fd, ROOM_TO_SEND)])
                 elif self.server.runnable:
                     await trio.lowlevel.checkpoint()
                     self.turn([])
                 else:
                     await trio.lowlevel.wait_readable(connection.socket)
-                    self.turn([(connection.fd, select.EPOLLIN)])
+                    self.turn([(connection.fd, TO_READ)])
             except (trio.ClosedResourceError, ValueError):
                 return
 

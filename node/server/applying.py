@@ -44,6 +44,7 @@ def _apply_slowlog(server: Server) -> None:
     server.slow_after_ns = 1000 * min(
         slow_us if slow_us >= 0 else NEVER_SLOW_US, spike_ms * 1000 if spike_ms else NEVER_SLOW_US
     )
+    server.dispatcher.share_clock(shared=server.slow_after_ns >= NOTABLE_FOR_FAST_NS)
     server.slowlog.resize(server.config.slowlog_max_len)
 
 
@@ -61,6 +62,9 @@ def _apply_query_limits(server: Server) -> None:
     for session in server.sessions.values():
         session.parser.limit(config.proto_max_bulk_len, config.client_query_buffer_limit)
 
+
+NOTABLE_FOR_FAST_NS = 1_000_000
+"""With a threshold below this, commands declared FAST are timed one by one too."""
 
 Rule = Callable[["Server"], None]
 

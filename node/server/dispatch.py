@@ -8,7 +8,8 @@ clients expect to be refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from binascii import crc_hqx
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from shoal.cluster.routing import Request, Serve, route
@@ -16,13 +17,18 @@ from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import COMMANDS
 from shoal.node.commands.spec import CommandSpec, Flag, Handler, KeyUse
 from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import NO_REPLY, QUEUED, CommandError, Reply
+from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Reply
 from shoal.node.resp.writer import encode
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
+
+MAX_UNSENT_BYTES = 1024 * 1024
+"""With more than this waiting to be sent, a client's next commands wait until it has taken it."""
+
+BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(512))
 
 NO_SINGLE_KEY = -1
 """`Entry.key_position` of a command that names several keys, or finds them by its other arguments."""
@@ -38,13 +44,14 @@ class Entry:
     __slots__ = (
         "failed_calls",
         "handler",
-        "histogram",
+        "histogram_ns",
         "is_write",
         "key_position",
         "max_args",
         "min_args",
         "nanoseconds",
         "rejected_calls",
+        "shares_clock",
         "skip",
         "spec",
     )
@@ -55,17 +62,24 @@ class Entry:
         self.skip = 2 if "|" in spec.name else 1
         self.min_args = spec.min_args
         self.max_args = spec.max_args
+        self.shares_clock = bool(spec.flags & Flag.FAST)
+        """See `Dispatcher.settle_clock`."""
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.key_position = _single_key_position(spec)
         self.reset_statistics()
 
     def reset_statistics(self) -> None:
         """Count from zero."""
-        self.histogram = [0] * HISTOGRAM_BUCKETS
-        """How many calls took less than 2**n microseconds, but not less than 2**(n-1)."""
+        self.histogram_ns = [0] * HISTOGRAM_BUCKETS
+        """How many calls took less than 2**n nanoseconds, but not less than 2**(n-1)."""
         self.nanoseconds = 0
         self.rejected_calls = 0
         self.failed_calls = 0
+
+    @property
+    def histogram(self) -> list[int]:
+        """How many calls took less than 2**n microseconds (of 1024 ns), but not less than 2**(n-1)."""
+        return [sum(self.histogram_ns[:11]), *self.histogram_ns[11:]]
 
     @property
     def microseconds(self) -> int:
@@ -75,7 +89,7 @@ class Entry:
     @property
     def calls(self) -> int:
         """How often the command ran."""
-        return sum(self.histogram)
+        return sum(self.histogram_ns)
 
 
 def _single_key_position(spec: CommandSpec) -> int:
@@ -101,7 +115,10 @@ class Dispatcher:
         self.keyspace = server.keyspace
         self.clock_ns = clock_ns
         self.command_started_ns = 0
-        """When the running command began: the end of the one before, or the start of the turn."""
+        """When the clock was last read: at the end of a command, or at the start of the turn."""
+        self.timed_entry: Entry | None = None
+        self.timed_calls = 0
+        """Calls of `timed_entry` whose time has not been put down yet."""
         self.entries: dict[bytes, Entry] = {}
         """By the name as clients spell it: lower case, upper case, and any mixture once seen."""
         self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
@@ -159,41 +176,86 @@ class Dispatcher:
 
     def execute(self, session: Session, argv: Arguments) -> None:
         """Run one command of a client and queue its reply."""
-        entry = self.entries.get(argv[0])
-        server = self.server
-        if (
-            entry is None
-            or not session.plain
-            or not (server.open_for_writes if entry.is_write else server.open_for_reads)
-            or not entry.min_args <= len(argv) <= entry.max_args
-        ):
-            self.execute_carefully(session, argv)
-            return
-        position = entry.key_position
-        served = server.served
-        if position and served is not None and (position < 0 or not served[key_slot(argv[position])]):
-            self.execute_carefully(session, argv)
-            return
-        reply = self.run(session, entry, argv)
-        if server.operations:
-            server.propagate_operations(session)
-        if type(reply) is bytes:
-            data = b"$%d\r\n%b\r\n" % (len(reply), reply)
-        elif reply is NO_REPLY:
-            return
-        else:
-            data = encode(reply, session.resp)
+        self.execute_all(session, (argv,))
+
+    def execute_all(self, session: Session, commands: Sequence[Arguments]) -> int:
+        """Run a client's commands and queue their replies; returns how many it got through.
+
+        It stops early where the client has to wait, is closing, or has more answers waiting than it
+        takes. This loop is the server's hottest: what a plain command does not need is not done, and
+        what `run` does for every other way of running a command is spelled out again in place.
+        """
+        entries, server, keyspace = self.entries, self.server, self.keyspace
         out = session.out
-        if not out:
-            server.outgoing.append(session)
-        out.append(data)
-        session.out_bytes += len(data)
+        reply: Reply
+        for done, argv in enumerate(commands, 1):
+            entry = entries.get(argv[0])
+            count = len(argv)
+            if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
+                self.execute_carefully(session, argv)
+                if session.blocked is not None or session.closing or session.out_bytes > MAX_UNSENT_BYTES:
+                    return done
+                continue
+            position = entry.key_position
+            if position and server.served is not None:
+                key = argv[position]
+                slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+                is_ours = position > 0 and server.served[slot]
+            else:
+                is_ours = True
+            if not is_ours or not (server.open_for_writes if entry.is_write else server.open_for_reads):
+                self.execute_carefully(session, argv)
+                if session.blocked is not None or session.closing:
+                    return done
+                continue
+            if entry is not self.timed_entry or not entry.shares_clock:
+                self.settle_clock()
+                self.timed_entry = entry
+            changes = keyspace.changes
+            try:
+                if count == 2:
+                    reply = entry.handler(session, argv[1])
+                elif count == 3:
+                    reply = entry.handler(session, argv[1], argv[2])
+                else:
+                    reply = entry.handler(session, *argv[1:])
+            except CommandError as error:
+                reply = error
+                entry.failed_calls += 1
+                server.count_error(error)
+            if entry.is_write and (keyspace.changes != changes or session.propagated is not None):
+                server.record_change(session, argv)
+            if server.operations:
+                server.propagate_operations(session)
+            self.timed_calls += 1
+            session.last_entry = entry
+            if not entry.shares_clock:
+                self.settle_clock(session, argv)
+            if type(reply) is bytes:
+                size = len(reply)
+                data = (BULK_HEADERS[size] if size < 512 else b"$%d\r\n" % size) + reply + b"\r\n"
+            elif reply is OK:
+                data = b"+OK\r\n"
+            elif reply is NO_REPLY:
+                if session.blocked is not None:
+                    return done
+                continue
+            else:
+                data = encode(reply, session.resp)
+            if not out:
+                server.outgoing.append(session)
+            out.append(data)
+            session.out_bytes += len(data)
+            if session.out_bytes > MAX_UNSENT_BYTES or (not position and session.closing):
+                return done
+        return len(commands)
 
     def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that has passed every gate. An error it raises is its reply."""
         keyspace = self.keyspace
         changes = keyspace.changes
         reply: Reply
+        self.settle_clock()
         try:
             reply = entry.handler(session, *argv[entry.skip :])
         except CommandError as error:
@@ -202,15 +264,35 @@ class Dispatcher:
             self.server.count_error(error)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
-        now_ns = self.clock_ns()
-        elapsed = now_ns - self.command_started_ns
-        self.command_started_ns = now_ns
-        entry.histogram[(elapsed // 1000).bit_length()] += 1
-        entry.nanoseconds += elapsed
+        # A command may run others (EXEC): what they took was theirs, and the rest is this one's.
+        self.settle_clock()
+        self.timed_entry, self.timed_calls = entry, 1
         session.last_entry = entry
-        if elapsed >= self.server.slow_after_ns:
-            self.server.note_slow(session, entry, argv, elapsed // 1000)
+        self.settle_clock(session, argv)
         return reply
+
+    def settle_clock(self, session: Session | None = None, argv: Sequence[bytes] = ()) -> None:
+        """Read the clock, and put down the time since it was last read to the calls made since.
+
+        Reading it costs as much as a GET does. A command that is declared FAST takes no time worth
+        knowing by itself, so a run of the same one, over all clients of a turn, is timed as a whole.
+        Every other call is timed alone, and noted if it was slow.
+        """
+        now_ns = self.clock_ns()
+        elapsed, self.command_started_ns = now_ns - self.command_started_ns, now_ns
+        calls, entry = self.timed_calls, self.timed_entry
+        if not calls or entry is None:
+            return
+        self.timed_calls = 0
+        entry.nanoseconds += elapsed
+        entry.histogram_ns[(elapsed // calls).bit_length()] += calls
+        if session is not None and elapsed >= self.server.slow_after_ns:
+            self.server.note_slow(session, entry, list(argv), elapsed // 1000)
+
+    def share_clock(self, *, shared: bool) -> None:
+        """Whether runs of FAST commands are timed as a whole: not when even fast ones are to be noted."""
+        for entry in self.all_entries:
+            entry.shares_clock = shared and bool(entry.spec.flags & Flag.FAST)
 
     # --- every gate, in order ----------------------------------------------------------------------
 

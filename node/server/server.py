@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
-from shoal.node.server.dispatch import Dispatcher, Entry
+from shoal.node.server.dispatch import MAX_UNSENT_BYTES, Dispatcher, Entry
 from shoal.node.server.effects import ServerEffect
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.latency import LatencyMonitor
@@ -114,7 +115,7 @@ class Server:
     def begin_turn(self, now_ms: int) -> None:
         """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
         self.keyspace.now_ms = now_ms
-        self.dispatcher.command_started_ns = self.dispatcher.clock_ns()
+        self.dispatcher.settle_clock()
         if now_ms >= self.statistics.next_sample_ms:
             self._look_at_itself()
         if now_ms >= self.next_expiry_ms:
@@ -135,8 +136,6 @@ class Server:
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
         session.last_seen_ms = self.keyspace.now_ms
-        self.statistics.reads += 1
-        self.statistics.input_bytes += len(data)
         commands = session.parser.feed(data)
         if session.pending or session.blocked is not None or len(commands) > COMMANDS_PER_CLIENT_PER_TURN:
             was_waiting = bool(session.pending) or session.blocked is not None
@@ -144,28 +143,34 @@ class Server:
             if not was_waiting:
                 self.run_pending(session)
         else:
-            execute = self.dispatcher.execute
-            for index, argv in enumerate(commands):
-                execute(session, argv)
-                if session.blocked is not None or session.closing:
-                    session.pending.extend(commands[index + 1 :])
-                    break
+            done = self.dispatcher.execute_all(session, commands)
+            if done < len(commands) and not session.closing:
+                session.pending.extend(commands[done:])
+                self._go_on_later(session)
         if session.parser.error is not None and not session.pending and not session.closing:
             self._refuse_protocol(session)
 
     def run_pending(self, session: Session) -> None:
         """Go on with a client's waiting commands, up to its share of a turn."""
         pending = session.pending
-        budget = COMMANDS_PER_CLIENT_PER_TURN
-        while pending and budget and session.blocked is None and not session.closing:
-            self.dispatcher.execute(session, pending.popleft())
-            budget -= 1
+        if session.blocked is not None or session.out_bytes > MAX_UNSENT_BYTES:
+            return  # whoever ends the wait, or sends the rest, calls again
+        share = list(islice(pending, COMMANDS_PER_CLIENT_PER_TURN))
+        done = self.dispatcher.execute_all(session, share)
         if session.closing:
             pending.clear()
-        elif pending and session.blocked is None:
-            self.runnable.append(session)
-        elif session.parser.error is not None and not pending:
+            return
+        for _ in range(done):
+            pending.popleft()
+        if pending:
+            self._go_on_later(session)
+        elif session.parser.error is not None:
             self._refuse_protocol(session)
+
+    def _go_on_later(self, session: Session) -> None:
+        """The client has commands left: next turn, unless it waits for something else."""
+        if session.blocked is None:
+            self.runnable.append(session)
 
     def _refuse_protocol(self, session: Session) -> None:
         session.send(CommandError(f"ERR Protocol error: {session.parser.error}"))
