@@ -169,6 +169,13 @@ class Replication:
         self._begin_full_sync(replica)
 
     def _check_can_feed(self) -> None:
+        """Refuse to be copied from: without a primary's stream, and while we came back with nothing.
+
+        The second keeps the only copies of the data that are left; see `health.reconsider_silence`.
+        """
+        cluster = self.server.cluster
+        if cluster is not None and cluster.view.awaiting_failover:
+            raise CommandError("NOMASTERLINK Can't SYNC while I hold no data and a replica may take over")
         if self.following is not None and not self.following.is_connected:
             raise CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
 
