@@ -62,7 +62,9 @@ def echo(session: Session, message: bytes) -> Reply:
     arguments=(Arg("index", "integer"),),
 )
 def select(session: Session, index: bytes) -> Reply:
-    number = require_integer(index, "ERR invalid DB index")
+    number = require_integer(index)
+    if not -(1 << 31) <= number < 1 << 31:
+        raise CommandError("ERR value is out of range, value must between -2147483648 and 2147483647")
     if session.server.cluster is not None and number != 0:
         raise CommandError("ERR SELECT is not allowed in cluster mode")
     if not 0 <= number < len(session.keyspace.databases):
