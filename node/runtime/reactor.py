@@ -82,7 +82,6 @@ class Reactor:
         server = self.server
         server.begin_turn(self.node.now_ms())
         connections, receive = self.connections, server.receive
-        reads = bytes_read = 0
         for fd, events in ready:
             connection = connections.get(fd)
             if connection is None:
@@ -100,13 +99,9 @@ class Reactor:
             except OSError:
                 data = b""
             if data:
-                reads += 1
-                bytes_read += len(data)
                 receive(connection.session, data)
             else:
                 self._close(connection)
-        server.statistics.reads += reads
-        server.statistics.input_bytes += bytes_read
         self.finish_turn()
 
     def finish_turn(self) -> None:

@@ -62,7 +62,7 @@ class Entry:
         self.skip = 2 if "|" in spec.name else 1
         self.min_args = spec.min_args
         self.max_args = spec.max_args
-        self.shares_clock = bool(spec.flags & Flag.FAST)
+        self.shares_clock = True
         """See `Dispatcher.settle_clock`."""
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.key_position = _single_key_position(spec)
@@ -124,7 +124,7 @@ class Dispatcher:
         self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
         self.bare_containers: dict[bytes, Entry] = {}
         """Containers that also do something by themselves: COMMAND."""
-        self.all_entries: list[Entry] = []
+        self._all_entries: list[Entry] = []
         self._add(COMMANDS.values())
         for name, new_name in server.config.renamed_commands:
             self._rename(name.lower().encode(), new_name.lower().encode())
@@ -145,7 +145,7 @@ class Dispatcher:
 
     def _entry(self, spec: CommandSpec, handler: Handler) -> Entry:
         entry = Entry(spec, handler)
-        self.all_entries.append(entry)
+        self._all_entries.append(entry)
         return entry
 
     def _rename(self, name: bytes, new_name: bytes) -> None:
@@ -163,13 +163,19 @@ class Dispatcher:
             self.subcommands[new_name] = children
 
     @property
+    def all_entries(self) -> list[Entry]:
+        """Every command and what was counted of it, up to now."""
+        self.settle_clock()
+        return self._all_entries
+
+    @property
     def commands_processed(self) -> int:
         """How many commands ran, for INFO."""
         return sum(entry.calls for entry in self.all_entries)
 
     def reset_statistics(self) -> None:
         """CONFIG RESETSTAT for every command."""
-        for entry in self.all_entries:
+        for entry in self._all_entries:
             entry.reset_statistics()
 
     # --- the short way -----------------------------------------------------------------------------
@@ -186,69 +192,70 @@ class Dispatcher:
         what `run` does for every other way of running a command is spelled out again in place.
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
-        out = session.out
+        out, unsent = session.out, session.out_bytes
+        self.command_started_ns = self.clock_ns()
+        done = 0
         reply: Reply
-        for done, argv in enumerate(commands, 1):
+        for done, argv in enumerate(commands, 1):  # noqa: B007 (read after the loop)
             entry = entries.get(argv[0])
             count = len(argv)
             if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
-                self.execute_carefully(session, argv)
-                if session.blocked is not None or session.closing or session.out_bytes > MAX_UNSENT_BYTES:
-                    return done
-                continue
-            position = entry.key_position
-            if position and server.served is not None:
-                key = argv[position]
-                slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
-                is_ours = position > 0 and server.served[slot]
+                is_plain = False
             else:
-                is_ours = True
-            if not is_ours or not (server.open_for_writes if entry.is_write else server.open_for_reads):
+                is_plain = server.open_for_writes if entry.is_write else server.open_for_reads
+                position = entry.key_position
+                if position and server.served is not None and is_plain:
+                    key = argv[position]
+                    slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+                    is_plain = position > 0 and bool(server.served[slot])
+            if entry is None or not is_plain:
+                session.out_bytes = unsent
                 self.execute_carefully(session, argv)
-                if session.blocked is not None or session.closing:
-                    return done
-                continue
-            if entry is not self.timed_entry or not entry.shares_clock:
-                self.settle_clock()
-                self.timed_entry = entry
-            changes = keyspace.changes
-            try:
-                if count == 2:
-                    reply = entry.handler(session, argv[1])
-                elif count == 3:
-                    reply = entry.handler(session, argv[1], argv[2])
+                unsent = session.out_bytes
+            else:
+                if entry is not self.timed_entry or not entry.shares_clock:
+                    self.settle_clock()
+                    self.timed_entry = entry
+                changes = keyspace.changes
+                try:
+                    if count == 2:
+                        reply = entry.handler(session, argv[1])
+                    elif count == 3:
+                        reply = entry.handler(session, argv[1], argv[2])
+                    else:
+                        reply = entry.handler(session, *argv[1:])
+                except CommandError as error:
+                    reply = self._failed(entry, error)
+                if keyspace.changes != changes or session.propagated is not None:
+                    server.record_change(session, argv)
+                if server.operations:
+                    server.propagate_operations(session)
+                self.timed_calls += 1
+                session.last_entry = entry
+                if type(reply) is bytes:
+                    size = len(reply)
+                    data = (BULK_HEADERS[size] if size < 512 else b"$%d\r\n" % size) + reply + b"\r\n"
                 else:
-                    reply = entry.handler(session, *argv[1:])
-            except CommandError as error:
-                reply = error
-                entry.failed_calls += 1
-                server.count_error(error)
-            if entry.is_write and (keyspace.changes != changes or session.propagated is not None):
-                server.record_change(session, argv)
-            if server.operations:
-                server.propagate_operations(session)
-            self.timed_calls += 1
-            session.last_entry = entry
-            if not entry.shares_clock:
-                self.settle_clock(session, argv)
-            if type(reply) is bytes:
-                size = len(reply)
-                data = (BULK_HEADERS[size] if size < 512 else b"$%d\r\n" % size) + reply + b"\r\n"
-            elif reply is OK:
-                data = b"+OK\r\n"
-            elif reply is NO_REPLY:
-                if session.blocked is not None:
-                    return done
-                continue
-            else:
-                data = encode(reply, session.resp)
-            if not out:
-                server.outgoing.append(session)
-            out.append(data)
-            session.out_bytes += len(data)
-            if session.out_bytes > MAX_UNSENT_BYTES or (not position and session.closing):
-                return done
-        return len(commands)
+                    data = b"+OK\r\n" if reply is OK else encode(reply, session.resp)
+                if data:
+                    if not out:
+                        server.outgoing.append(session)
+                    out.append(data)
+                    unsent += len(data)
+                if position:
+                    if unsent > MAX_UNSENT_BYTES or reply is NO_REPLY:
+                        break
+                    continue
+            if session.blocked is not None or session.closing or unsent > MAX_UNSENT_BYTES:
+                break
+        session.out_bytes = unsent
+        self.settle_clock(session, commands[done - 1] if done else ())
+        return done
+
+    def _failed(self, entry: Entry, error: CommandError) -> CommandError:
+        entry.failed_calls += 1
+        self.server.count_error(error)
+        return error
 
     def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that has passed every gate. An error it raises is its reply."""
@@ -259,9 +266,7 @@ class Dispatcher:
         try:
             reply = entry.handler(session, *argv[entry.skip :])
         except CommandError as error:
-            reply = error
-            entry.failed_calls += 1
-            self.server.count_error(error)
+            reply = self._failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
         # A command may run others (EXEC): what they took was theirs, and the rest is this one's.
@@ -274,9 +279,9 @@ class Dispatcher:
     def settle_clock(self, session: Session | None = None, argv: Sequence[bytes] = ()) -> None:
         """Read the clock, and put down the time since it was last read to the calls made since.
 
-        Reading it costs as much as a GET does. A command that is declared FAST takes no time worth
-        knowing by itself, so a run of the same one, over all clients of a turn, is timed as a whole.
-        Every other call is timed alone, and noted if it was slow.
+        Reading it costs as much as a GET does. A command that is declared FAST or O(1) takes no time
+        worth knowing by itself, so a run of the same one in a pipeline is timed as a whole, and if that
+        was slow, the latest of them is noted. Every other call is timed alone.
         """
         now_ns = self.clock_ns()
         elapsed, self.command_started_ns = now_ns - self.command_started_ns, now_ns
@@ -290,9 +295,10 @@ class Dispatcher:
             self.server.note_slow(session, entry, list(argv), elapsed // 1000)
 
     def share_clock(self, *, shared: bool) -> None:
-        """Whether runs of FAST commands are timed as a whole: not when even fast ones are to be noted."""
-        for entry in self.all_entries:
-            entry.shares_clock = shared and bool(entry.spec.flags & Flag.FAST)
+        """Whether runs of quick commands are timed as a whole: not when even they are to be noted."""
+        for entry in self._all_entries:
+            is_quick = bool(entry.spec.flags & Flag.FAST) or entry.spec.complexity == "O(1)"
+            entry.shares_clock = shared and is_quick
 
     # --- every gate, in order ----------------------------------------------------------------------
 

@@ -115,7 +115,6 @@ class Server:
     def begin_turn(self, now_ms: int) -> None:
         """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
         self.keyspace.now_ms = now_ms
-        self.dispatcher.settle_clock()
         if now_ms >= self.statistics.next_sample_ms:
             self._look_at_itself()
         if now_ms >= self.next_expiry_ms:
@@ -135,7 +134,12 @@ class Server:
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
+        if session.closing:
+            return
         session.last_seen_ms = self.keyspace.now_ms
+        statistics = self.statistics
+        statistics.reads += 1
+        statistics.input_bytes += len(data)
         commands = session.parser.feed(data)
         if session.pending or session.blocked is not None or len(commands) > COMMANDS_PER_CLIENT_PER_TURN:
             was_waiting = bool(session.pending) or session.blocked is not None
