@@ -71,6 +71,11 @@ class CommandParser:
         """Whether the small limits apply. While they do, `feed` stops after each command."""
         return self._careful.restricted
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `feed` stopped early, so that feeding b"" may give more."""
+        return self._careful.stopped_early and self.error is None
+
     def restrict(self, restricted: bool) -> None:
         """Apply (or lift) the small limits for a client that has not authenticated where it must."""
         self._careful.restricted = restricted
@@ -191,11 +196,12 @@ class CarefulParser:
         "max_query_bytes",
         "missing",
         "restricted",
+        "stopped_early",
     )
 
     def __init__(self) -> None:
         self.buffer = bytearray()
-        self.restricted = False
+        self.restricted = self.stopped_early = False
         self.max_bulk_bytes = limits.MAX_BULK_BYTES
         self.max_query_bytes = limits.MAX_QUERY_BUFFER_BYTES
         self.missing = 0
@@ -214,6 +220,7 @@ class CarefulParser:
     def feed(self, data: bytes, commands: list[Arguments]) -> None:
         """Append the commands completed by `data`. Raises ProtocolError, once for all."""
         self.buffer += data
+        self.stopped_early = False
         position = 0
         try:
             while position < len(self.buffer) or self._bulk_size >= 0:
@@ -225,6 +232,7 @@ class CarefulParser:
                     break
                 position = after
                 if self.restricted and commands:
+                    self.stopped_early = position < len(self.buffer)
                     return
         finally:
             del self.buffer[:position]

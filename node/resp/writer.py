@@ -31,7 +31,11 @@ Encoder = Callable[[Any], bytes]
 def encode(reply: Reply, resp: int) -> bytes:
     """The bytes of a reply for a client that speaks RESP2 or RESP3 (`resp` is 2 or 3)."""
     encoders = _RESP3 if resp == 3 else _RESP2
-    return encoders[type(reply)](reply)
+    try:
+        return encoders[type(reply)](reply)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # A handler answered with what is no reply. Its client waits for one all the same.
+        return _error(CommandError(f"ERR internal error: a reply that cannot be encoded: {error!r}"))
 
 
 def encode_command(words: Sequence[bytes]) -> bytes:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Callable, Iterable, Sequence
+from traceback import format_exc
 from typing import TYPE_CHECKING
 
+from shoal.cluster.effects import Level, Note
 from shoal.cluster.routing import Request, Serve, route
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import COMMANDS
@@ -36,6 +38,12 @@ NO_SINGLE_KEY = -1
 HISTOGRAM_BUCKETS = 64
 
 _LONGEST_QUOTED = 128
+
+WORDS_OF_HTTP = frozenset({b"post", b"host:"})
+SPOKE_HTTP = (
+    "possible attack: it speaks HTTP, as a browser does that a web page makes talk to us, and the body of its"
+    " request would be read as commands"
+)
 
 
 class Entry:
@@ -226,6 +234,8 @@ class Dispatcher:
                         reply = entry.handler(session, *argv[1:])
                 except CommandError as error:
                     reply = self._failed(entry, error)
+                except Exception:
+                    reply = self._failed_unforeseen(entry)
                 if keyspace.changes != changes or session.propagated is not None:
                     server.record_change(session, argv)
                 if server.operations:
@@ -246,7 +256,11 @@ class Dispatcher:
                     if unsent > MAX_UNSENT_BYTES or reply is NO_REPLY:
                         break
                     continue
-            if session.blocked is not None or session.closing or unsent > MAX_UNSENT_BYTES:
+            if session.blocked is not None or session.closing:
+                break
+            if (
+                unsent > MAX_UNSENT_BYTES and not session.is_replica_link
+            ):  # what a replica sends is no question
                 break
         session.out_bytes = unsent
         self.settle_clock(session, commands[done - 1] if done else ())
@@ -256,6 +270,12 @@ class Dispatcher:
         entry.failed_calls += 1
         self.server.count_error(error)
         return error
+
+    def _failed_unforeseen(self, entry: Entry) -> CommandError:
+        """A handler raised what no handler should: its client is told, the log is told how, others go on."""
+        error = CommandError(f"ERR internal error in '{entry.spec.full_name}' command, see the log")
+        self.server.effects.append(Note(Level.WARNING, f"{error}\n{format_exc()}"))
+        return self._failed(entry, error)
 
     def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that has passed every gate. An error it raises is its reply."""
@@ -267,6 +287,8 @@ class Dispatcher:
             reply = entry.handler(session, *argv[entry.skip :])
         except CommandError as error:
             reply = self._failed(entry, error)
+        except Exception:
+            reply = self._failed_unforeseen(entry)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
         # A command may run others (EXEC): what they took was theirs, and the rest is this one's.
@@ -309,6 +331,9 @@ class Dispatcher:
             entry = self.find(argv)
             reply = self._pass_gates(session, entry, argv)
         except CommandError as error:
+            if entry is None and argv[0].lower() in WORDS_OF_HTTP:
+                self.server.hang_up(session, SPOKE_HTTP)
+                return
             reply = error
             self.server.count_error(error)
             if entry is not None:
@@ -376,6 +401,10 @@ class Dispatcher:
             raise CommandError("LOADING Redis is loading the dataset in memory")
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
             session.transaction.queued.append((entry, argv))
+            session.transaction.queued_bytes += sum(map(len, argv))
+            if session.transaction.queued_bytes > server.config.client_query_buffer_limit:
+                server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
+                return NO_REPLY
             return QUEUED
         if server.pause.holds(session, is_write=is_write, flags=flags):
             server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))

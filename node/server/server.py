@@ -13,20 +13,21 @@ from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
+from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
-from shoal.node.resp.parser import Arguments
+from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import MAX_UNSENT_BYTES, Dispatcher, Entry
-from shoal.node.server.effects import ServerEffect
+from shoal.node.server.effects import CloseSession, ServerEffect
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 COMMANDS_PER_CLIENT_PER_TURN = 1000
 """After so many commands a client waits for the next turn, so that a long pipeline starves nobody."""
+
+PARSED_AT_ONCE = 64 * 1024
+"""How many bytes of what was read ahead become commands at a time: about a share of a turn."""
 
 EXPIRE_EVERY_MS = 20
 """How often keys whose time has come are looked for; on access they are found at once."""
@@ -136,37 +140,45 @@ class Server:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
         if session.closing:
             return
+        if session.closing:
+            return
         session.last_seen_ms = self.keyspace.now_ms
         statistics = self.statistics
         statistics.reads += 1
         statistics.input_bytes += len(data)
+        if session.pending or session.blocked is not None:
+            session.read_ahead += data
+            return
         commands = session.parser.feed(data)
-        if session.pending or session.blocked is not None or len(commands) > COMMANDS_PER_CLIENT_PER_TURN:
-            was_waiting = bool(session.pending) or session.blocked is not None
+        if len(commands) > COMMANDS_PER_CLIENT_PER_TURN or session.parser.has_more:
             session.pending.extend(commands)
-            if not was_waiting:
-                self.run_pending(session)
-        else:
-            done = self.dispatcher.execute_all(session, commands)
-            if done < len(commands) and not session.closing:
-                session.pending.extend(commands[done:])
-                self._go_on_later(session)
-        if session.parser.error is not None and not session.pending and not session.closing:
+            self.run_pending(session)
+            return
+        done = self.dispatcher.execute_all(session, commands)
+        if done < len(commands) and not session.closing:
+            session.pending.extend(commands[done:])
+            self._go_on_later(session)
+        elif session.parser.error is not None:
             self._refuse_protocol(session)
 
     def run_pending(self, session: Session) -> None:
         """Go on with a client's waiting commands, up to its share of a turn."""
         pending = session.pending
-        if session.blocked is not None or session.out_bytes > MAX_UNSENT_BYTES:
+        is_owed_much = session.out_bytes > MAX_UNSENT_BYTES and not session.is_replica_link
+        if session.blocked is not None or is_owed_much:
             return  # whoever ends the wait, or sends the rest, calls again
+        if not pending and session.has_input:
+            part = bytes(session.read_ahead[:PARSED_AT_ONCE])
+            del session.read_ahead[:PARSED_AT_ONCE]
+            pending.extend(session.parser.feed(part))
         share = list(islice(pending, COMMANDS_PER_CLIENT_PER_TURN))
         done = self.dispatcher.execute_all(session, share)
         if session.closing:
-            pending.clear()
+            session.forget_input()
             return
         for _ in range(done):
             pending.popleft()
-        if pending:
+        if session.has_input:
             self._go_on_later(session)
         elif session.parser.error is not None:
             self._refuse_protocol(session)
@@ -177,8 +189,22 @@ class Server:
             self.runnable.append(session)
 
     def _refuse_protocol(self, session: Session) -> None:
-        session.send(CommandError(f"ERR Protocol error: {session.parser.error}"))
+        """The client broke the protocol: say so and close, once everything before the break is done."""
+        error = session.parser.error
+        if session.closing or session.blocked is not None:
+            return
+        if isinstance(error, QueryBufferExceeded):
+            self.hang_up(session, "its unfinished command exceeds client-query-buffer-limit")
+            return
+        session.send(CommandError(f"ERR Protocol error: {error}".encode("latin-1")))
         session.close_after_reply()
+
+    def hang_up(self, session: Session, why: str) -> None:
+        """Close a client without another word to it, and tell the log."""
+        session.closing = True
+        session.forget_input()
+        self.effects.append(Note(Level.WARNING, f"Closing client {session.address}: {why}"))
+        self.effects.append(CloseSession(session))
 
     def _look_at_itself(self) -> None:
         """A few times a second: how fast counters rise, how much memory is used."""
@@ -219,7 +245,7 @@ class Server:
         self.stop_monitoring(session)
         self.client_care.forget(session)
         session.closing = True
-        session.pending.clear()
+        session.forget_input()
 
     def block(self, session: Session, blocked: Blocked) -> None:
         """Let a client wait; its later commands queue up behind."""

@@ -37,6 +37,7 @@ class Transaction:
     """The commands queued since MULTI."""
 
     queued: list[tuple[Entry, Arguments]] = field(default_factory=list)
+    queued_bytes: int = 0
     broken: bool = False
     """A command was refused while queueing: EXEC answers EXECABORT."""
 
@@ -101,6 +102,7 @@ class Session(Call):
         "parser",
         "pending",
         "plain",
+        "read_ahead",
         "readonly",
         "reply_mode",
         "resp",
@@ -124,6 +126,8 @@ class Session(Call):
         self.parser.limit(server.config.proto_max_bulk_len, server.config.client_query_buffer_limit)
         self.pending: deque[Arguments] = deque()
         """Commands that came in but may not run yet: the client is blocked, or used up its turn."""
+        self.read_ahead = bytearray()
+        """What came in behind those, not yet parsed."""
         self.out: list[bytes] = []
         self.out_bytes = 0
         self.closing = False
@@ -191,8 +195,18 @@ class Session(Call):
     def close_after_reply(self) -> None:
         """Say what is queued, then hang up."""
         self.closing = True
-        self.pending.clear()
+        self.forget_input()
         self.server.closing.append(self)
+
+    def forget_input(self) -> None:
+        """Whatever it asked for and did not get yet, it does not get."""
+        self.pending.clear()
+        self.read_ahead.clear()
+
+    @property
+    def has_input(self) -> bool:
+        """Whether there is something to run, now or when a wait is over."""
+        return bool(self.pending or self.read_ahead or self.parser.has_more)
 
     @property
     def is_local(self) -> bool:

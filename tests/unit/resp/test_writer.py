@@ -60,12 +60,13 @@ replies = st.recursive(leaves, grown, max_leaves=8)
 
 def read_back(data: bytes) -> list[object]:
     """Every reply in these bytes; nothing may be left over."""
-    reader = hiredis.Reader()
+    incomplete = object()
+    reader = hiredis.Reader(notEnoughData=incomplete)
     reader.feed(data)
     found = []
     while reader.has_data():
         found.append(reader.gets())
-        assert found[-1] is not False, data
+        assert found[-1] is not incomplete, data
     return found
 
 
