@@ -37,7 +37,7 @@ SAVED = SavedConfig(
             PEER,
             "127.0.0.1",
             7001,
-            bus_port=17001,
+            bus_port=11,
             hostname="peer.example",
             human_name="peer-one",
             shard_id="e" * 40,
@@ -49,7 +49,7 @@ SAVED = SavedConfig(
             REPLICA,
             "::1",
             7002,
-            bus_port=17002,
+            bus_port=12,
             shard_id=SHARD,
             flags=NodeFlag.REPLICA | NodeFlag.PFAIL | NodeFlag.NOFAILOVER,
             primary=ME,
@@ -69,9 +69,9 @@ def test_a_file_holds_one_line_per_node_and_then_the_epochs() -> None:
     assert TEXT.decode().splitlines() == [
         f"{ME} 127.0.0.1:7000@17000,,shard-id={SHARD} myself,master - 0 0 3 connected"
         f" 0-5460 6000 [5461-<-{PEER}] [6000->-{PEER}]",
-        f"{PEER} 127.0.0.1:7001@17001,peer.example,nodename=peer-one,shard-id={'e' * 40} master,fail - 0 0 2"
+        f"{PEER} 127.0.0.1:7001@11,peer.example,nodename=peer-one,shard-id={'e' * 40} master,fail - 0 0 2"
         " disconnected 5461-5999",
-        f"{REPLICA} ::1:7002@17002,,shard-id={SHARD} slave,fail?,nofailover {ME}"
+        f"{REPLICA} ::1:7002@12,,shard-id={SHARD} slave,fail?,nofailover {ME}"
         " 5 1795463702831 0 disconnected",
         "vars currentEpoch 9 lastVoteEpoch 8",
     ]
@@ -153,7 +153,7 @@ def test_empty_lines_at_the_end_do_no_harm() -> None:
 
 
 LINE_1 = f"{ME} 127.0.0.1:7000@17000 myself,master - 0 0 3 connected 0-10"
-LINE_2 = f"{PEER} 127.0.0.1:7001@17001 master - 0 0 2 connected 11-20"
+LINE_2 = f"{PEER} 127.0.0.1:7001@11 master - 0 0 2 connected 11-20"
 VARS = "vars currentEpoch 9 lastVoteEpoch 8"
 
 
