@@ -137,7 +137,10 @@ class Node:
             )
 
     def wait_ready(self) -> None:
-        """Return once the node answers PING. Raises AssertionError with the end of the log if it does not."""
+        """Return once the node answers PING, be it by asking for a password.
+
+        Raises AssertionError with the end of its log if it does not.
+        """
         try:
             wait_until(self._answers, f"node {self.port} answers")
         except AssertionError as error:
@@ -147,7 +150,10 @@ class Node:
         assert self.process is not None
         status = self.process.poll()
         assert status is None, f"node {self.port} ended with status {status}"
-        return bool(self.ask("PING") == "PONG")
+        try:
+            return bool(self.ask("PING") == "PONG")
+        except hiredis.ReplyError as error:
+            return str(error).startswith("NOAUTH")
 
     def ask(self, *words: str | int | bytes) -> Any:
         """One command; raises hiredis.ReplyError for an error."""

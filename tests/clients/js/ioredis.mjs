@@ -1,4 +1,4 @@
-// ioredis in everyday use: `node ioredis.mjs alone PORT` and `node ioredis.mjs cluster PORT...`.
+// ioredis in everyday use: `node ioredis.mjs MODE PORT...`, in the modes alone, guarded and cluster.
 
 import assert from "node:assert/strict";
 import { Cluster, Redis } from "ioredis";
@@ -66,6 +66,20 @@ const alone = () => {
   };
 };
 
+const guarded = () => {
+  const connect = (password) => new Redis({ host: HOST, port: ports[0], password, retryStrategy: () => null });
+  return {
+    async "comes in with the password"() {
+      assert.equal(await connect("correct horse").set("key", "value"), "OK");
+    },
+
+    async "is refused without"() {
+      await assert.rejects(connect("wrong").get("key"), /WRONGPASS|NOAUTH/);
+      await assert.rejects(connect(undefined).get("key"), /NOAUTH HELLO must be called with the client already authenticated/);
+    },
+  };
+};
+
 const cluster = () => {
   const client = new Cluster([{ host: HOST, port: ports[0] }]);
   const readers = new Cluster([{ host: HOST, port: ports[0] }], { scaleReads: "slave" });
@@ -111,4 +125,4 @@ const cluster = () => {
   };
 };
 
-await run(mode === "alone" ? alone() : cluster());
+await run({ alone, guarded, cluster }[mode]());

@@ -1,4 +1,4 @@
-// node-redis in everyday use: `node node_redis.mjs alone PORT` and `node node_redis.mjs cluster PORT...`.
+// node-redis in everyday use: `node node_redis.mjs MODE PORT...`, in the modes alone, guarded and cluster.
 
 import assert from "node:assert/strict";
 import { createClient, createCluster, RESP_TYPES, WatchError } from "redis";
@@ -68,6 +68,21 @@ const alone = async () => {
   };
 };
 
+const guarded = () => {
+  const connect = (password) =>
+    createClient({ url: url(ports[0]), password, socket: { reconnectStrategy: false } }).connect();
+  return {
+    async "comes in with the password"() {
+      assert.equal(await (await connect("correct horse")).set("key", "value"), "OK");
+    },
+
+    async "is refused without"() {
+      await assert.rejects(connect("wrong"), /WRONGPASS invalid username-password pair/);
+      await assert.rejects(connect(undefined), /NOAUTH/);
+    },
+  };
+};
+
 const cluster = async () => {
   const rootNodes = [{ url: url(ports[0]) }];
   const client = await createCluster({ rootNodes }).connect();
@@ -112,4 +127,4 @@ const cluster = async () => {
   };
 };
 
-await run(await (mode === "alone" ? alone() : cluster()));
+await run(await { alone, guarded, cluster }[mode]());
