@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import trio
 
+from shoal.cli.addresses import Address
 from shoal.cli.creating import Links, meet_command
 from shoal.cli.discovery import read_node
 from shoal.cli.tasks import POLL_SECONDS, for_each
+from shoal.cli.topology import Node
 
 _REPEAT_MEET_SECONDS = 1.0
 
@@ -27,22 +31,31 @@ async def reunite(links: Links) -> None:
     The remedy: a node that is told to MEET one it knows takes the address for that node's new one, and by
     the greeting the other learns both its own address and the first node's.
     """
-    last_met: dict[tuple[str, str], float] = {}
+    last_met: dict[tuple[Address, Address], float] = {}
     while True:
         nodes = dict(zip(links, await for_each(list(links.values()), read_node), strict=True))
-        address_of = {node.id: address for address, node in nodes.items()}
-        apart = [
-            (node.id, line.id)
-            for node in nodes.values()
-            for line in node.view
-            if line.id in address_of and not line.is_myself and not line.connected
-        ]
+        apart = find_apart(nodes)
         if not apart:
             return
         now = trio.current_time()
         for seeker, sought in apart:
             if now - last_met.get((seeker, sought), -_REPEAT_MEET_SECONDS) >= _REPEAT_MEET_SECONDS:
                 last_met[seeker, sought] = now
-                address = address_of[sought]
-                await links[address_of[seeker]].call(*meet_command(links[address], nodes[address].line))
+                await links[seeker].call(*meet_command(links[sought], nodes[sought].line))
         await trio.sleep(POLL_SECONDS)
+
+
+def find_apart(nodes: Mapping[Address, Node]) -> list[tuple[Address, Address]]:
+    """Pairs of a node and another that it is not connected to, or that believes to be somewhere else.
+
+    A node learns its own address when somebody meets it, and keeps it when it comes back elsewhere.
+    """
+    address_of = {node.id: address for address, node in nodes.items()}
+    return [
+        (address, address_of[line.id])
+        for address, node in nodes.items()
+        for line in node.view
+        if line.id in address_of
+        and not line.is_myself
+        and (not line.connected or line.host != nodes[address_of[line.id]].line.host)
+    ]
