@@ -213,6 +213,9 @@ class Replication:
         replica.session.refresh_plain()
         replica.last_seen_ms = self.server.keyspace.now_ms
         self.attached.append(replica)
+        if self.history.offset == 0:
+            # Clients are told of a replica only once its offset is not 0: do not let them wait for a write.
+            self._last_ping_ms = 0
         self.server.refresh_gates()
 
     def forget(self, session: Session) -> None:
