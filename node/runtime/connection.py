@@ -12,7 +12,7 @@ READ_SIZE = 64 * 1024
 class Connection:
     """One accepted socket and its session. Never blocks; knows nothing about commands."""
 
-    __slots__ = ("fd", "receive", "sending", "session", "socket", "transmit", "unsent")
+    __slots__ = ("ended", "fd", "receive", "sending", "session", "socket", "transmit", "unsent")
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self.socket = sock
@@ -20,18 +20,24 @@ class Connection:
         self.transmit = sock.send
         self.fd = sock.fileno()
         self.session = session
-        self.unsent = b""
-        """What the socket had no room for."""
+        self.unsent: memoryview | None = None
+        """What the socket had no room for; goes out before anything in the session's `out`."""
         self.sending = False
         """Whether the socket's buffer is full and `unsent` waits for it to drain."""
+        self.ended = False
+        """Whether the client said all it had to say; what it asked for is done before it is closed."""
 
     def send(self) -> bool:
-        """Send what is queued as far as the socket takes it. False if the peer is gone."""
+        """Send what is queued as far as the socket takes it. False if the peer is gone.
+
+        What is left of a long answer is never copied again, however often the socket takes a little of it.
+        """
+        if self.unsent is not None and not self._send_unsent():
+            return False
         session = self.session
         out = session.out
-        if self.unsent:
-            out.insert(0, self.unsent)
-            self.unsent = b""
+        if self.unsent is not None or not out:
+            return True
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         try:
@@ -44,7 +50,22 @@ class Connection:
             session.out_bytes = 0
             self.sending = False
         else:
-            self.unsent = data[sent:]
+            self.unsent = memoryview(data)[sent:]
             session.out_bytes = len(self.unsent)
             self.sending = True
+        return True
+
+    def _send_unsent(self) -> bool:
+        assert self.unsent is not None
+        try:
+            sent = self.transmit(self.unsent)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self.session.out_bytes -= sent
+        if sent == len(self.unsent):
+            self.unsent, self.sending = None, False
+        else:
+            self.unsent = self.unsent[sent:]
         return True

@@ -12,6 +12,8 @@ import trio
 
 ACCEPTS_PER_WAKE = 1000
 _RETRY_AFTER_S = 0.1
+LONGEST_KEEPALIVE_S = 32767
+"""The system takes no more."""
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -48,6 +50,17 @@ def listen_unix(path: str, permissions: int, backlog: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Let the system ask a silent peer for a sign of life after so long, and give up after as long again."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, min(seconds, LONGEST_KEEPALIVE_S))
+        sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, min(seconds, LONGEST_KEEPALIVE_S) // 3)
+        )
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 async def accept_forever(listening: socket.socket, take: Callable[[socket.socket], None]) -> None:

@@ -5,21 +5,24 @@ holds every client's socket; being itself a file descriptor, it is waited for by
 everything else in the process keeps running between two turns. Where there is no epoll, a task per client
 waits for its own socket and runs the same turn with that one connection.
 
-A client whose answers pile up is not read until it has taken them: its memory is bounded by what one
-command can answer, and it is slowed down rather than cut off.
+A client whose answers pile up runs no more commands until it has taken them. It is read on for a while,
+since many a client sends all it has before it reads anything, and would wait for ever otherwise; then it
+is not even read. So its memory is bounded by what one command can answer, and by READ_AHEAD_BYTES, and it
+is slowed down rather than cut off.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
 import trio
 
 from shoal.node.runtime.connection import READ_SIZE, Connection
+from shoal.node.runtime.listener import keep_alive
 from shoal.node.server.client_care import refusal
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
@@ -31,7 +34,13 @@ once; after so many, whoever else runs in this process has its say."""
 
 TO_READ = select.EPOLLIN if HAS_EPOLL else 1
 ROOM_TO_SEND = select.EPOLLOUT if HAS_EPOLL else 4
-HANG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR if HAS_EPOLL else 0
+ONLY_HANG_UP = 0
+"""epoll tells of a connection that is gone whether asked or not."""
+
+READ_AHEAD_BYTES = 32 * 1024 * 1024
+"""How much is read from a client whose commands have to wait."""
+
+POLL_MUTED_SECONDS = 0.01
 
 
 class TurnEnd(Protocol):
@@ -88,28 +97,28 @@ class Reactor:
                 continue
             if events & ROOM_TO_SEND:
                 self._send_more(connection)
-                continue
-            if connection.session.pending and not events & HANG_UP:
-                self._mute(connection)
-                continue
+                if events == ROOM_TO_SEND or fd not in connections:
+                    continue
             try:
                 data = connection.receive(READ_SIZE)
             except BlockingIOError:
                 continue
             except OSError:
-                data = b""
-            if data:
-                receive(connection.session, data)
-            else:
                 self._close(connection)
+                continue
+            if data:
+                session = connection.session
+                receive(session, data)
+                if len(session.read_ahead) > READ_AHEAD_BYTES:
+                    self._mute(connection)
+            else:
+                self._end(connection)
         self.finish_turn()
 
     def finish_turn(self) -> None:
         """Carry out what the turn asked for, then send its replies: none leaves before its effects."""
         server = self.server
         self.node.carry_out_effects()
-        if self.muted:
-            self._unmute()
         by_session = self.by_session
         while server.outgoing:
             outgoing, server.outgoing = server.outgoing, []
@@ -128,32 +137,47 @@ class Reactor:
                 connection = by_session.get(session.id)
                 if connection is not None and not connection.sending:
                     self._close(connection)
+        if self.muted:
+            self._unmute()
 
     def _send_more(self, connection: Connection) -> None:
-        """There is room again for what a client is owed; with all of it gone, it may go on."""
+        """There is room again for what a client is owed; with enough of it gone, it may go on."""
         if not connection.send():
             self._close(connection)
-        elif not connection.sending:
+            return
+        if not connection.sending:
             self._watch(connection)
-            if connection.session.closing:
+        if connection.session.closing:
+            if not connection.sending:
                 self._close(connection)
-            elif connection.session.pending:
-                self.server.run_pending(connection.session)
+        elif connection.session.has_input:
+            self.server.run_pending(connection.session)
 
     # --- back-pressure -----------------------------------------------------------------------------
 
     def _mute(self, connection: Connection) -> None:
         """Read no more from a client whose commands wait already: let it wait in its own buffers."""
         self.muted.add(connection)
-        if self.epoll is not None:
-            self.epoll.modify(connection.fd, HANG_UP)
+        self._watch(connection)
 
     def _unmute(self) -> None:
-        """Listen again to those whose commands have run."""
-        for connection in [one for one in self.muted if not one.session.pending]:
-            self.muted.discard(connection)
-            if not connection.sending:
+        """Listen again to those whose commands have run; hang up on those that had no more to say."""
+        for connection in list(self.muted):
+            if connection.ended:
+                if not connection.session.has_input and not connection.sending:
+                    self._close(connection)
+            elif len(connection.session.read_ahead) <= READ_AHEAD_BYTES // 2:
+                self.muted.discard(connection)
                 self._watch(connection)
+
+    def _end(self, connection: Connection) -> None:
+        """The client sends nothing more. What it sent is still run; if it waits for something, it left."""
+        session = connection.session
+        if connection.ended or session.blocked is not None or not session.has_input:
+            self._close(connection)
+        else:
+            connection.ended = True
+            self._mute(connection)
 
     # --- connections -------------------------------------------------------------------------------
 
@@ -167,6 +191,8 @@ class Reactor:
                 sock.send(told)
             sock.close()
             return
+        if server.config.tcp_keepalive and sock.family != socket.AF_UNIX:
+            keep_alive(sock, server.config.tcp_keepalive)
         session = server.connect(address, _name_of(sock, peer=False))
         connection = Connection(sock, session)
         session.fd = connection.fd
@@ -178,14 +204,11 @@ class Reactor:
             self.nursery.start_soon(self._serve_alone, connection)
 
     def _watch(self, connection: Connection) -> None:
-        """Wait for room in the socket while answers wait, for commands otherwise.
-
-        A replica is read all the same: its acknowledgements ask for no answer, and are what shows it alive.
-        """
+        """Wait for commands, unless the client is muted, and for room in the socket while answers wait."""
         if self.epoll is not None:
-            events = select.EPOLLOUT if connection.sending else select.EPOLLIN
-            if connection.session.is_replica_link:
-                events |= select.EPOLLIN
+            events = ONLY_HANG_UP if connection in self.muted else TO_READ
+            if connection.sending:
+                events |= ROOM_TO_SEND
             self.epoll.modify(connection.fd, events)
 
     def _close(self, connection: Connection) -> None:
@@ -210,17 +233,35 @@ class Reactor:
         """The fallback: one task waits for one socket and runs turns of its own."""
         while connection.fd in self.connections:
             try:
-                if connection.sending:
-                    await trio.lowlevel.wait_writable(connection.socket)
-                    self.turn([(connection.fd, ROOM_TO_SEND)])
-                elif self.server.runnable:
+                if self.server.runnable:
                     await trio.lowlevel.checkpoint()
                     self.turn([])
+                elif connection in self.muted:
+                    await trio.sleep(POLL_MUTED_SECONDS)
+                    self.turn([(connection.fd, ROOM_TO_SEND)] if connection.sending else [])
+                elif connection.sending:
+                    self.turn([(connection.fd, await self._readable_or_writable(connection))])
                 else:
                     await trio.lowlevel.wait_readable(connection.socket)
                     self.turn([(connection.fd, TO_READ)])
             except (trio.ClosedResourceError, ValueError):
                 return
+
+    async def _readable_or_writable(self, connection: Connection) -> int:
+        """Which of the two it is, in epoll's terms; possibly both."""
+        events = 0
+
+        async def note(wait: Callable[[socket.socket], Awaitable[None]], event: int) -> None:
+            nonlocal events
+            with suppress(trio.ClosedResourceError):
+                await wait(connection.socket)
+            events |= event
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(note, trio.lowlevel.wait_readable, TO_READ)
+            nursery.start_soon(note, trio.lowlevel.wait_writable, ROOM_TO_SEND)
+        return events
 
 
 def _name_of(sock: socket.socket, *, peer: bool) -> str:

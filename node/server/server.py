@@ -140,13 +140,11 @@ class Server:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
         if session.closing:
             return
-        if session.closing:
-            return
         session.last_seen_ms = self.keyspace.now_ms
         statistics = self.statistics
         statistics.reads += 1
         statistics.input_bytes += len(data)
-        if session.pending or session.blocked is not None:
+        if session.pending or session.read_ahead or session.blocked is not None:
             session.read_ahead += data
             return
         commands = session.parser.feed(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from shoal.node.resp.writer import encode_command
@@ -159,11 +161,27 @@ def test_a_long_pipeline_gives_way_after_its_share_of_a_turn(world, client):
 
 
 def test_commands_behind_a_long_pipeline_keep_their_order(world, client):
+    part = [("INCR", "k")] * (COMMANDS_PER_CLIENT_PER_TURN * 3 // 2)
+    stream = pipeline(*part * 4)
+    cuts = [0, 7, len(stream) // 3, len(stream) // 2, len(stream) - 5, len(stream)]
+    for start, end in pairwise(cuts):
+        client.send(stream[start:end])
+        world.pass_time(0)
+    while world.server.wants_turn:
+        world.pass_time(0)
+    assert client.received() == list(range(1, 4 * len(part) + 1))
+
+
+def test_a_break_of_the_protocol_behind_a_long_pipeline_is_found_in_its_turn(world, client):
     client.send(pipeline(*[("INCR", "k")] * (COMMANDS_PER_CLIENT_PER_TURN + 1)))
-    client.send(pipeline(("GET", "k")))
-    world.pass_time(0)
-    world.pass_time(0)
-    assert client.received()[-2:] == [COMMANDS_PER_CLIENT_PER_TURN + 1, str(COMMANDS_PER_CLIENT_PER_TURN + 1)]
+    client.send(b"*1\r\n$-1\r\n")
+    while world.server.wants_turn:
+        world.pass_time(0)
+    assert client.received()[-2:] == [
+        COMMANDS_PER_CLIENT_PER_TURN + 1,
+        "ERR Protocol error: invalid bulk length",
+    ]
+    assert client.session.closing
 
 
 def test_nothing_runs_behind_quit(client):
