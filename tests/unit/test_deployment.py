@@ -93,6 +93,12 @@ def test_the_last_service_to_start_is_healthy_when_the_cluster_serves(services: 
     assert last["healthcheck"]["test"] == ["CMD", "shoal-health", "--cluster", *ADDRESSES]
 
 
+def test_every_service_can_build_the_image_it_needs(services: dict[str, Any]) -> None:
+    assert {service["image"] for service in services.values()} == {"shoal"}
+    for service in services.values():
+        assert service["build"] == {"context": "..", "dockerfile": "deploy/Containerfile"}
+
+
 def test_every_volume_is_declared(compose: dict[str, Any]) -> None:
     assert set(compose["volumes"]) == {f"data-{number}" for number in range(6)}
 
