@@ -7,6 +7,7 @@ sense is dropped.
 
 from __future__ import annotations
 
+import math
 import socket
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from shoal.cluster.reports import LinkBuffer
 from shoal.cluster.wire import FramingError, PacketReader, decode, encode
 
 READ_SIZE = 256 * 1024
+FIRST_PACKET_SECONDS = 5
+"""A node that connects says at once who it is. Whoever has said nothing that makes sense by then is none."""
 
 
 class ClusterShell(Protocol):
@@ -26,6 +29,9 @@ class ClusterShell(Protocol):
 
     def cluster_event(self, event: Event) -> None:
         """Step the machine and carry out everything that follows."""
+
+    def note_link_over_limit(self) -> None:
+        """Count a link that is dropped because its send buffer is full."""
 
 
 class BusLink:
@@ -51,7 +57,7 @@ class Bus:
         self.source_ip = source_ip
         self.links: dict[int, BusLink] = {}
         self.send_buffer_limit = 0
-        self.over_limit_count = 0
+        """In bytes; 0 for none."""
         self._next_inbound = -1
 
     # --- effects -----------------------------------------------------------------------------------
@@ -90,7 +96,7 @@ class Bus:
 
     def _over_limit(self, link: BusLink) -> None:
         """A peer that does not read: drop the link rather than grow without bound."""
-        self.over_limit_count += 1
+        self.shell.note_link_over_limit()
         link.close()
 
     def link_buffer(self, link_id: int) -> LinkBuffer:
@@ -103,6 +109,7 @@ class Bus:
     def accept(self, sock: socket.socket) -> None:
         """Take over a connected, non-blocking socket of another node."""
         link = BusLink(self._next_inbound, sock)
+        link.cancel_scope.deadline = trio.current_time() + FIRST_PACKET_SECONDS
         self._next_inbound -= 1
         self.links[link.id] = link
         self.nursery.start_soon(self._run_inbound, link, sock)
@@ -157,28 +164,37 @@ class Bus:
             self.shell.cluster_event(LinkClosed(link.id))
 
     async def _read(self, link: BusLink, sock: socket.socket) -> None:
-        """Read packets until the link ends."""
+        """Read packets until the link ends. What goes wrong in handling one is not the link's error."""
         reader = PacketReader()
         try:
             peer_ip, local_ip = sock.getpeername()[0], sock.getsockname()[0]
-            while True:
-                await trio.lowlevel.wait_readable(sock)
-                try:
-                    data = sock.recv(READ_SIZE)
-                except BlockingIOError:
-                    continue
-                if not data:
-                    return
-                for packet in reader.feed(data):
-                    try:
-                        message = decode(packet)
-                    except MalformedPacket:
-                        continue
-                    self.shell.cluster_event(MessageReceived(link.id, message, peer_ip, local_ip))
-                    if link.cancel_scope.cancel_called:
-                        return
-        except (OSError, FramingError):
+        except OSError:
             return
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                data = sock.recv(READ_SIZE)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return
+            if not data:
+                return
+            packets = reader.feed(data)
+            while True:
+                try:
+                    packet = next(packets, None)
+                    message = decode(packet) if packet is not None else None
+                except MalformedPacket:
+                    continue
+                except FramingError:
+                    return
+                if message is None:
+                    break
+                link.cancel_scope.deadline = math.inf
+                self.shell.cluster_event(MessageReceived(link.id, message, peer_ip, local_ip))
+                if link.cancel_scope.cancel_called:
+                    return
 
     async def _write(self, link: BusLink, sock: socket.socket) -> None:
         """Send what did not fit at once, whenever there is room again."""

@@ -6,6 +6,7 @@ import errno
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -78,5 +79,6 @@ async def accept_forever(listening: socket.socket, take: Callable[[socket.socket
                 break
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with suppress(OSError):  # it may be gone already
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             take(sock)

@@ -192,7 +192,8 @@ class Reactor:
             sock.close()
             return
         if server.config.tcp_keepalive and sock.family != socket.AF_UNIX:
-            keep_alive(sock, server.config.tcp_keepalive)
+            with suppress(OSError):  # it may be gone already
+                keep_alive(sock, server.config.tcp_keepalive)
         session = server.connect(address, _name_of(sock, peer=False))
         connection = Connection(sock, session)
         session.fd = connection.fd
