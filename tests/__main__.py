@@ -1,7 +1,7 @@
 """`python -m tests`: everything that must be green before a change lands, in one command.
 
-Style, types, import contracts and sizes first, since they take seconds; then the tests. Arguments go to
-pytest: `python -m tests -k routing`.
+Style, types, import contracts and sizes first, since they take seconds; then the simulator's seeds and the
+tests. Arguments go to pytest, which then runs alone with the quick checks: `python -m tests -k routing`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
 )
+SIMULATED_SEEDS = "200"
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 
@@ -26,6 +27,8 @@ def main(pytest_arguments: list[str]) -> int:
     for words in CHECKS:
         failed += _run([sys.executable, "-m", *words], " ".join(words))
     failed += _run([sys.executable, "-c", LINT_IMPORTS], "import contracts")
+    if not pytest_arguments:
+        failed += _run([sys.executable, "-m", "tests.sim", "--seeds", SIMULATED_SEEDS], "simulator")
     failed += _run([sys.executable, "-m", "pytest", *pytest_arguments], "pytest")
     print(f"FAILED: {', '.join(failed)}" if failed else "all checks passed", flush=True)
     return 1 if failed else 0

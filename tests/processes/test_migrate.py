@@ -1,0 +1,130 @@
+"""MIGRATE between real servers, ours and Redis, and what other clients see of it meanwhile."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import hiredis
+import pytest
+
+from tests.peers import REDIS7_SERVER, needs
+from tests.processes.nodes import HOST, SHOAL, Node, ask, free_port, running_node, wait_until
+
+pytestmark = pytest.mark.processes
+
+TIMEOUT_MS = 5000
+DEBUG = ("--enable-debug-command", "yes")
+KEYS = ("string", "list", "set", "hash", "zset")
+TO_REDIS = pytest.param((str(REDIS7_SERVER),), id="to Redis", marks=needs(REDIS7_SERVER))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Node]:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    with running_node(folder, *DEBUG) as node:
+        yield node
+
+
+@pytest.fixture(params=[pytest.param(SHOAL, id="to Shoal"), TO_REDIS])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
+    folder = tmp_path / "target"
+    folder.mkdir()
+    with running_node(folder, *DEBUG, command=request.param) as node:
+        yield node
+
+
+def outcome(port: int, *words: str | int) -> str:
+    """The reply as text, an error's too."""
+    try:
+        return str(ask(port, *words))
+    except hiredis.ReplyError as error:
+        return str(error)
+
+
+def digests(node: Node) -> list[str]:
+    return [node.ask("DEBUG", "DIGEST-VALUE", key)[0] for key in KEYS]
+
+
+def fill(node: Node) -> None:
+    """One key of every type."""
+    node.ask("SET", "string", b"\x00\r\nbinary")
+    node.ask("RPUSH", "list", *map(str, range(500)))
+    node.ask("SADD", "set", *map(str, range(500)))
+    node.ask("HSET", "hash", *(word for number in range(500) for word in (f"f{number}", number)))
+    node.ask("ZADD", "zset", *(word for number in range(500) for word in (number / 4, f"m{number}")))
+
+
+def test_keys_of_every_type_arrive_whole_and_leave(source: Node, target: Node) -> None:
+    fill(source)
+    before = digests(source)
+    source.ask("PEXPIRE", "hash", 100_000)
+    words = ("MIGRATE", HOST, target.port, "", 0, TIMEOUT_MS, "KEYS", *KEYS, "none")
+    assert source.ask(*words) == "OK"
+    assert source.ask("DBSIZE") == 0
+    assert 0 < target.ask("PTTL", "hash") <= 100_000
+    target.ask("PERSIST", "hash")
+    assert digests(target) == before
+    assert target.ask("PTTL", "list") == -1
+
+
+def test_a_key_that_is_there_already_is_kept_unless_replaced(source: Node, target: Node) -> None:
+    source.ask("MSET", "a", "new", "b", "new")
+    target.ask("SET", "a", "old")
+    answer = outcome(source.port, "MIGRATE", HOST, target.port, "", 0, TIMEOUT_MS, "KEYS", "a", "b")
+    assert answer.startswith("ERR Target instance replied with error: BUSYKEY")
+    assert (source.ask("GET", "a"), target.ask("GET", "a")) == ("new", "old")
+    assert (source.ask("GET", "b"), target.ask("GET", "b")) == (None, "new")
+    assert source.ask("MIGRATE", HOST, target.port, "a", 0, TIMEOUT_MS, "COPY", "REPLACE") == "OK"
+    assert (source.ask("GET", "a"), target.ask("GET", "a")) == ("new", "new")
+
+
+def test_nothing_to_move_is_told(source: Node, target: Node) -> None:
+    assert source.ask("MIGRATE", HOST, target.port, "none", 0, TIMEOUT_MS) == "NOKEY"
+
+
+def test_a_target_that_wants_a_password_gets_it(source: Node, target: Node) -> None:
+    target.ask("CONFIG", "SET", "requirepass", "secret")
+    source.ask("SET", "k", "v")
+    refused = outcome(source.port, "MIGRATE", HOST, target.port, "k", 0, TIMEOUT_MS)
+    assert "NOAUTH" in refused
+    assert source.ask("GET", "k") == "v"
+    assert source.ask("MIGRATE", HOST, target.port, "k", 0, TIMEOUT_MS, "AUTH", "secret") == "OK"
+    assert source.ask("EXISTS", "k") == 0
+
+
+def test_a_target_that_is_not_there_loses_nothing(source: Node) -> None:
+    source.ask("SET", "k", "v")
+    answer = outcome(source.port, "MIGRATE", HOST, free_port(), "k", 0, 500)
+    assert answer.startswith("IOERR")
+    assert source.ask("GET", "k") == "v"
+
+
+def test_while_a_key_is_on_its_way_it_is_read_but_not_written(source: Node) -> None:
+    """The target takes the connection and never answers: the key stays on its way until time is up."""
+    with socket.create_server((HOST, 0)) as silent:
+        port = silent.getsockname()[1]
+        source.ask("SET", "moving", "1")
+        source.ask("SET", "other", "1")
+        answers: dict[str, str] = {}
+
+        def send(name: str, *words: str | int) -> threading.Thread:
+            thread = threading.Thread(target=lambda: answers.update({name: outcome(source.port, *words)}))
+            thread.start()
+            return thread
+
+        moving = send("migrate", "MIGRATE", HOST, port, "moving", 0, 3000)
+        wait_until(lambda: source.calls("migrate") == 1, "MIGRATE has begun")
+        writing = send("write", "INCR", "moving")
+        wait_until(lambda: " flags=b " in str(source.ask("CLIENT", "LIST")), "a client is held back")
+        assert source.ask("GET", "moving") == "1"
+        assert source.ask("INCR", "other") == 2
+        assert "write" not in answers
+        moving.join(20)
+        writing.join(20)
+    assert answers["migrate"].startswith("IOERR")
+    assert answers["write"] == "2"
+    assert source.ask("GET", "moving") == "2"
