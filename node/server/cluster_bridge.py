@@ -69,12 +69,15 @@ class ClusterBridge:
 
     def step(self, event: Event) -> None:
         """Let the machine take in an event; its effects queue up behind those already waiting."""
-        now_ms = self.server.keyspace.now_ms
+        self._tell_progress()
+        self.server.effects += self.machine.step(event, self.server.keyspace.now_ms)
+
+    def _tell_progress(self) -> None:
+        """Have the machine judge what comes next by the data as they are now, not as of its last event."""
         progress = self.server.replication_progress()
         if progress != self._progress:
             self._progress = progress
-            self.server.effects += self.machine.step(progress, now_ms)
-        self.server.effects += self.machine.step(event, now_ms)
+            self.server.effects += self.machine.step(progress, self.server.keyspace.now_ms)
 
     def _settings_changed(self) -> None:
         apply_config(self.server.config, self.settings)
@@ -82,6 +85,7 @@ class ClusterBridge:
 
     def request(self, request: AdminRequest) -> Reply:
         """Do what an operator asks; the answer leaves after everything the request led to."""
+        self._tell_progress()
         now_ms = self.server.keyspace.now_ms
         answer: Reply = None
         for effect in self.machine.step(request, now_ms):

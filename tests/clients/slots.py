@@ -1,4 +1,4 @@
-"""Give a key's slot to another primary, as an operator does by resharding, and give it back."""
+"""Give a key's slot to another node, as an operator does by resharding or a failover, and give it back."""
 
 from __future__ import annotations
 
@@ -50,6 +50,32 @@ def halfway(key: str, primaries: list[Node]) -> Iterator[None]:
     finally:
         assign(key, away, primaries)
         move(key, away, home, primaries)
+
+
+@contextlib.contextmanager
+def failed_over(key: str, cluster: list[Node]) -> Iterator[None]:
+    """Inside, the replica of the key's primary has taken its place."""
+    primaries = cluster[: len(cluster) // 2]
+    home = owner(primaries, key)
+    replica = cluster[len(primaries) + primaries.index(home)]
+    take_over(key, replica, home, cluster)
+    try:
+        yield
+    finally:
+        take_over(key, home, replica, cluster)
+
+
+def take_over(key: str, heir: Node, old: Node, cluster: list[Node]) -> None:
+    """Have a replica take its primary's place; return when all agree and the old primary follows it.
+
+    By TAKEOVER, since nobody votes twice about one primary within two node timeouts.
+    """
+    offset = int(old.info("replication")["master_repl_offset"])
+    wait_until(lambda: int(heir.info("replication")["master_repl_offset"]) >= offset, "the heir has it all")
+    heir.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+    for node in cluster:
+        wait_until(partial(_agrees, node, key, heir, cluster), f"node {node.port} knows of the new primary")
+    wait_until(lambda: old.info("replication").get("master_link_status") == "up", "the old primary follows")
 
 
 def move(key: str, source: Node, target: Node, primaries: list[Node]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.clients.packages import python_client
-from tests.clients.slots import EVERY_NODE_KEYS, elsewhere, halfway
+from tests.clients.slots import EVERY_NODE_KEYS, elsewhere, failed_over, halfway
 from tests.processes.nodes import HOST, Node
 
 coredis = python_client("coredis")
@@ -125,6 +125,15 @@ async def test_the_cluster_while_slots_move(cluster: list[Node], primaries: list
             assert await client.get("key") == b"value"
             assert await client.set("{key}fresh", "1")
         assert await client.get("{key}fresh") == b"1"
+
+
+async def test_writes_go_on_after_a_failover(cluster: list[Node]) -> None:
+    async with connect_to_cluster(cluster) as client:
+        await client.set("key", "value")
+        with failed_over("key", cluster):
+            assert await client.get("key") == b"value"
+            assert await client.append("key", "!") == 6
+        assert await client.get("key") == b"value!"
 
 
 async def test_replicas_serve_reads(cluster: list[Node]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients.packages import python_client
-from tests.clients.slots import EVERY_NODE_KEYS, elsewhere, halfway
+from tests.clients.slots import EVERY_NODE_KEYS, elsewhere, failed_over, halfway
 from tests.processes.nodes import HOST, Node
 
 glide = python_client("glide")
@@ -137,6 +137,17 @@ def test_the_cluster_while_slots_move(cluster: list[Node], primaries: list[Node]
             assert await client.get("key") == b"value"
             assert await client.set("{key}fresh", "1") == "OK"
         assert await client.get("{key}fresh") == b"1"
+
+    with_cluster_client(cluster, use)
+
+
+def test_writes_go_on_after_a_failover(cluster: list[Node]) -> None:
+    async def use(client: Any) -> None:
+        await client.set("key", "value")
+        with failed_over("key", cluster):
+            assert await client.get("key") == b"value"
+            assert await client.append("key", "!") == 6
+        assert await client.get("key") == b"value!"
 
     with_cluster_client(cluster, use)
 

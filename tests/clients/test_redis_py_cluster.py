@@ -9,7 +9,7 @@ import pytest
 
 from shoal.cluster.slots import key_slot
 from tests.clients.packages import python_client
-from tests.clients.slots import EVERY_NODE_KEYS, elsewhere, halfway, owner
+from tests.clients.slots import EVERY_NODE_KEYS, elsewhere, failed_over, halfway, owner
 from tests.processes.nodes import HOST, Node
 
 redis = python_client("redis")
@@ -83,6 +83,14 @@ def test_it_asks_the_importing_node_while_the_slot_is_on_its_way(client: Any, pr
         assert client.set("{key}fresh", "new") is True
         assert client.get_node_from_key("key").port == home.port
     assert client.get("{key}fresh") == b"new"
+
+
+def test_writes_go_on_after_a_failover(client: Any, cluster: list[Node]) -> None:
+    client.set("key", "value")
+    with failed_over("key", cluster):
+        assert client.get("key") == b"value"
+        assert client.append("key", "!") == 6
+    assert client.get("key") == b"value!"
 
 
 def test_replicas_serve_reads(cluster: list[Node]) -> None:
