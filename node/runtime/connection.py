@@ -36,7 +36,10 @@ class Connection:
             return False
         session = self.session
         out = session.out
-        if self.unsent is not None or not out:
+        if self.unsent is not None:
+            return True
+        if not out:
+            session.out_bytes = 0
             return True
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()

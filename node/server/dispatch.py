@@ -232,10 +232,8 @@ class Dispatcher:
                         reply = entry.handler(session, argv[1], argv[2])
                     else:
                         reply = entry.handler(session, *argv[1:])
-                except CommandError as error:
+                except Exception as error:
                     reply = self._failed(entry, error)
-                except Exception:
-                    reply = self._failed_unforeseen(entry)
                 if keyspace.changes != changes or session.propagated is not None:
                     server.record_change(session, argv)
                 if server.operations:
@@ -256,26 +254,21 @@ class Dispatcher:
                     if unsent > MAX_UNSENT_BYTES or reply is NO_REPLY:
                         break
                     continue
-            if session.blocked is not None or session.closing:
-                break
-            if (
-                unsent > MAX_UNSENT_BYTES and not session.is_replica_link
-            ):  # what a replica sends is no question
+            if not may_go_on(session, unsent):
                 break
         session.out_bytes = unsent
         self.settle_clock(session, commands[done - 1] if done else ())
         return done
 
-    def _failed(self, entry: Entry, error: CommandError) -> CommandError:
+    def _failed(self, entry: Entry, error: Exception) -> CommandError:
+        """Count an error. One no handler should raise goes to the log; its client is told, others go on."""
+        if not isinstance(error, CommandError):
+            told = CommandError(f"ERR internal error in '{entry.spec.full_name}' command, see the log")
+            self.server.effects.append(Note(Level.WARNING, f"{told}\n{format_exc()}"))
+            error = told
         entry.failed_calls += 1
         self.server.count_error(error)
         return error
-
-    def _failed_unforeseen(self, entry: Entry) -> CommandError:
-        """A handler raised what no handler should: its client is told, the log is told how, others go on."""
-        error = CommandError(f"ERR internal error in '{entry.spec.full_name}' command, see the log")
-        self.server.effects.append(Note(Level.WARNING, f"{error}\n{format_exc()}"))
-        return self._failed(entry, error)
 
     def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that has passed every gate. An error it raises is its reply."""
@@ -285,10 +278,8 @@ class Dispatcher:
         self.settle_clock()
         try:
             reply = entry.handler(session, *argv[entry.skip :])
-        except CommandError as error:
+        except Exception as error:
             reply = self._failed(entry, error)
-        except Exception:
-            reply = self._failed_unforeseen(entry)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
         # A command may run others (EXEC): what they took was theirs, and the rest is this one's.
@@ -467,6 +458,16 @@ class Dispatcher:
         elif mode is ReplyMode.SKIP:
             session.reply_mode = ReplyMode.ON
             session.refresh_plain()
+
+
+def may_go_on(session: Session, unsent: int) -> bool:
+    """Whether a client's next command may run: it waits for nothing, and takes its answers.
+
+    What a replica is owed does not count. It is the stream; what the replica sends asks for no answer.
+    """
+    if session.blocked is not None or session.closing:
+        return False
+    return unsent <= MAX_UNSENT_BYTES or session.is_replica_link
 
 
 _RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"})

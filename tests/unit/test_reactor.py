@@ -127,3 +127,57 @@ async def test_quit_is_answered_before_the_connection_closes(connect: Connect) -
     assert await receive_exactly(client, 5) == b"+OK\r\n"
     with trio.fail_after(20):
         assert await client.receive_some(100) == b""
+
+
+async def test_a_client_may_send_far_more_than_it_reads_before_it_reads_anything(connect: Connect) -> None:
+    client = connect()
+    count, answer = 50_000, b"$100\r\n%b\r\n" % (b"v" * 100)
+    await client.send_all(b"SET k %b\r\n" % (b"v" * 100))
+    assert await receive_exactly(client, 5) == b"+OK\r\n"
+    with trio.fail_after(60):
+        await client.send_all(b"GET k\r\n" * count)
+    assert await receive_exactly(client, len(answer) * count) == answer * count
+
+
+async def test_a_client_that_never_reads_is_not_read_without_end(
+    reactor: Reactor, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shoal.node.runtime.reactor.READ_AHEAD_BYTES", 256 * 1024)
+    client, other = connect(), connect()
+    await client.send_all(b"SET k %b\r\n" % (b"v" * 60_000))
+    assert await receive_exactly(client, 5) == b"+OK\r\n"
+    async with trio.open_nursery() as sending:
+        sending.start_soon(client.send_all, b"GET k\r\n" * 1_000_000)
+        with trio.fail_after(20):
+            while not reactor.muted:  # noqa: ASYNC110 (it is not announced)
+                await trio.sleep(0.01)
+        sending.cancel_scope.cancel()
+    session = reactor.server.sessions[1]
+    assert len(session.read_ahead) <= 256 * 1024 + 64 * 1024
+    assert session.out_bytes <= 2 * 1024 * 1024
+    await other.send_all(b"PING\r\n")
+    assert await receive_exactly(other, 7) == b"+PONG\r\n"
+
+
+async def test_what_a_client_sent_before_it_stopped_sending_is_run_and_answered(connect: Connect) -> None:
+    client = connect()
+    await client.send_all(b"INCR n\r\n" * 30_000)
+    await client.send_eof()
+    expected = b"".join(b":%d\r\n" % number for number in range(1, 30_001))
+    assert await receive_exactly(client, len(expected)) == expected
+    with trio.fail_after(20):
+        assert await client.receive_some(100) == b""
+
+
+async def test_a_client_that_is_gone_while_its_commands_wait_is_forgotten(
+    reactor: Reactor, connect: Connect
+) -> None:
+    client, other = connect(), connect()
+    await client.send_all(b"SET k %b\r\n" % (b"v" * 60_000) + b"GET k\r\n" * 5000)
+    assert await client.receive_some(5) == b"+OK\r\n"
+    await client.aclose()
+    with trio.fail_after(20):
+        while len(reactor.server.sessions) > 1:  # noqa: ASYNC110 (a session does not announce its end)
+            await trio.sleep(0.01)
+    await other.send_all(b"PING\r\n")
+    assert await receive_exactly(other, 7) == b"+PONG\r\n"
