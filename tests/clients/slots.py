@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from shoal.cluster.slots import key_slot
-from tests.processes.nodes import HOST, Node, wait_until
+from tests.processes.nodes import HOST, Node, tells_of, wait_until
 
 EVERY_NODE_KEYS = [f"key:{number}" for number in range(300)]
 """Keys in so many slots that each of three primaries has many of them."""
@@ -76,6 +76,8 @@ def take_over(key: str, heir: Node, old: Node, cluster: list[Node]) -> None:
     for node in cluster:
         wait_until(partial(_agrees, node, key, heir, cluster), f"node {node.port} knows of the new primary")
     wait_until(lambda: old.info("replication").get("master_link_status") == "up", "the old primary follows")
+    for node in cluster:
+        wait_until(partial(tells_of, node, len(cluster)), f"node {node.port} tells clients of every node")
 
 
 def move(key: str, source: Node, target: Node, primaries: list[Node]) -> None:

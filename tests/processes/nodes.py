@@ -260,7 +260,7 @@ def _wait_for_replicas(nodes: list[Node], primaries: int) -> None:
         for node in nodes[:primaries]:
             node.ask("FLUSHALL")
     for node in nodes:
-        wait_until(partial(_tells_of, node, len(nodes)), f"node {node.port} tells clients of every node")
+        wait_until(partial(tells_of, node, len(nodes)), f"node {node.port} tells clients of every node")
 
 
 def _wait_for_all(nodes: list[Node], field_name: str, value: str) -> None:
@@ -276,6 +276,7 @@ def _follows(node: Node) -> bool:
     return node.info("replication").get("master_link_status") == "up"
 
 
-def _tells_of(node: Node, count: int) -> bool:
+def tells_of(node: Node, count: int) -> bool:
+    """Whether CLUSTER SLOTS of this node names so many nodes."""
     told = {port for _, _, *servers in node.ask("CLUSTER", "SLOTS") for _, port, *_ in servers}
     return len(told) == count
