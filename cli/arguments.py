@@ -69,7 +69,7 @@ def _add_local_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "  shoal up                               3 primaries and 3 replicas on ports 7000-7005\n"
         "  shoal up --primaries 5 --replicas 0 --port 7100\n"
         "  shoal up --detach && shoal status && shoal down\n"
-        "  shoal up -- --appendonly yes           further directives for every node",
+        "  shoal up -- --maxmemory 100mb          further directives for every node",
     )
     _option(up, "primaries", type=_positive, help="how many primaries (default 3)")
     _option(up, "replicas", type=_natural, help="replicas of each primary (default 1)")

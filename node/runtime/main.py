@@ -18,6 +18,7 @@ from shoal.cluster.settings import ClusterSettings
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
 from shoal.node.runtime.daemon import detach, write_pidfile
+from shoal.node.runtime.file_limit import allow_clients
 from shoal.node.runtime.host import RealHost
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.node import Node
@@ -55,12 +56,14 @@ def serve(config: Config) -> int:
     except OSError as error:
         print(f"Can't chdir to '{config.dir}': {error.strerror}", file=sys.stderr)
         return 1
+    config.dir = os.getcwd()
     if config.daemonize:
         detach()
     server, nodes_file = build_server(config), None
     server.host = ProcessHost()
     log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
     log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
+    limit_clients(config, log)
     try:
         sockets = open_sockets(config)
         if config.cluster_enabled:
@@ -84,6 +87,17 @@ def serve(config: Config) -> int:
     settle_collector()
     node = Node(server, log, nodes_file)
     return trio.run(partial(node.run, sockets), strict_exception_groups=True)
+
+
+def limit_clients(config: Config, log: Log) -> None:
+    """Let the process have the files that `maxclients` takes, or lower it to what the system allows."""
+    wanted = config.maxclients
+    config.maxclients = max(1, allow_clients(wanted))
+    if config.maxclients < wanted:
+        log.warning(
+            f"You requested maxclients of {wanted} requiring more open files than the system allows."
+            f" maxclients has been reduced to {config.maxclients}; raise 'ulimit -n' for more."
+        )
 
 
 def build_server(config: Config) -> Server:

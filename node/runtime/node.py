@@ -13,9 +13,11 @@ import trio
 
 from shoal.cluster.effects import CloseLink, Connect, Level, Note, PersistConfig, Send
 from shoal.cluster.events import Event, Tick
-from shoal.node.resp.replies import CommandError
 from shoal.node.runtime.bus import Bus
+from shoal.node.runtime.client_listeners import ClientListeners
 from shoal.node.runtime.daemon import remove_pidfile
+from shoal.node.runtime.directives import follow_directives
+from shoal.node.runtime.ending import Ending
 from shoal.node.runtime.listener import accept_forever
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.migration import Migrations
@@ -24,7 +26,9 @@ from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.replica_link import PrimaryLinks
 from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sockets import Sockets
+from shoal.node.runtime.supervisor import report_ready
 from shoal.node.server.effects import (
+    AbortShutdown,
     ClosePrimaryLink,
     CloseSession,
     OpenPrimaryLink,
@@ -44,6 +48,7 @@ class Node:
     """Everything one process runs."""
 
     reactor: Reactor
+    listeners: ClientListeners
     bus: Bus
     primary_links: PrimaryLinks
     nursery: trio.Nursery
@@ -53,6 +58,7 @@ class Node:
         self.log = log
         self.nodes_file = nodes_file
         self.snapshots = Snapshots(server, log)
+        self.ending = Ending(server, log, self.snapshots, self.leave)
         self.migrations = Migrations(self)
         self.exit_status = 0
         self._deadline_moved = trio.Event()
@@ -68,8 +74,10 @@ class Node:
                 self.server, self, nursery, self.server.config.bind_source_addr or None
             )
             self.server.link_buffer = self.bus.link_buffer
-            for listening in sockets.clients:
-                nursery.start_soon(accept_forever, listening, self.reactor.accept)
+            follow_directives(self)
+            self.listeners = ClientListeners(
+                self.server.config, nursery, sockets.clients, self.reactor.accept
+            )
             for listening in sockets.bus:
                 nursery.start_soon(accept_forever, listening, self.bus.accept)
             nursery.start_soon(self.reactor.run)
@@ -82,12 +90,18 @@ class Node:
             if self.server.config.replicaof is not None and self.server.cluster is None:
                 self.server.follow_primary(*self.server.config.replicaof)
             self.log.notice("Ready to accept connections")
+            report_ready(self.server.config.supervised)
         sockets.close()
         return self.exit_status
 
     def now_ms(self) -> int:
         """Unix milliseconds: keys expire by the calendar, and gossip carries it."""
         return time.time_ns() // 1_000_000
+
+    def note_link_over_limit(self) -> None:
+        """A bus link was dropped because its peer does not read."""
+        if self.server.cluster is not None:
+            self.server.cluster.link_buffer_limit_exceeded += 1
 
     def note_time(self) -> None:
         """Bring the server's time up to date, outside a turn."""
@@ -128,11 +142,11 @@ class Node:
             case MigrateKeys():
                 self.nursery.start_soon(self.migrations.run, effect)
             case SaveSnapshot(waiting):
-                self.nursery.start_soon(self._save, waiting)
-            case Shutdown(waiting, save, force):
-                if not self.shut_down(save=save, force=force):
-                    waiting.send(CommandError("ERR Errors trying to SHUTDOWN. Check logs."))
-                    self.server.unblock(waiting)
+                self._save(waiting)
+            case Shutdown():
+                self.ending.begin(effect)
+            case AbortShutdown(waiting):
+                self.ending.abort(waiting)
             case OpenPrimaryLink():
                 self.primary_links.open(effect)
             case SendToPrimary():
@@ -184,40 +198,40 @@ class Node:
         while True:
             await trio.sleep(CRON_SECONDS)
             self.reactor.turn([])
+            self.ending.look()
             if self.snapshots.is_due():
-                self.nursery.start_soon(self._save, None)
+                self._save(None)
 
-    async def _save(self, waiting: Session | None) -> None:
-        await self.snapshots.save(waiting)
+    def _save(self, waiting: Session | None) -> None:
+        """Begin a snapshot of this moment."""
+        if self.snapshots.begin(waiting):
+            self.nursery.start_soon(self._write_snapshot, waiting)
+
+    async def _write_snapshot(self, waiting: Session | None) -> None:
+        await self.snapshots.run(waiting)
         self.reactor.finish_turn()
 
     # --- the end -----------------------------------------------------------------------------------
 
     async def _obey_signals(self) -> None:
         """SIGTERM and SIGINT shut down as `shutdown-on-…` says; a second one does not wait for anything."""
+        config = self.server.config
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
-                name = signal.Signals(number).name
-                self.log.warning(f"Received {name} scheduling shutdown...")
-                if self.shut_down(save=None):
-                    return
-                self.log.warning(f"{name} received but errors trying to shut down the server")
+                is_sigterm = number == signal.SIGTERM
+                options = config.shutdown_on_sigterm if is_sigterm else config.shutdown_on_sigint
+                self.log.warning(f"Received {signal.Signals(number).name} scheduling shutdown...")
+                save = True if "save" in options else False if "nosave" in options else None
+                now = self.ending.is_pending or "now" in options
+                self.note_time()
+                self.ending.begin(Shutdown(None, save, now=now, force="force" in options))
+                self.reactor.finish_turn()
 
-    def shut_down(self, *, save: bool | None, force: bool = False) -> bool:
-        """Stop the node, after a snapshot if asked for or (None) if save points are configured.
-
-        False, and nothing stops, if the snapshot cannot be written and nobody forces it.
-        """
-        self.log.notice("User requested shutdown...")
-        if save or (save is None and self.server.config.save):
-            self.log.notice("Saving the final RDB snapshot before exiting.")
-            if not self.snapshots.save_now() and not force:
-                self.log.warning("Error trying to save the DB, can't exit.")
-                return False
+    def leave(self) -> None:
+        """End every task; what else there is to write has been written."""
         if self.nodes_file is not None:
             self._persist(fsync=True)
         if self.server.config.pidfile:
             remove_pidfile(self.server.config.pidfile)
         self.log.warning("Shoal is now ready to exit, bye bye...")
         self.nursery.cancel_scope.cancel()
-        return True

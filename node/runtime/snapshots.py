@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from shoal.node.resp.replies import OK, CommandError
+from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.rdb_file import SnapshotFile
 from shoal.node.server.versions import REDIS_VERSION
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
+RETRY_AFTER_SECONDS = 5
+"""How long a save point waits after a snapshot failed."""
+
 
 class Snapshots:
     """Writes one snapshot at a time."""
@@ -24,38 +27,63 @@ class Snapshots:
     def __init__(self, server: Server, log: Log) -> None:
         self.server = server
         self.log = log
+        self._running: SnapshotFile | None = None
+        """The one that is being written in slices."""
+        self._failed_at = 0
+        """Unix seconds."""
 
     @property
     def path(self) -> Path:
         """Where the snapshot goes, as `dir` and `dbfilename` say now."""
         return Path(self.server.config.dir) / self.server.config.dbfilename
 
-    async def save(self, waiting: Session | None) -> None:
-        """Write a snapshot in slices, other work going on between them; answer who waits for it."""
-        server, state = self.server, self.server.persistence
-        if state.in_progress_since is not None:
-            if waiting is not None:
-                waiting.send(CommandError("ERR Background save already in progress"))
-                server.unblock(waiting)
-            return
+    def begin(self, waiting: Session | None) -> bool:
+        """Take the picture of this moment that `run` writes. False if it cannot; who waits is told why."""
+        if self.server.persistence.in_progress_since is not None:
+            self._answer(waiting, CommandError("ERR Background save already in progress"))
+            return False
         self.log.notice("Background saving started")
-        failure: OSError | None = None
         try:
-            save = self._begin()
-            while not save.step():
-                await trio.lowlevel.checkpoint()
-            self._succeeded(save)
+            self._running = self._open()
         except OSError as error:
-            failure = error
             self._failed(error)
+            self._answer(waiting, CommandError(f"ERR {error}"))
+            return False
+        return True
+
+    async def run(self, waiting: Session | None) -> None:
+        """Write the snapshot in slices, other work going on between them; answer who waits for it."""
+        save = self._running
+        reply: Reply = OK
+        try:
+            while save is not None and self._running is save and not save.step():
+                await trio.lowlevel.checkpoint()
+            if save is not None and self._running is save:
+                self._running = None
+                self._succeeded(save)
+        except OSError as error:
+            self._running, reply = None, CommandError(f"ERR {error}")
+            self._failed(error)
+        finally:
+            self.give_up()
+        self._answer(waiting, reply)
+
+    def _answer(self, waiting: Session | None, reply: Reply) -> None:
         if waiting is not None:
-            waiting.send(OK if failure is None else CommandError(f"ERR {failure}"))
-            server.unblock(waiting)
+            self.server.end_wait(waiting, reply)
+
+    def give_up(self) -> None:
+        """Abandon the snapshot that is being written in slices, if there is one: another takes its file."""
+        if self._running is not None:
+            self._running.abandon()
+            self._running = None
+            self.server.persistence.in_progress_since = None
 
     def save_now(self) -> bool:
         """Write a snapshot without letting anything else run; False if that failed."""
+        self.give_up()
         try:
-            save = self._begin()
+            save = self._open()
             save.finish()
         except OSError as error:
             self._failed(error)
@@ -63,7 +91,7 @@ class Snapshots:
         self._succeeded(save)
         return True
 
-    def _begin(self) -> SnapshotFile:
+    def _open(self) -> SnapshotFile:
         state = self.server.persistence
         state.in_progress_since = int(time.time())
         auxiliary = {
@@ -84,18 +112,21 @@ class Snapshots:
         state.last_save_seconds = now - started
         state.changes_saved = save.changes_at_start
         state.saves += 1
+        self.server.refresh_gates()
         self.log.notice("DB saved on disk")
 
     def _failed(self, error: OSError) -> None:
         state = self.server.persistence
         state.in_progress_since = None
         state.last_save_ok = False
+        self._failed_at = int(time.time())
+        self.server.refresh_gates()
         self.log.warning(f"Error saving the DB to {self.path}: {error}")
 
     def is_due(self) -> bool:
         """Whether a save point is reached and no save is under way."""
         state, server = self.server.persistence, self.server
         now = server.keyspace.now_ms // 1000
-        return state.in_progress_since is None and state.is_due(
-            server.config.save, server.keyspace.changes, now
-        )
+        if state.in_progress_since is not None or now < self._failed_at + RETRY_AFTER_SECONDS:
+            return False
+        return state.is_due(server.config.save, server.keyspace.changes, now)

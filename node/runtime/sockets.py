@@ -32,8 +32,7 @@ def open_sockets(config: Config) -> Sockets:
     """Listen everywhere the configuration says; on failure close what was opened. ListeningFailed."""
     sockets = Sockets()
     try:
-        if config.port:
-            sockets.clients += _listen(config, config.port)
+        sockets.clients += listen_for_clients(config, config.bind, config.port)
         if config.unixsocket:
             try:
                 sockets.clients.append(
@@ -50,17 +49,22 @@ def open_sockets(config: Config) -> Sockets:
                     f"Redis port number too high for cluster mode: the bus would listen on port {port}. "
                     "Use a port below 55536, or set cluster-port."
                 )
-            sockets.bus += _listen(config, port)
+            sockets.bus += _listen(config, config.bind, port)
     except BaseException:
         sockets.close()
         raise
     return sockets
 
 
-def _listen(config: Config, port: int) -> list[socket.socket]:
+def listen_for_clients(config: Config, bind: tuple[str, ...], port: int) -> list[socket.socket]:
+    """TCP sockets at these addresses; none for port 0. ListeningFailed leaves nothing open."""
+    return _listen(config, bind, port) if port else []
+
+
+def _listen(config: Config, bind: tuple[str, ...], port: int) -> list[socket.socket]:
     """One socket per bind address. A leading `-` marks an address that may be missing."""
     opened: list[socket.socket] = []
-    for address in config.bind or ("*",):
+    for address in bind or ("*",):
         host = address.removeprefix("-")
         host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
         try:

@@ -23,12 +23,21 @@ class SaveSnapshot:
 class Shutdown:
     """End the process, after a snapshot if `save` (None: as configured). If that fails, `waiting` is told.
 
+    It waits for replicas that lack something, up to `shutdown-timeout`, unless it is to end `now`.
     With `force` the process ends even if the snapshot cannot be written.
     """
 
-    waiting: Session
+    waiting: Session | None
     save: bool | None
+    now: bool
     force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AbortShutdown:
+    """Do not end after all, if the process is still waiting to; `waiting` is told."""
+
+    waiting: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,6 @@ class ClosePrimaryLink:
 
 
 ServerEffect: TypeAlias = (
-    "Effect | SaveSnapshot | Shutdown | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink"
-    " | MigrateKeys"
+    "Effect | SaveSnapshot | Shutdown | AbortShutdown | CloseSession | OpenPrimaryLink | SendToPrimary"
+    " | ClosePrimaryLink | MigrateKeys"
 )

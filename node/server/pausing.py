@@ -1,4 +1,4 @@
-"""CLIENT PAUSE and the write pause of a manual failover: which commands are held back, and until when."""
+"""CLIENT PAUSE, and the write pauses of a manual failover and of a shutdown: what is held, until when."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 
 
 class Pause:
-    """Two independent pauses: what an operator asked for, and what a manual failover needs."""
+    """Independent pauses: what an operator asked for, what a manual failover needs, what a shutdown needs."""
 
-    __slots__ = ("failover_until_ms", "only_writes", "operator_until_ms")
+    __slots__ = ("failover_until_ms", "only_writes", "operator_until_ms", "shutdown_until_ms")
 
     def __init__(self) -> None:
         self.operator_until_ms = 0
         self.failover_until_ms = 0
+        self.shutdown_until_ms = 0
+        """When a shutdown stops waiting for replicas; nothing is written in the meantime."""
         self.only_writes = True
 
     @property
     def until_ms(self) -> int:
-        """When the later of the two ends; 0 when nothing is paused."""
-        return max(self.operator_until_ms, self.failover_until_ms)
+        """When the last of them ends; 0 when nothing is paused."""
+        return max(self.operator_until_ms, self.failover_until_ms, self.shutdown_until_ms)
 
     def extend(self, until_ms: int, *, only_writes: bool, now_ms: int) -> None:
         """CLIENT PAUSE: of two that overlap, the later end and the stricter kind hold."""

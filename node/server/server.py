@@ -293,6 +293,7 @@ class Server:
             and not self.migrating_keys
             and self.is_primary
             and not roles.wants_replicas(self)
+            and not roles.cannot_save(self)
             and not self.is_out_of_memory
         )
 

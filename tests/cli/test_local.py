@@ -95,13 +95,13 @@ def test_a_cluster_in_the_background_is_ready_shown_and_stopped(bench: Bench) ->
 
 def test_data_and_roles_survive_a_restart_from_the_same_directory(bench: Bench) -> None:
     options = ["--primaries", 2, "--replicas", 0, "--detach", "--json"]
-    assert bench.run("up", *options, "--", "--appendonly", "yes").status == 0
+    assert bench.run("up", *options, "--", "--save", "3600 1").status == 0
     with redis.cluster.RedisCluster(host=HOST, port=bench.port) as client:
         for number in range(50):
             client.set(f"key:{number}", number)
     before = {node["id"] for node in bench.run("status", "--json").document["nodes"]}
     assert bench.run("down").status == 0
-    again = bench.run("up", "--detach", "--json", "--", "--appendonly", "yes")
+    again = bench.run("up", "--detach", "--json", "--", "--save", "3600 1")
     assert again.status == 0, again
     assert {node["id"] for node in again.document["nodes"]} == before
     with redis.cluster.RedisCluster(host=HOST, port=bench.port) as client:

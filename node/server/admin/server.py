@@ -6,7 +6,7 @@ from shoal import __version__
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, one_of, token
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Verbatim
-from shoal.node.server.effects import Shutdown
+from shoal.node.server.effects import AbortShutdown, Shutdown
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 _ADMIN = Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
@@ -44,10 +44,12 @@ def shutdown(session: Session, *words: bytes) -> Reply:
     if b"abort" in options:
         if len(options) > 1:
             raise CommandError("ERR syntax error")
-        raise CommandError("ERR No shutdown in progress.")
+        session.server.block(session, Blocked(BlockReason.RUNTIME))
+        session.server.effects.append(AbortShutdown(session))
+        return NO_REPLY
     save = True if b"save" in options else False if b"nosave" in options else None
     session.server.block(session, Blocked(BlockReason.RUNTIME))
-    session.server.effects.append(Shutdown(session, save, force=b"force" in options))
+    session.server.effects.append(Shutdown(session, save, now=b"now" in options, force=b"force" in options))
     return NO_REPLY
 
 

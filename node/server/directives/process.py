@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from shoal.node.server.parameters import LONG_MAX, Choice, ChoiceSet, DirectiveError, Integer, Text, YesNo
 from shoal.node.server.special_parameters import OomScores, Percentiles
 
+_NO_SYSLOG = "none: the log goes to logfile or to standard output, which a supervisor can hand to syslog"
+_NO_OOM_SCORE = "none: set it from outside, with OOMScoreAdjust of systemd or choom"
 _ONE_THREAD = "none: a node is one process with one thread; pin it with taskset"
 _NO_CRASH_REPORT = "none: Python prints a traceback of its own"
 _SHUTDOWN_CHOICES = ("default", "save", "nosave", "now", "force")
@@ -37,8 +39,8 @@ class ProcessDirectives:
     )
     always_show_logo = YesNo(False, mutable=False, effect="none: there is no logo")
     disable_thp = YesNo(True, mutable=False, effect="none: nothing here forks and copies pages")
-    oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"))
-    oom_score_adj_values = OomScores((0, 200, 800))
+    oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"), effect=_NO_OOM_SCORE)
+    oom_score_adj_values = OomScores((0, 200, 800), effect=_NO_OOM_SCORE)
     server_cpulist = Text(name="server_cpulist", mutable=False, effect=_ONE_THREAD)
     bio_cpulist = Text(name="bio_cpulist", mutable=False, effect=_ONE_THREAD)
     aof_rewrite_cpulist = Text(name="aof_rewrite_cpulist", mutable=False, effect=_ONE_THREAD)
@@ -52,9 +54,9 @@ class ProcessDirectives:
 
     loglevel = Choice("notice", ("debug", "verbose", "notice", "warning"))
     logfile = Text(mutable=False)
-    syslog_enabled = YesNo(False, mutable=False)
-    syslog_ident = Text("shoal", mutable=False)
-    syslog_facility = Choice("local0", _FACILITIES, mutable=False)
+    syslog_enabled = YesNo(False, mutable=False, effect=_NO_SYSLOG)
+    syslog_ident = Text("shoal", mutable=False, effect=_NO_SYSLOG)
+    syslog_facility = Choice("local0", _FACILITIES, mutable=False, effect=_NO_SYSLOG)
 
     slowlog_log_slower_than = Integer(10000, -1, LONG_MAX)
     slowlog_max_len = Integer(128, 0, LONG_MAX)

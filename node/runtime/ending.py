@@ -1,0 +1,103 @@
+"""How a node ends: replicas get what they lack, the dataset is saved, the cluster's state is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shoal.node.resp.replies import OK, CommandError
+from shoal.node.server.effects import Shutdown
+
+if TYPE_CHECKING:
+    from shoal.node.runtime.log import Log
+    from shoal.node.runtime.snapshots import Snapshots
+    from shoal.node.server.server import Server
+    from shoal.node.server.session import Session
+
+FAILED = "ERR Errors trying to SHUTDOWN. Check logs."
+
+
+class Ending:
+    """At most one shutdown that waits for replicas.
+
+    How it arises: a primary acknowledges a write before its replicas have it. If it then ends in good
+    order, a replica that was behind takes over, and the write is lost although nothing failed.
+    The rule: from the request on nothing is written any more, and the process ends as soon as every
+    replica has acknowledged everything.
+    Why it ends: `shutdown-timeout` seconds later it ends in any case; until then ABORT calls it off.
+    """
+
+    def __init__(self, server: Server, log: Log, snapshots: Snapshots, leave: Callable[[], None]) -> None:
+        self.server = server
+        self.log = log
+        self.snapshots = snapshots
+        self.leave = leave
+        """Ends the process's tasks, once nothing more is to be saved."""
+        self._pending: Shutdown | None = None
+        self._waiting: list[Session] = []
+
+    def begin(self, request: Shutdown) -> None:
+        """End, at once or when replicas have everything; a request `now` does not wait for an earlier one."""
+        server = self.server
+        if request.waiting is not None:
+            self._waiting.append(request.waiting)
+        self.log.notice("User requested shutdown...")
+        seconds = server.config.shutdown_timeout
+        if request.now or not seconds or not self._replicas_behind():
+            self._end(request)
+        elif self._pending is None:
+            self.log.notice(f"Waiting up to {seconds} seconds for replicas before shutting down.")
+            self._pending = request
+            server.pause.shutdown_until_ms = server.keyspace.now_ms + seconds * 1000
+            server.refresh_gates()
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a shutdown waits for replicas."""
+        return self._pending is not None
+
+    def look(self) -> None:
+        """End if there is nothing left to wait for."""
+        if self._pending is None:
+            return
+        behind = self._replicas_behind()
+        if behind and self.server.keyspace.now_ms < self.server.pause.shutdown_until_ms:
+            return
+        if behind:
+            self.log.warning(f"{behind} replicas did not catch up in time.")
+        self._end(self._pending)
+
+    def abort(self, session: Session) -> None:
+        """SHUTDOWN ABORT."""
+        if self._pending is None:
+            self.server.end_wait(session, CommandError("ERR No shutdown in progress."))
+            return
+        self.log.notice("Shutdown manually aborted.")
+        self._go_on()
+        self.server.end_wait(session, OK)
+
+    def _end(self, request: Shutdown) -> None:
+        if request.save or (request.save is None and self.server.config.save):
+            self.log.notice("Saving the final RDB snapshot before exiting.")
+            if not self.snapshots.save_now() and not request.force:
+                self.log.warning("Error trying to save the DB, can't exit.")
+                self._go_on()
+                return
+        self.leave()
+
+    def _go_on(self) -> None:
+        """The node does not end: whoever asked for it is told, and who wrote meanwhile goes on."""
+        self._pending = None
+        self.server.pause.shutdown_until_ms = 0
+        waiting, self._waiting = self._waiting, []
+        for session in waiting:
+            if session.id in self.server.blocked:
+                self.server.end_wait(session, CommandError(FAILED))
+        self.server.resume_paused()
+
+    def _replicas_behind(self) -> int:
+        replication = self.server.replication
+        if not self.server.is_primary:
+            return 0
+        offset = replication.history.offset
+        return sum(replica.is_online and replica.acked_offset < offset for replica in replication.attached)
