@@ -59,7 +59,10 @@ class LocalCluster:
         self.restarted[port] = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
 
     def interrupt(self) -> int:
-        """Ctrl-C; returns the exit status of `shoal up`, whose nodes have ended by then."""
+        """Ctrl-C; returns the exit status of `shoal up`. No node runs any more then."""
+        for child in self.restarted.values():
+            child.terminate()
+            child.wait(DEADLINE_SECONDS)
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(DEADLINE_SECONDS)
 
@@ -77,9 +80,10 @@ class LocalCluster:
 
 
 @contextmanager
-def local_cluster(directory: Path, *options: object) -> Iterator[LocalCluster]:
-    """A cluster that `shoal up` says is ready, ended with the block."""
-    command = [*CLI, "up", "--json", "--port", str(free_port(adjacent=6)), "--dir", str(directory)]
+def local_cluster(directory: Path, *options: object, port: int | None = None) -> Iterator[LocalCluster]:
+    """A cluster that `shoal up` says is ready, ended with the block. The port is that of the first node."""
+    first = port or free_port(adjacent=6)
+    command = [*CLI, "up", "--json", "--port", str(first), "--dir", str(directory)]
     process = subprocess.Popen(
         [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -154,6 +154,10 @@ def test_writes_with_a_replica_survive_resharding_and_a_killed_primary(tmp_path:
         assert not history.violations
         check = shoal("check", f"{HOST}:{cluster.ports[1]}")
         assert check.returncode == 0, check.stdout
+        assert cluster.interrupt() == 0
+    with local_cluster(tmp_path / "cluster", *OPTIONS, port=cluster.ports[0]) as cluster:
+        read_all_with_redis_py(cluster, history)
+    assert not history.violations
 
 
 def reshard(cluster: LocalCluster) -> None:
