@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from shoal.cli.addresses import Address
-from shoal.cli.checks import OpenSlot, check, print_node, report
+from shoal.cli.checks import OpenSlot, check, format_ranges, print_node, report
 from shoal.cli.client import Credentials
 from shoal.cli.discovery import Cluster, open_cluster
 from shoal.cli.errors import CliError
@@ -243,8 +243,8 @@ def _show_plan(view: ClusterView, moves: Sequence[Move], goal: Node, printer: Pr
     print_node(view, goal, printer, "    ")
     printer.line("  Resharding plan:")
     for move in moves:
-        for slot in move.slots:
-            printer.line(f"    Moving slot {slot} from {move.source}")
+        ranges = format_ranges(tuple(slot_ranges(sorted(move.slots))))
+        printer.line(f"    Moving slots {ranges} from {move.source}")
 
 
 def _ask(question: str, option: str) -> str:
