@@ -125,6 +125,7 @@ def load_dataset(server: Server, log: Log) -> None:
         keys = load_rdb(path, server.keyspace, verify_checksum=server.config.rdbchecksum)
     except (RdbError, OSError) as error:
         raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
+    server.persistence.keys_loaded = keys
     log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds, keys loaded: {keys}")
 
 

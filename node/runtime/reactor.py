@@ -119,18 +119,22 @@ class Reactor:
         """Carry out what the turn asked for, then send its replies: none leaves before its effects."""
         server = self.server
         self.node.carry_out_effects()
-        by_session = self.by_session
+        by_session, written = self.by_session, 0
         while server.outgoing:
             outgoing, server.outgoing = server.outgoing, []
+            server.statistics.writes += len(outgoing)
             for session in outgoing:
                 connection = by_session.get(session.id)
                 if connection is None:
                     session.out.clear()
                 elif not connection.sending:
+                    written += session.out_bytes
                     if not connection.send():
                         self._close(connection)
                     elif connection.sending:
+                        written -= session.out_bytes
                         self._watch(connection)
+        server.statistics.output_bytes += written
         if server.closing:
             closing, server.closing = server.closing, []
             for session in closing:
@@ -142,9 +146,12 @@ class Reactor:
 
     def _send_more(self, connection: Connection) -> None:
         """There is room again for what a client is owed; with enough of it gone, it may go on."""
+        statistics, owed = self.server.statistics, connection.session.out_bytes
         if not connection.send():
             self._close(connection)
             return
+        statistics.writes += 1
+        statistics.output_bytes += owed - connection.session.out_bytes
         if not connection.sending:
             self._watch(connection)
         if connection.session.closing:

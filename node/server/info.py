@@ -1,7 +1,7 @@
 """INFO: the state of a server as lines of `field:value`, section by section.
 
-The names are Redis's, because dashboards and clients look for them; a field about something that does
-not exist here (jemalloc's arenas, forks, I/O threads) is left out unless tools are known to fail without it.
+The names are Redis's, because dashboards and clients look for them. A field about something that does not
+exist here (jemalloc's arenas, forks, I/O threads) is a constant, see `info_constants`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from shoal import __version__
+from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
 from shoal.node.server.replication_info import replication_fields
 from shoal.node.server.session import BlockReason
@@ -31,7 +32,7 @@ def info_text(server: Server, wanted: Iterable[str]) -> str:
     names = chosen_sections(wanted)
     parts = [
         f"# {name.capitalize() if name != 'cpu' else 'CPU'}\r\n"
-        + "".join(f"{field}:{value}\r\n" for field, value in fields(server))
+        + "".join(f"{field}:{value}\r\n" for field, value in fields(server) + constant_fields(name))
         for name, fields in SECTIONS.items()
         if name in names
     ]
@@ -88,6 +89,7 @@ def _clients(server: Server) -> Fields:
     sessions = server.sessions.values()
     return [
         ("connected_clients", sum(not session.is_replica_link for session in sessions)),
+        ("cluster_connections", len(server.cluster.view.links) if server.cluster is not None else 0),
         ("maxclients", server.config.maxclients),
         ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
         ("blocked_clients", _blocked_clients(server)),
@@ -112,6 +114,8 @@ def _memory(server: Server) -> Fields:
     used, startup = facts.resident_bytes, server.startup_bytes
     peak = max(facts.peak_resident_bytes, used)
     dataset = max(used - startup, 0)
+    backlog = server.replication.history.backlog
+    backlog_bytes = len(backlog) if backlog is not None else 0
     return [
         ("used_memory", used),
         ("used_memory_human", human_bytes(used)),
@@ -131,12 +135,21 @@ def _memory(server: Server) -> Fields:
         ("maxmemory_policy", config.maxmemory_policy),
         ("mem_fragmentation_ratio", "1.00"),
         ("mem_fragmentation_bytes", 0),
-        ("mem_clients_normal", sum(session.out_bytes for session in server.sessions.values())),
+        ("mem_clients_normal", _unsent_bytes(server, to_replicas=False)),
+        ("mem_clients_slaves", _unsent_bytes(server, to_replicas=True)),
+        ("mem_replication_backlog", backlog_bytes),
+        ("mem_total_replication_buffers", backlog_bytes + _unsent_bytes(server, to_replicas=True)),
         ("mem_allocator", "python"),
         ("active_defrag_running", 0),
         ("lazyfree_pending_objects", 0),
         ("lazyfreed_objects", 0),
     ]
+
+
+def _unsent_bytes(server: Server, *, to_replicas: bool) -> int:
+    """What waits to be sent to replicas, or to everybody else."""
+    sessions = server.sessions.values()
+    return sum(session.out_bytes for session in sessions if session.is_replica_link == to_replicas)
 
 
 def _persistence(server: Server) -> Fields:
@@ -153,6 +166,7 @@ def _persistence(server: Server) -> Fields:
         ("rdb_current_bgsave_time_sec", -1 if since is None else now - since),
         ("rdb_saves", state.saves),
         ("rdb_last_cow_size", 0),
+        ("rdb_last_load_keys_loaded", state.keys_loaded),
         ("aof_enabled", int(server.config.appendonly)),
         ("aof_rewrite_in_progress", 0),
         ("aof_rewrite_scheduled", 0),
@@ -208,6 +222,8 @@ def _cpu(server: Server) -> Fields:
         ("used_cpu_user", f"{facts.cpu_user:.6f}"),
         ("used_cpu_sys_children", f"{facts.cpu_system_children:.6f}"),
         ("used_cpu_user_children", f"{facts.cpu_user_children:.6f}"),
+        ("used_cpu_sys_main_thread", f"{facts.cpu_system:.6f}"),
+        ("used_cpu_user_main_thread", f"{facts.cpu_user:.6f}"),
     ]
 
 

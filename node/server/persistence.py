@@ -13,6 +13,8 @@ class PersistenceState:
     last_save_ok: bool = True
     last_save_seconds: int = -1
     saves: int = 0
+    keys_loaded: int = 0
+    """How many keys the snapshot held that the node started from."""
     in_progress_since: int | None = None
     changes_saved: int = 0
     """`Keyspace.changes` at the moment of the last good snapshot."""

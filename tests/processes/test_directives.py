@@ -225,6 +225,36 @@ def _read(client: socket.socket, reader: hiredis.Reader, count: int) -> None:
             count -= 1
 
 
+# --- counters ----------------------------------------------------------------------------------------
+
+
+def test_what_is_sent_is_counted_however_it_goes_out(tmp_path: Path) -> None:
+    """A long answer to a client that is slow to read leaves in many pieces; each byte counts once."""
+    size, times = 1_000_000, 20
+    with running_node(tmp_path) as node:
+        node.ask("SET", "long", b"x" * size)
+        before = int(node.info("stats")["total_net_output_bytes"])
+        with socket.create_connection((HOST, node.port)) as client:
+            client.sendall(b"GET long\r\n" * times)
+            wait_until(lambda: node.info("clients")["client_recent_max_output_buffer"] != "0", "it waits")
+            _read(client, hiredis.Reader(), times)
+        found = node.info("stats")
+        sent = int(found["total_net_output_bytes"]) - before
+        assert size * times < sent < size * (times + 1)
+        assert int(found["total_writes_processed"]) > 5
+        assert int(found["total_reads_processed"]) > 2
+
+
+def test_a_client_too_many_is_counted(tmp_path: Path) -> None:
+    with running_node(tmp_path) as node, socket.create_connection((HOST, node.port)) as client:
+        client.sendall(b"CONFIG SET maxclients 1\r\n")
+        assert client.recv(100) == b"+OK\r\n"
+        with pytest.raises(hiredis.ReplyError, match="max number of clients"):
+            node.ask("PING")
+        client.sendall(b"INFO stats\r\n")
+        assert b"rejected_connections:1\r\n" in client.recv(65536)
+
+
 # --- the end -----------------------------------------------------------------------------------------
 
 
