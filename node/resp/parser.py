@@ -5,13 +5,13 @@ takes those apart in C (and a single short command is split at its line ends and
 generous, though: it accepts integers, nulls and nested arrays where a
 command must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was
 fed when it meets an inline command. So what it returned counts only if the read proves to end exactly at
-a command's end and to hold bulk strings only. Every other read goes to `CarefulParser`, which checks each
-header as it arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until
-nothing is unfinished.
+a command's end and to hold bulk strings only. Whatever is left goes to `CarefulParser`, which checks each
+header as it arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until the
+command that is unfinished ends.
 
 How the end is proven: an empty array is fed after a read that has none. It comes back as the last thing
-only if the read ended between two commands. If it did not, nothing of the read has been used, and all of
-it is parsed again.
+only if the read ended between two commands. If it did not, the commands before the one that is cut count
+all the same, and the rest of the read is parsed again.
 
 Cost: O(bytes) over all feeds, however they are cut.
 """
@@ -92,23 +92,38 @@ class CommandParser:
         While `restricted`, at most one: it may be the one that lifts the restriction for those behind it.
         To get them, feed b"". After an error there are no more.
         """
+        commands: list[Arguments] = []
+        if not self._at_boundary and self.error is None:
+            data = self._feed_carefully(data, commands, only_one=True)
         if self._at_boundary and data:
             if len(data) <= _SHORT_READ_BYTES:
                 command = _parse_short(data)
                 if command is not None:
-                    return [command]
-            if data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
-                commands = self._parse_whole(data)
-                if commands is not None:
+                    commands.append(command)
                     return commands
-        commands = []
-        if self.error is None:
-            try:
-                self._careful.feed(data, commands)
-            except ProtocolError as error:
-                self.error = error
-            self._note_boundary()
+            if data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
+                quick, data = self._parse_quickly(data)
+                commands += quick
+                if not data:
+                    return commands
+        if self.error is None and data:
+            self._feed_carefully(data, commands, only_one=self.restricted)
         return commands
+
+    def _feed_carefully(self, data: bytes, commands: list[Arguments], *, only_one: bool) -> bytes:
+        """Parse with care; with `only_one`, up to a command's end; what is left then comes back."""
+        careful = self._careful
+        try:
+            careful.feed(data, commands, only_one=only_one)
+        except ProtocolError as error:
+            self.error = error
+        rest = b""
+        if careful.stopped_early and not careful.restricted and self.error is None:
+            rest = bytes(careful.buffer)
+            careful.buffer.clear()
+            careful.stopped_early = False
+        self._note_boundary()
+        return rest
 
     def _note_boundary(self) -> None:
         """Whether the next read may be taken apart the quick ways: nothing is unfinished, nothing special."""
@@ -117,10 +132,10 @@ class CommandParser:
             careful.buffer or careful.missing or careful.restricted
         )
 
-    def _parse_whole(self, data: bytes) -> list[Arguments] | None:
-        """The commands of a read that holds nothing but whole, plain commands; otherwise None."""
+    def _parse_quickly(self, data: bytes) -> tuple[list[Arguments], bytes]:
+        """The commands of a read as far as it holds nothing but whole, plain ones; and the rest of it."""
         if _find_odd_header(data) or _may_hold_lookalikes(data):
-            return None
+            return [], data
         reader, not_enough = self._reader, self._not_enough
         reader.feed(data)
         reader.feed(_END_MARK)
@@ -132,15 +147,32 @@ class CommandParser:
                 b"".join(command)  # raises TypeError unless every element is a bulk string
                 commands.append(command)
                 command = gets()
-            if commands and commands.pop() == []:
+            if commands and commands[-1] == []:
+                commands.pop()
                 if all(commands):
-                    return commands
-                if all(type(command) is list for command in commands):
-                    return [command for command in commands if command]
+                    return commands, b""
         except (hiredis.ProtocolError, TypeError):
             pass
         self._reader = hiredis.Reader(notEnoughData=not_enough)
-        return None
+        return _within(data, commands)
+
+
+def _within(data: bytes, commands: list[Arguments]) -> tuple[list[Arguments], bytes]:
+    """Those of the commands that lie wholly within a read, and what follows them.
+
+    The last may not: where the read ended within a bulk string, the end mark became part of it. Lengths are
+    spelled in one way only, so how long a command was on the wire can be told from its words.
+    """
+    position = 0
+    for index, command in enumerate(commands):
+        if type(command) is not list or not command:
+            return commands[:index], data[position:]
+        end = position + 3 + len(b"%d" % len(command))
+        end += sum([5 + len(b"%d" % len(word)) + len(word) for word in command])
+        if end > len(data):
+            return commands[:index], data[position:]
+        position = end
+    return commands, data[position:]
 
 
 def _parse_short(data: bytes) -> Arguments | None:
@@ -217,8 +249,8 @@ class CarefulParser:
         """How much has come of a command that is not complete."""
         return self._used_bytes + len(self.buffer)
 
-    def feed(self, data: bytes, commands: list[Arguments]) -> None:
-        """Append the commands completed by `data`. Raises ProtocolError, once for all."""
+    def feed(self, data: bytes, commands: list[Arguments], *, only_one: bool = False) -> None:
+        """Append the commands completed by `data`, or `only_one`. Raises ProtocolError, once for all."""
         self.buffer += data
         self.stopped_early = False
         position = 0
@@ -231,7 +263,7 @@ class CarefulParser:
                 if after < 0:
                     break
                 position = after
-                if self.restricted and commands:
+                if only_one and commands:
                     self.stopped_early = position < len(self.buffer)
                     return
         finally:

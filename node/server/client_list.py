@@ -17,6 +17,7 @@ def describe(session: Session) -> bytes:
     """One line about a client, in Redis's fields; ages are in seconds, sizes in bytes."""
     now_ms = session.now_ms
     in_multi = len(session.transaction.queued) if session.transaction is not None else -1
+    unread = session.parser.buffered + len(session.read_ahead)
     facts: list[tuple[str, object]] = [
         ("id", session.id),
         ("addr", session.address),
@@ -31,7 +32,7 @@ def describe(session: Session) -> bytes:
         ("psub", 0),
         ("ssub", 0),
         ("multi", in_multi),
-        ("qbuf", session.parser.buffered),
+        ("qbuf", unread),
         ("qbuf-free", 0),
         ("argv-mem", 0),
         ("multi-mem", 0),
@@ -40,7 +41,7 @@ def describe(session: Session) -> bytes:
         ("obl", 0),
         ("oll", len(session.out)),
         ("omem", session.out_bytes),
-        ("tot-mem", session.parser.buffered + session.out_bytes),
+        ("tot-mem", unread + session.out_bytes),
         ("events", "rw" if session.out_bytes else "r"),
         ("cmd", session.last_entry.spec.full_name if session.last_entry is not None else "NULL"),
         ("user", "default"),
