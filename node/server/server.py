@@ -26,7 +26,7 @@ from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
-from shoal.node.server.dispatch import MAX_UNSENT_BYTES, Dispatcher, Entry
+from shoal.node.server.dispatch import Dispatcher, Entry, may_go_on
 from shoal.node.server.effects import CloseSession, ServerEffect
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.latency import LatencyMonitor
@@ -162,8 +162,7 @@ class Server:
     def run_pending(self, session: Session) -> None:
         """Go on with a client's waiting commands, up to its share of a turn."""
         pending = session.pending
-        is_owed_much = session.out_bytes > MAX_UNSENT_BYTES and not session.is_replica_link
-        if session.blocked is not None or is_owed_much:
+        if not may_go_on(session, session.out_bytes):
             return  # whoever ends the wait, or sends the rest, calls again
         if not pending and session.has_input:
             part = bytes(session.read_ahead[:PARSED_AT_ONCE])
