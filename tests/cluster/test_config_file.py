@@ -71,8 +71,7 @@ def test_a_file_holds_one_line_per_node_and_then_the_epochs() -> None:
         f" 0-5460 6000 [5461-<-{PEER}] [6000->-{PEER}]",
         f"{PEER} 127.0.0.1:7001@11,peer.example,nodename=peer-one,shard-id={'e' * 40} master,fail - 0 0 2"
         " disconnected 5461-5999",
-        f"{REPLICA} ::1:7002@12,,shard-id={SHARD} slave,fail?,nofailover {ME}"
-        " 5 1795463702831 0 disconnected",
+        f"{REPLICA} ::1:7002@12,,shard-id={SHARD} slave,fail?,nofailover {ME} 5 1795463702831 0 disconnected",
         "vars currentEpoch 9 lastVoteEpoch 8",
     ]
 
