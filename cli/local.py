@@ -103,8 +103,9 @@ async def run_up(
             if ready is None:
                 raise CliError("stopped before the cluster was ready")
             save_state(directory, replace(cluster, formed=True))
-            _announce(cluster, directory, ready, trio.current_time() - started, printer)
+            # Before anything is printed: a reader that has seen enough must not cost the cluster its life.
             leave_running = detach
+            _announce(cluster, directory, ready, trio.current_time() - started, printer)
             return 0 if detach else await _stay(nodes, signals, printer)
         finally:
             if not leave_running:

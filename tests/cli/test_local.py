@@ -93,6 +93,17 @@ def test_a_cluster_in_the_background_is_ready_shown_and_stopped(bench: Bench) ->
     assert {node["state"] for node in gone.document["nodes"]} == {"down"}
 
 
+def test_a_background_cluster_outlives_a_reader_of_its_report_that_has_gone(bench: Bench) -> None:
+    started = subprocess.Popen(
+        shoal_command(*bench.words("up", "--detach")), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert started.stdout is not None
+    started.stdout.close()
+    started.wait(60)
+    assert bench.run("status").status == 0
+    assert bench.run("down").lines == ["[OK] Stopped 6 nodes."]
+
+
 def test_data_and_roles_survive_a_restart_from_the_same_directory(bench: Bench) -> None:
     options = ["--primaries", 2, "--replicas", 0, "--detach", "--json"]
     assert bench.run("up", *options, "--", "--save", "3600 1").status == 0
