@@ -4,6 +4,11 @@ While keys are on their way the node keeps serving: they may be read, since they
 written, since what was sent would then no longer be what is here. A write to one of them waits until
 the move is over and is then decided anew (and, in cluster mode, most likely redirected). Every other
 client goes on undisturbed, however large the keys are.
+
+A failover may come between. A node that was demoted meanwhile must not touch its data, which are the primary's
+now: a key it dropped by itself would be missing when it is promoted again. And while a manual failover
+needs the stream to stand still, a DEL would come after the offset that was announced, and be lost. The keys
+then stay, on both nodes, and the move reports an error, as when the target's answer is lost.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 CONNECT_ERROR = "IOERR error or timeout connecting to the client"
 WRITE_ERROR = "IOERR error or timeout writing to target instance"
 READ_ERROR = "IOERR error or timeout reading from target instance"
+FAILOVER_ERROR = "IOERR a failover began meanwhile: the keys were sent, but not deleted here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,19 @@ def begin(server: Server, request: MigrateKeys) -> None:
     server.effects.append(request)
 
 
+def give_up(server: Server) -> None:
+    """The data are another's from now on: what is on its way is not ours to delete when it arrives."""
+    server.migrating_keys.clear()
+
+
 def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], error: str | None) -> None:
     """The move is over: delete the keys the target confirmed, answer, and let held writes go on."""
     database = request.session.db
+    held = server.migrating_keys.intersection(restored)
     server.migrating_keys.difference_update(moving.key for moving in request.keys)
-    if not request.copy and restored:
+    if not request.copy and restored and (server.pause.failover_until_ms or not held):
+        error = error or FAILOVER_ERROR
+    elif not request.copy and restored:
         gone = [key for key in restored if database.delete(key)]
         for key in gone:
             database.changed(key, "del")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shoal.cluster.effects import Level, Note
 from shoal.node.dataset.keyspace import ExpiryMode
 from shoal.node.resp.replies import CommandError
+from shoal.node.server import migration
 from shoal.node.server.session import BlockReason
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def follow_primary(server: Server, host: str, port: int) -> None:
     if server.is_primary:
         server.is_primary = False
         _end_waits(server)
+        migration.give_up(server)
     server.replication.follow(host, port)
     if server.cluster is None:
         server.config.replicaof = (host, port)
