@@ -16,7 +16,7 @@ from shoal.cluster.view import Node, bitmap_to_bits, slots_of
 def receive_claim(core: Core, sender: Node, header: Header) -> None:
     """Weigh the slots a packet claims, and tell its sender if it is behind."""
     claimant = sender.shard_primary
-    if header.slots == claimant.bitmap:
+    if header.slots == claimant.bitmap and not claimant.slot_bits & core.view.unclaimed_bits:
         return
     claimed = bitmap_to_bits(header.slots)
     if sender.is_primary:
@@ -33,7 +33,7 @@ def settle_claim(core: Core, claimant: Node, config_epoch: int, claimed: int) ->
     would flap with packet order.
     The rule: a claim wins a slot if nobody owns it, if its owner itself stopped announcing it, or if
     its config epoch is strictly greater than the owner's. A slot the claimant had and announces no more stays
-    bound to it but counts as unclaimed: somebody must answer for it until another claims it.
+    bound to it but counts as unclaimed: somebody must answer for it until another, or it again, claims it.
     Why it ends: an owner's epoch only grows, and no two primaries keep equal epochs (epochs.py).
 
     Source: Redis Cluster specification, "UPDATE messages" and "hash slots configuration propagation".

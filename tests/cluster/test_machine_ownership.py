@@ -45,6 +45,14 @@ def test_a_slot_its_owner_stopped_announcing_can_be_claimed_with_any_epoch() -> 
     assert stage.view.slot_owner[16383] is stage.view.nodes[A]
 
 
+def test_a_slot_its_owner_announces_again_is_its_own_as_before() -> None:
+    stage = Stage(B)
+    stage.hears(C, stage.ping(C, slots=slots_to_bitmap(range(10923, 16383))))
+    stage.hears(C, stage.ping(C))
+    stage.hears(A, stage.ping(A, slots=slots_to_bitmap([*range(5461), 16383])))
+    assert stage.view.slot_owner[16383] is stage.view.nodes[C]
+
+
 def test_an_unchanged_claim_costs_nothing() -> None:
     stage = Stage(B)
     before = stage.view.nodes[A].bitmap
