@@ -42,6 +42,8 @@ from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
 CRON_SECONDS = 0.1
+SAVE_APART_SECONDS = 0.05
+"""Saves of nodes.conf that nothing waits for are at least so far apart; the cron brings up the last one."""
 
 
 class Node:
@@ -63,6 +65,8 @@ class Node:
         self.exit_status = 0
         self._deadline_moved = trio.Event()
         self._save_is_due = False
+        """A save was asked for that need not be durable; this turn's end, or a later one's, does it."""
+        self._may_save_at = 0.0
 
     async def run(self, sockets: Sockets) -> int:
         """Serve until a shutdown; returns the exit status."""
@@ -121,7 +125,7 @@ class Node:
             for effect in effects:
                 self._carry_out(effect)
             self._deadline_moved.set()
-        if self._save_is_due:
+        if self._save_is_due and trio.current_time() >= self._may_save_at:
             self._persist(fsync=False)
 
     def _carry_out(self, effect: ServerEffect) -> None:
@@ -133,7 +137,7 @@ class Node:
             case PersistConfig(fsync=True):
                 self._persist(fsync=True)
             case PersistConfig():
-                # Nothing waits for this one: a turn that moves many slots saves once, at its end.
+                # Nothing waits for this one. Moving many slots asks for many: one serves them all.
                 self._save_is_due = True
             case Connect():
                 self.bus.connect(effect)
@@ -164,6 +168,7 @@ class Node:
         assert self.server.cluster is not None
         assert self.nodes_file is not None
         self._save_is_due = False
+        self._may_save_at = trio.current_time() + SAVE_APART_SECONDS
         try:
             self.nodes_file.save(self.server.cluster.machine.saved(), fsync=fsync)
         except OSError as error:
