@@ -1,4 +1,4 @@
-"""The process and its machine, as the server may ask about them."""
+"""The process and its machine, as the server may ask about them, and the file it was configured by."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class RealHost:
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
         """Write beside the file, fsync, rename over it, fsync the folder: a crash leaves old or new."""
         target = Path(path)
-        old = target.read_text(errors="surrogateescape") if target.exists() else ""
+        old = target.read_text(encoding="utf-8", errors="surrogateescape") if target.exists() else ""
         temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        with temporary.open("w", errors="surrogateescape") as file:
+        with temporary.open("w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(change(old))
             file.flush()
             os.fsync(file.fileno())

@@ -14,7 +14,9 @@ from random import Random
 import trio
 
 from shoal import __version__
+from shoal.cluster.messages import NodeFlag
 from shoal.cluster.settings import ClusterSettings
+from shoal.cluster.view import SavedConfig
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
 from shoal.node.runtime.daemon import detach, write_pidfile
@@ -23,7 +25,6 @@ from shoal.node.runtime.host import RealHost
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.node import Node
 from shoal.node.runtime.nodes_file import NodesFile, NodesFileError
-from shoal.node.runtime.process import ProcessHost
 from shoal.node.runtime.rdb_file import load_rdb
 from shoal.node.runtime.sockets import ListeningFailed, open_sockets
 from shoal.node.runtime.startup_files import RealFiles
@@ -59,8 +60,7 @@ def serve(config: Config) -> int:
     config.dir = os.getcwd()
     if config.daemonize:
         detach()
-    server, nodes_file = build_server(config), None
-    server.host = ProcessHost()
+    server, nodes_file, saved = build_server(config), None, None
     log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
     log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
     limit_clients(config, log)
@@ -69,7 +69,7 @@ def serve(config: Config) -> int:
         if config.cluster_enabled:
             nodes_file = NodesFile(Path(config.cluster_config_file).absolute())
             saved = nodes_file.load()
-        load_dataset(server, log)
+        load_dataset(server, log, is_replica=starts_as_replica(config, saved))
         if nodes_file is not None:
             settings = apply_config(config, ClusterSettings())
             server.cluster = ClusterBridge(server, settings, server.rng, saved, server.keyspace.now_ms)
@@ -114,19 +114,36 @@ def build_server(config: Config) -> Server:
     return server
 
 
-def load_dataset(server: Server, log: Log) -> None:
-    """Load the snapshot of the last run, if there is one."""
+def starts_as_replica(config: Config, saved: SavedConfig | None) -> bool:
+    """Whether this node will follow a primary, by what its cluster, or without one its directives, say."""
+    if not config.cluster_enabled:
+        return config.replicaof is not None
+    mine = NodeFlag.MYSELF | NodeFlag.REPLICA
+    return saved is not None and any(node.flags & mine == mine for node in saved.nodes)
+
+
+def load_dataset(server: Server, log: Log, *, is_replica: bool) -> None:
+    """Load the snapshot of the last run, if there is one.
+
+    A replica keeps keys whose time has come until its primary's DEL. A primary drops them without a word,
+    so then no replica can go on from the snapshot.
+    """
     path = Path(server.config.dbfilename)
     server.persistence.last_save_time = server.keyspace.now_ms // 1000
     if not server.config.dbfilename or not path.exists():
         return
     started = time.monotonic()
     try:
-        keys = load_rdb(path, server.keyspace, verify_checksum=server.config.rdbchecksum)
+        loader = load_rdb(
+            path, server.keyspace, verify_checksum=server.config.rdbchecksum, keep_expired=is_replica
+        )
     except (RdbError, OSError) as error:
         raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
-    server.persistence.keys_loaded = keys
-    log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds, keys loaded: {keys}")
+    if not loader.expired_skipped:
+        server.replication.resume(loader.auxiliary, is_replica=is_replica)
+    server.persistence.keys_loaded = loader.loaded
+    seconds = time.monotonic() - started
+    log.notice(f"DB loaded from disk: {seconds:.3f} seconds, keys loaded: {loader.loaded}")
 
 
 def settle_collector() -> None:
