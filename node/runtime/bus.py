@@ -118,7 +118,7 @@ class Bus:
         with link.cancel_scope:
             try:
                 link.socket = await self._open(ip, port)
-            except OSError:
+            except (OSError, UnicodeError):  # UnicodeError: a name that cannot even be looked up
                 self._report_closed(link)
                 return
             self.shell.cluster_event(LinkConnected(link.id))

@@ -42,8 +42,8 @@ class Log:
                 with Path(self.path).open("a", encoding="utf-8", errors="replace") as file:
                     file.write(line)
             else:
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                sys.stdout.buffer.write(line.encode("utf-8", "replace"))
+                sys.stdout.buffer.flush()
         except OSError:
             pass
 

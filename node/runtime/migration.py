@@ -62,7 +62,7 @@ class Migrations:
         with trio.move_on_after(request.timeout_ms / 1000) as scope:
             try:
                 stream = await trio.open_tcp_stream(request.host, request.port)
-            except OSError:
+            except (OSError, UnicodeError):  # UnicodeError: a name that cannot even be looked up
                 raise TargetFailed(CONNECT_ERROR, []) from None
         if scope.cancelled_caught:
             raise TargetFailed(CONNECT_ERROR, [])

@@ -75,7 +75,7 @@ class PrimaryLinks:
                 sock = self._sockets[link] = await self._connect(effect.host, effect.port)
                 self._turn(link, Following.opened)
                 await self._read(link, sock)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot even be looked up
                 reason = str(error.__cause__ or error)
             except trio.TooSlowError:
                 reason = "connecting took too long"

@@ -170,6 +170,17 @@ def test_a_client_that_asks_for_gigabytes_and_never_reads_costs_a_few_megabytes(
     assert node.ask("DEL", "big") == 1
 
 
+@pytest.mark.parametrize("name", ["a..b", "a" * 64, b"\xe9"], ids=["empty label", "long label", "no text"])
+def test_a_host_name_that_cannot_be_looked_up_is_one_that_cannot_be_reached(node, name):
+    assert node.ask("SET", "moving", "x") == "OK"
+    with pytest.raises(hiredis.ReplyError, match="^IOERR "):
+        node.ask("MIGRATE", name, 1, "moving", 0, 1000)
+    tried = node.log.count("No link to MASTER")
+    assert node.ask("REPLICAOF", name, 1) == "OK"
+    wait_until(lambda: node.log.count("No link to MASTER") > tried, "the node tried to connect")
+    assert node.ask("REPLICAOF", "NO", "ONE") == "OK"
+
+
 def test_what_a_client_sent_before_it_left_is_run(node):
     with connected(node) as client:
         client.sendall(encode_command([b"INCR", b"counter"]) * 50_000)
