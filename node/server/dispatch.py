@@ -1,7 +1,7 @@
 """From an argument vector to a reply: which command it is, whether it may run, and what follows from it.
 
 Most commands come from a client in no special state to a server in no special state, name at most one key,
-and that key is ours. For these `execute` asks three questions and runs the command. Whatever does not
+and that key is ours. For these `execute_all` asks three questions and runs the command. Whatever does not
 pass all three goes through `execute_carefully`, where every gate stands in the order in which Redis
 clients expect to be refused.
 """
@@ -36,6 +36,9 @@ NO_SINGLE_KEY = -1
 """`Entry.key_position` of a command that names several keys, or finds them by its other arguments."""
 
 HISTOGRAM_BUCKETS = 64
+
+BYTES_PER_WORD = 64
+"""What keeping a word of a queued command takes beside its bytes, about."""
 
 _LONGEST_QUOTED = 128
 
@@ -325,12 +328,11 @@ class Dispatcher:
             if entry is None and argv[0].lower() in WORDS_OF_HTTP:
                 self.server.hang_up(session, SPOKE_HTTP)
                 return
-            reply = error
-            self.server.count_error(error)
             if entry is not None:
                 entry.rejected_calls += 1
-            if session.transaction is not None:
-                session.transaction.broken = True
+            known = entry or self.entries.get(argv[0].lower())
+            reply = _spoil_transaction(session, known, error)
+            self.server.count_error(reply)
         if self.server.operations:
             self.server.propagate_operations(session)
         self._answer(session, entry, reply)
@@ -392,7 +394,7 @@ class Dispatcher:
             raise CommandError("LOADING Redis is loading the dataset in memory")
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
             session.transaction.queued.append((entry, argv))
-            session.transaction.queued_bytes += sum(map(len, argv))
+            session.transaction.queued_bytes += sum(map(len, argv)) + BYTES_PER_WORD * len(argv)
             if session.transaction.queued_bytes > server.config.client_query_buffer_limit:
                 server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
                 return NO_REPLY
@@ -406,10 +408,22 @@ class Dispatcher:
         return self.perform(session, entry, argv)
 
     def perform(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
-        """`run`, shown to those who MONITOR. While there are any, every command comes this way."""
+        """`run`, shown to those who MONITOR, and without a trace for a client that wants to leave none."""
         if self.server.monitors and not entry.spec.flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
             self.server.show_to_monitors(session, argv)
+        if session.no_touch and not entry.is_write and entry.spec.name != "TOUCH":
+            return self._run_without_touching(session, entry, argv)
         return self.run(session, entry, argv)
+
+    def _run_without_touching(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
+        """Run a command that reads, and let its keys look as long unread as before: CLIENT NO-TOUCH."""
+        accessed = session.db.accessed
+        before = [(key, accessed.get(key)) for key in _keys_of(session, entry, argv)]
+        reply = self.run(session, entry, argv)
+        for key, when_ms in before:
+            if when_ms is not None and key in accessed:
+                accessed[key] = when_ms
+        return reply
 
     def _route(self, session: Session, entry: Entry, argv: Arguments, is_write: bool) -> None:
         """Cluster mode: refuse a command whose keys this node does not serve, saying where to go."""
@@ -430,9 +444,7 @@ class Dispatcher:
         decision = route(request, cluster.view, cluster.settings, lambda key: database.peek(key) is not None)
         if not isinstance(decision, Serve):
             if entry.spec.name == "EXEC":
-                session.transaction = None
-                session.unwatch()
-                session.refresh_plain()
+                session.end_transaction()
             raise CommandError(decision.error_text(cluster.settings.preferred_endpoint_type))
 
     def _touches_migrating_key(self, session: Session, entry: Entry, argv: Arguments) -> bool:
@@ -458,6 +470,22 @@ class Dispatcher:
         elif mode is ReplyMode.SKIP:
             session.reply_mode = ReplyMode.ON
             session.refresh_plain()
+
+
+def _spoil_transaction(session: Session, entry: Entry | None, error: CommandError) -> CommandError:
+    """What a refusal inside MULTI leads to: EXEC will run nothing. Returns what the client is told.
+
+    If EXEC itself is refused, the transaction is over. Its client takes it for over in any case, and what it
+    says next would be queued instead of run.
+    """
+    transaction = session.transaction
+    if transaction is None:
+        return error
+    if entry is None or entry.spec.name != "EXEC":
+        transaction.broken = True
+        return error
+    session.end_transaction()
+    return CommandError(b"EXECABORT Transaction discarded because of: " + error.text.removeprefix(b"ERR "))
 
 
 def may_go_on(session: Session, unsent: int) -> bool:

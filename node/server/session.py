@@ -147,7 +147,8 @@ class Session(Call):
         self.lib_version = b""
         self.no_evict = False
         self.no_touch = False
-        self.watched: list[tuple[Database, bytes]] = []
+        self.watched: dict[tuple[Database, bytes], None] = {}
+        """A set in the order of WATCH."""
         self.reset()
 
     def reset(self) -> None:
@@ -217,12 +218,12 @@ class Session(Call):
         """What a `yes`, `no` or `local` directive, such as `enable-debug-command`, grants this client."""
         return permission == "yes" or (permission == "local" and self.is_local)
 
-    # --- WATCH -------------------------------------------------------------------------------------
+    # --- transactions ------------------------------------------------------------------------------
 
     def watch(self, key: bytes) -> None:
         """Make the next EXEC fail if this key changes before."""
         if (self.db, key) not in self.watched:
-            self.watched.append((self.db, key))
+            self.watched[self.db, key] = None
             self.db.watchers.setdefault(key, []).append(self)
 
     def unwatch(self) -> None:
@@ -232,8 +233,14 @@ class Session(Call):
             watchers.remove(self)
             if not watchers:
                 del database.watchers[key]
-        self.watched = []
+        self.watched = {}
         self.watched_changed = False
+
+    def end_transaction(self) -> None:
+        """Leave the transaction, run or not; watched keys are forgotten with it."""
+        self.transaction = None
+        self.unwatch()
+        self.refresh_plain()
 
     def watched_key_changed(self) -> None:
         self.watched_changed = True

@@ -39,7 +39,7 @@ def multi(session: Session) -> Reply:
 def discard(session: Session) -> Reply:
     if session.transaction is None:
         raise CommandError("ERR DISCARD without MULTI")
-    end_transaction(session)
+    session.end_transaction()
     return OK
 
 
@@ -58,12 +58,12 @@ def execute(session: Session) -> Reply:
     if transaction is None:
         raise CommandError("ERR EXEC without MULTI")
     if transaction.broken:
-        end_transaction(session)
+        session.end_transaction()
         raise CommandError("EXECABORT Transaction discarded because of previous errors.")
     for database, key in session.watched:
         database.peek(key)  # a key whose time has come changes now, and so fails the transaction
     changed = session.watched_changed
-    end_transaction(session)
+    session.end_transaction()
     if changed:
         return NULL_ARRAY
     session.in_exec = True
@@ -110,10 +110,3 @@ def watch(session: Session, *keys: bytes) -> Reply:
 def unwatch(session: Session) -> Reply:
     session.unwatch()
     return OK
-
-
-def end_transaction(session: Session) -> None:
-    """Leave the transaction, run or not; watched keys are forgotten with it."""
-    session.transaction = None
-    session.unwatch()
-    session.refresh_plain()

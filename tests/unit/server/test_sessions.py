@@ -147,6 +147,20 @@ def test_no_touch_is_shown_and_ends_with_off_or_reset(client):
     assert client("CLIENT", "NO-TOUCH", "MAYBE") == "ERR syntax error"
 
 
+def test_reads_of_a_client_that_does_not_touch_leave_keys_as_idle_as_they_were(world, client):
+    client("MSET", "a", 1, "b", 2)
+    world.pass_time(60_000)
+    client("CLIENT", "NO-TOUCH", "ON")
+    assert client("MGET", "a", "b") == ["1", "2"]
+    client("MULTI")
+    client("GET", "a")
+    assert client("EXEC") == ["1"]
+    assert (client("OBJECT", "IDLETIME", "a"), client("OBJECT", "IDLETIME", "b")) == (60, 60)
+    client("TOUCH", "a")
+    client("SET", "b", 3)
+    assert (client("OBJECT", "IDLETIME", "a"), client("OBJECT", "IDLETIME", "b")) == (0, 0)
+
+
 def test_a_long_pipeline_gives_way_after_its_share_of_a_turn(world, client):
     other = world.client()
     client.send(pipeline(*[("INCR", "k")] * (2 * COMMANDS_PER_CLIENT_PER_TURN + 1)))

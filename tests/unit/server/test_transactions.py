@@ -53,6 +53,25 @@ def test_a_command_refused_while_queueing_makes_exec_run_nothing(client, refused
     assert client("EXEC") == "ERR EXEC without MULTI"
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("EXEC",), "OOM command not allowed when used memory > 'maxmemory'."),
+        (("EXEC", "now"), "wrong number of arguments for 'exec' command"),
+    ],
+    ids=["refused at a gate", "wrong arity"],
+)
+def test_an_exec_that_is_refused_ends_the_transaction_and_says_why(world, client, words, reason):
+    client("WATCH", "k")
+    client("MULTI")
+    client("SET", "k", 1)
+    world.server.is_out_of_memory = True
+    world.server.refresh_gates()
+    assert client(*words) == f"EXECABORT Transaction discarded because of: {reason}"
+    assert client("EXEC") == "ERR EXEC without MULTI"
+    assert not world.server.keyspace.databases[0].watchers
+
+
 def test_transactions_do_not_nest_and_the_attempt_spoils_nothing(client):
     client("MULTI")
     assert client("MULTI") == "ERR MULTI calls can not be nested"
