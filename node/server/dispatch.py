@@ -409,11 +409,13 @@ class Dispatcher:
 
     def perform(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """`run`, shown to those who MONITOR, and without a trace for a client that wants to leave none."""
-        if self.server.monitors and not entry.spec.flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
-            self.server.show_to_monitors(session, argv)
-        if session.no_touch and not entry.is_write and entry.spec.name != "TOUCH":
-            return self._run_without_touching(session, entry, argv)
-        return self.run(session, entry, argv)
+        try:
+            if session.no_touch and not entry.is_write and entry.spec.name != "TOUCH":
+                return self._run_without_touching(session, entry, argv)
+            return self.run(session, entry, argv)
+        finally:  # afterwards, so that EXEC follows the commands it ran
+            if self.server.monitors and not entry.spec.flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
+                self.server.show_to_monitors(session, argv)
 
     def _run_without_touching(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that reads, and let its keys look as long unread as before: CLIENT NO-TOUCH."""

@@ -185,7 +185,7 @@ def test_monitors_see_what_others_run_even_inside_a_transaction_but_no_secrets()
     client("CONFIG", "GET", "port")
     prefix = f"{NOW_MS // 1000}.000000 [0 127.0.0.1:7] "
     assert watcher.received() == [
-        prefix + line for line in ('"MULTI"', '"EXEC"', '"SET" "k" "a \\"b\\"\\n"', '"AUTH" "(redacted)"')
+        prefix + line for line in ('"MULTI"', '"SET" "k" "a \\"b\\"\\n"', '"EXEC"', '"AUTH" "(redacted)"')
     ]
     world.server.disconnect(watcher.session)
     assert world.server.open_for_reads
