@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shoal.node.replication.backlog import Backlog
 
-NO_REPLID = "0" * 40
+REPLID_SIZE = 40
+NO_REPLID = "0" * REPLID_SIZE
 NO_SECOND_OFFSET = -1
 
 

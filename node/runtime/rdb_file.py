@@ -16,10 +16,10 @@ READ_SIZE = 1 << 20
 SLICE_BYTES = 64 * 1024
 
 
-def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool) -> int:
-    """Load a snapshot file; returns the number of keys. RdbError or OSError if it cannot be trusted."""
+def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool, keep_expired: bool) -> RdbLoader:
+    """Load a snapshot file; returns what there was in it. RdbError or OSError if it cannot be trusted."""
     reader = RdbReader(verify_checksum=verify_checksum)
-    loader = RdbLoader(keyspace)
+    loader = RdbLoader(keyspace, keep_expired=keep_expired)
     mode, keyspace.expiry_mode = keyspace.expiry_mode, ExpiryMode.IGNORE
     try:
         with path.open("rb") as file:
@@ -30,7 +30,7 @@ def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool) -> int:
     if not reader.finished:
         raise RdbError("the file is cut short")
     keyspace.changes = 0
-    return loader.loaded
+    return loader
 
 
 class SnapshotFile:

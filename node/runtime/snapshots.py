@@ -10,7 +10,6 @@ import trio
 
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.rdb_file import SnapshotFile
-from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
@@ -94,14 +93,8 @@ class Snapshots:
     def _open(self) -> SnapshotFile:
         state = self.server.persistence
         state.in_progress_since = int(time.time())
-        auxiliary = {
-            b"redis-ver": REDIS_VERSION.encode(),
-            b"redis-bits": b"64",
-            b"ctime": b"%d" % int(time.time()),
-        }
-        return SnapshotFile(
-            self.server.keyspace, self.path, auxiliary, checksum=self.server.config.rdbchecksum
-        )
+        facts = self.server.replication.snapshot_facts()
+        return SnapshotFile(self.server.keyspace, self.path, facts, checksum=self.server.config.rdbchecksum)
 
     def _succeeded(self, save: SnapshotFile) -> None:
         state = self.server.persistence

@@ -7,26 +7,26 @@ verbatim, so that one offset means the same bytes everywhere down a chain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
-from shoal.node.replication.history import History
+from shoal.node.replication.history import REPLID_SIZE, History
 from shoal.node.replication.stream import GETACK, NO_DATABASE, PING, StreamEncoder
 from shoal.node.resp.replies import CommandError
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.following import Following
 from shoal.node.server.full_sync import FullSync
 from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
 
 HOUSEKEEPING_MS = 100
 _GATE_DIRECTIVES = ("min-replicas-to-write", "min-replicas-max-lag", "replica-serve-stale-data")
-SNAPSHOT_REDIS_VERSION = b"7.0.15"
 
 
 @dataclass(slots=True)
@@ -53,6 +53,8 @@ class Replication:
         self.partial_syncs = 0
         self.refused_partial_syncs = 0
         self._last_link_id = 0
+        self._loaded_database = 0
+        """The database the next command of the stream is meant for, after a start as a replica."""
         self._asked_for_acks_at = -1
         self._next_housekeeping_ms = 0
         self._last_ping_ms = server.keyspace.now_ms
@@ -195,18 +197,48 @@ class Replication:
             answer = b"+FULLRESYNC %b %d\r\n" % (history.replid.encode(), history.offset)
             replica.session.send_bytes(answer)
         end_mark = self.server.rng.randbytes(20).hex().encode() if replica.knows_end_mark else None
-        replica.begin_sync(FullSync(self.server.keyspace, self._snapshot_facts(), end_mark))
+        replica.begin_sync(FullSync(self.server.keyspace, self.snapshot_facts(), end_mark))
 
-    def _snapshot_facts(self) -> dict[bytes, bytes]:
-        database = 0 if self.following is None else self.following.database_index
-        return {
-            b"redis-ver": SNAPSHOT_REDIS_VERSION,
+    def snapshot_facts(self) -> dict[bytes, bytes]:
+        """What a snapshot of now says about itself, its place in the stream included if that is counted."""
+        facts = {
+            b"redis-ver": REDIS_VERSION.encode(),
             b"redis-bits": b"64",
             b"ctime": b"%d" % (self.server.keyspace.now_ms // 1000),
-            b"repl-stream-db": b"%d" % database,
-            b"repl-id": self.history.replid.encode(),
-            b"repl-offset": b"%d" % self.history.offset,
         }
+        if self.history.backlog is not None:
+            following = self.following
+            database = self.encoder.database if following is None else following.database_index
+            facts[b"repl-stream-db"] = b"%d" % max(database, 0)
+            facts[b"repl-id"] = self.history.replid.encode()
+            facts[b"repl-offset"] = b"%d" % self.history.offset
+        return facts
+
+    def resume(self, facts: Mapping[bytes, bytes], *, is_replica: bool) -> None:
+        """Go on in the past of the snapshot that was loaded at the start, if it names one.
+
+        How it arises: every restart. Without this it would cost a replica a copy of all the data, though it
+        has loaded what its primary held a moment ago; and a primary's restart would cost each replica one.
+        The rule: a replica asks for the byte after the snapshot's. A primary goes on under an ID of its own,
+        for it may have written more before it stopped: only who is just as far as the snapshot shares its
+        past. An empty dataset has none, lest its offset look as good as a replica's to the rule that
+        protects the copies (see `health.reconsider_silence`).
+
+        Source: the auxiliary fields repl-id, repl-offset and repl-stream-db of Redis's RDB files.
+        """
+        replid, offset = facts.get(b"repl-id", b""), facts.get(b"repl-offset", b"")
+        database = facts.get(b"repl-stream-db", b"0")
+        numbers_are_good = offset.isdigit() and len(offset) < 20 and database.isdigit() and len(database) < 10
+        if not (numbers_are_good and len(replid) == REPLID_SIZE and replid.isalnum()):
+            return
+        if not len(self.server.keyspace) or int(database) >= len(self.server.keyspace.databases):
+            return
+        self.history.adopt(replid.decode(), int(offset))
+        if is_replica:
+            self._loaded_database = int(database)
+        else:
+            self.history.shift(self._new_replid())
+            self.history.keep_backlog(self.server.config.repl_backlog_size)
 
     def _attach(self, replica: AttachedReplica) -> None:
         replica.session.is_replica_link = True
@@ -297,7 +329,7 @@ class Replication:
 
     def follow(self, host: str, port: int) -> None:
         """Replicate from this node, keeping what data and history there is until it answers."""
-        database = 0
+        database = self._loaded_database
         if self.following is not None:
             database = self.following.database_index
             self.following.stop()
@@ -310,6 +342,7 @@ class Replication:
             return
         self.following.stop()
         self.following = None
+        self._loaded_database = 0
         self.encoder.database = NO_DATABASE
         self._alone_since_ms = self.server.keyspace.now_ms
         self.history.shift(self._new_replid())
