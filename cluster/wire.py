@@ -362,11 +362,11 @@ class PacketReader:
     Memory: what has arrived of one packet, at most `max_packet_bytes`, and never by the length it claims.
     """
 
-    __slots__ = ("_buffer", "_max_packet_bytes")
+    __slots__ = ("_buffer", "max_packet_bytes")
 
     def __init__(self, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
         self._buffer = bytearray()
-        self._max_packet_bytes = max_packet_bytes
+        self.max_packet_bytes = max_packet_bytes
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take what arrived; yield each packet that is now complete.
@@ -394,6 +394,6 @@ class PacketReader:
         light = version == VERSION and kind & LIGHT_TYPE_BIT
         if total < (LIGHT_HEADER_BYTES if light else HEADER_BYTES):
             raise FramingError(f"a packet claims to be {total} bytes long, less than its header")
-        if total > self._max_packet_bytes:
+        if total > self.max_packet_bytes:
             raise FramingError(f"a packet claims to be {total} bytes long, more than is allowed")
         return int(total)

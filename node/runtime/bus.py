@@ -16,12 +16,18 @@ import trio
 from shoal.cluster.effects import CloseLink, Connect, Send
 from shoal.cluster.events import Event, LinkClosed, LinkConnected, MessageReceived
 from shoal.cluster.extensions import MalformedPacket
+from shoal.cluster.messages import Message
 from shoal.cluster.reports import LinkBuffer
-from shoal.cluster.wire import FramingError, PacketReader, decode, encode
+from shoal.cluster.wire import MAX_PACKET_BYTES, FramingError, PacketReader, decode, encode
 
 READ_SIZE = 256 * 1024
 FIRST_PACKET_SECONDS = 5
 """A node that connects says at once who it is. Whoever has said nothing that makes sense by then is none."""
+STRANGER_PACKET_BYTES = 64 * 1024
+"""The longest packet taken from whoever is not known as a member: what a node of a cluster of thousands says
+to introduce itself is shorter."""
+MAX_STRANGERS = 1000
+"""Links on which no member has spoken yet. One more takes the place of the oldest: members speak at once."""
 
 
 class ClusterShell(Protocol):
@@ -29,6 +35,9 @@ class ClusterShell(Protocol):
 
     def cluster_event(self, event: Event) -> None:
         """Step the machine and carry out everything that follows."""
+
+    def is_member(self, node_id: str) -> bool:
+        """Whether this node knows a node of that id."""
 
     def note_link_over_limit(self) -> None:
         """Count a link that is dropped because its send buffer is full."""
@@ -58,6 +67,8 @@ class Bus:
         self.links: dict[int, BusLink] = {}
         self.send_buffer_limit = 0
         """In bytes; 0 for none."""
+        self._strangers: dict[int, BusLink] = {}
+        """Inbound links on which no member has spoken yet, the oldest first."""
         self._next_inbound = -1
 
     # --- effects -----------------------------------------------------------------------------------
@@ -111,7 +122,9 @@ class Bus:
         link = BusLink(self._next_inbound, sock)
         link.cancel_scope.deadline = trio.current_time() + FIRST_PACKET_SECONDS
         self._next_inbound -= 1
-        self.links[link.id] = link
+        while len(self._strangers) >= MAX_STRANGERS:
+            self._strangers.pop(next(iter(self._strangers))).close()
+        self.links[link.id] = self._strangers[link.id] = link
         self.nursery.start_soon(self._run_inbound, link, sock)
 
     async def _run_outbound(self, link: BusLink, ip: str, port: int) -> None:
@@ -140,6 +153,7 @@ class Bus:
     def _finish(self, link: BusLink) -> None:
         if link.socket is not None:
             link.socket.close()
+        self._strangers.pop(link.id, None)
         self._report_closed(link)
 
     async def _open(self, ip: str, port: int) -> socket.socket:
@@ -166,6 +180,8 @@ class Bus:
     async def _read(self, link: BusLink, sock: socket.socket) -> None:
         """Read packets until the link ends. What goes wrong in handling one is not the link's error."""
         reader = PacketReader()
+        if link.id in self._strangers:
+            reader.max_packet_bytes = STRANGER_PACKET_BYTES
         try:
             peer_ip, local_ip = sock.getpeername()[0], sock.getsockname()[0]
         except OSError:
@@ -193,8 +209,14 @@ class Bus:
                     break
                 link.cancel_scope.deadline = math.inf
                 self.shell.cluster_event(MessageReceived(link.id, message, peer_ip, local_ip))
+                if link.id in self._strangers and self._is_from_member(message):
+                    del self._strangers[link.id]
+                    reader.max_packet_bytes = MAX_PACKET_BYTES
                 if link.cancel_scope.cancel_called:
                     return
+
+    def _is_from_member(self, message: Message) -> bool:
+        return message.header is not None and self.shell.is_member(message.header.sender)
 
     async def _write(self, link: BusLink, sock: socket.socket) -> None:
         """Send what did not fit at once, whenever there is room again."""

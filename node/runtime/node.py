@@ -102,6 +102,10 @@ class Node:
         """Unix milliseconds: keys expire by the calendar, and gossip carries it."""
         return time.time_ns() // 1_000_000
 
+    def is_member(self, node_id: str) -> bool:
+        """Whether the cluster knows a node of that id."""
+        return self.server.cluster is not None and node_id in self.server.cluster.view.nodes
+
     def note_link_over_limit(self) -> None:
         """A bus link was dropped because its peer does not read."""
         if self.server.cluster is not None:
