@@ -29,13 +29,15 @@ class StreamEncoder:
         if len(operations) == 1 and operations[0][0] == self.database:
             return encode_command(operations[0][1])
         parts: list[bytes] = []
-        for database, words in operations:
+        for number, (database, words) in enumerate(operations):
             if database != self.database:
                 self.database = database
                 parts.append(encode_command((b"SELECT", b"%d" % database)))
+            if number == 0 and len(operations) > 1:
+                parts.append(_MULTI)
             parts.append(encode_command(words))
         if len(operations) > 1:
-            parts = [_MULTI, *parts, _EXEC]
+            parts.append(_EXEC)
         return b"".join(parts)
 
 

@@ -63,6 +63,9 @@ def serve(config: Config) -> int:
     server, nodes_file, saved = build_server(config), None, None
     log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
     log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
+    if config.always_show_logo:
+        mode = "cluster" if config.cluster_enabled else "standalone"
+        log.notice(f"Running in {mode} mode, Port: {config.port}, PID: {os.getpid()}")
     limit_clients(config, log)
     try:
         sockets = open_sockets(config)

@@ -39,8 +39,8 @@ def test_the_database_is_selected_only_when_it_changes() -> None:
 def test_what_one_command_did_in_several_steps_is_one_transaction() -> None:
     stream = StreamEncoder().encode([(0, (b"DEL", b"a")), (1, (b"DEL", b"b"))])
     assert stream == encoded(
-        [b"MULTI"],
         [b"SELECT", b"0"],
+        [b"MULTI"],
         [b"DEL", b"a"],
         [b"SELECT", b"1"],
         [b"DEL", b"b"],

@@ -37,7 +37,9 @@ class ProcessDirectives:
     proc_title_template = Text(
         "{title} {listen-addr} {server-mode}", effect="none: a Python process keeps its title"
     )
-    always_show_logo = YesNo(False, mutable=False, effect="none: there is no logo")
+    always_show_logo = YesNo(
+        False, mutable=False, effect="differs: there is no logo, but its facts (mode, port, PID) are logged"
+    )
     disable_thp = YesNo(True, mutable=False, effect="none: nothing here forks and copies pages")
     oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"), effect=_NO_OOM_SCORE)
     oom_score_adj_values = OomScores((0, 200, 800), effect=_NO_OOM_SCORE)
