@@ -5,8 +5,8 @@ written, since what was sent would then no longer be what is here. A write to on
 the move is over and is then decided anew (and, in cluster mode, most likely redirected). Every other
 client goes on undisturbed, however large the keys are.
 
-A failover may come between. A node that was demoted meanwhile must not touch its data, which are the primary's
-now: a key it dropped by itself would be missing when it is promoted again. And while a manual failover
+A failover may come between. A node that was demoted meanwhile must not touch its data, which are the new
+primary's: a key it dropped by itself would be missing when it is promoted again. And while a manual failover
 needs the stream to stand still, a DEL would come after the offset that was announced, and be lost. The keys
 then stay, on both nodes, and the move reports an error, as when the target's answer is lost.
 """
