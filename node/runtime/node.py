@@ -7,7 +7,6 @@ reply of the turn is sent: what must be on disk first is on disk first.
 from __future__ import annotations
 
 import signal
-import time
 
 import trio
 
@@ -15,6 +14,7 @@ from shoal.cluster.effects import CloseLink, Connect, Level, Note, PersistConfig
 from shoal.cluster.events import Event, Tick
 from shoal.node.runtime.bus import Bus
 from shoal.node.runtime.client_listeners import ClientListeners
+from shoal.node.runtime.clock import Clock
 from shoal.node.runtime.daemon import remove_pidfile
 from shoal.node.runtime.directives import follow_directives
 from shoal.node.runtime.ending import Ending
@@ -63,6 +63,7 @@ class Node:
         self.ending = Ending(server, log, self.snapshots, self.leave)
         self.migrations = Migrations(self)
         self.exit_status = 0
+        self._clock = Clock()
         self._deadline_moved = trio.Event()
         self._save_is_due = False
         """A save was asked for that need not be durable; this turn's end, or a later one's, does it."""
@@ -99,8 +100,8 @@ class Node:
         return self.exit_status
 
     def now_ms(self) -> int:
-        """Unix milliseconds: keys expire by the calendar, and gossip carries it."""
-        return time.time_ns() // 1_000_000
+        """Unix milliseconds."""
+        return self._clock.now_ms()
 
     def is_member(self, node_id: str) -> bool:
         """Whether the cluster knows a node of that id."""
