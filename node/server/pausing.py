@@ -35,13 +35,15 @@ class Pause:
         else:
             self.only_writes, self.operator_until_ms = only_writes, until_ms
 
-    def is_over(self, now_ms: int) -> bool:
-        """Forget pauses whose time is up; True if that ended everything there was."""
-        if self.operator_until_ms <= now_ms:
+    def expire(self, now_ms: int) -> bool:
+        """Forget pauses whose time is up; True if there are any. A shutdown ends its own."""
+        is_operator_over = 0 < self.operator_until_ms <= now_ms
+        is_failover_over = 0 < self.failover_until_ms <= now_ms
+        if is_operator_over:
             self.operator_until_ms = 0
-        if self.failover_until_ms <= now_ms:
+        if is_failover_over:
             self.failover_until_ms = 0
-        return not self.until_ms
+        return is_operator_over or is_failover_over
 
     def holds(self, session: Session, *, is_write: bool, flags: Flag) -> bool:
         """Whether this command has to wait."""

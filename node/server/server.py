@@ -123,7 +123,7 @@ class Server:
             self._look_at_itself()
         if now_ms >= self.next_expiry_ms:
             self._expire_due(now_ms)
-        if self.pause.until_ms and self.pause.is_over(now_ms):
+        if self.pause.until_ms and self.pause.expire(now_ms):
             self.resume_paused()
         self.replication.begin_turn(now_ms)
         if self.blocked:
@@ -301,7 +301,7 @@ class Server:
         roles.check_replication_gates(self)
 
     def resume_paused(self) -> None:
-        """A pause ended: whoever it held goes on."""
+        """A pause ended: whoever was held is judged anew, and perhaps held by another."""
         self.refresh_gates()
         for session in list(self.blocked.values()):
             if session.blocked is not None and session.blocked.reason is BlockReason.PAUSE:

@@ -121,6 +121,18 @@ def test_of_two_pauses_the_later_end_and_the_stricter_kind_hold(world, client):
     assert reader.received() == [None]
 
 
+def test_a_pause_that_ends_lets_go_whom_the_other_does_not_hold(world, client):
+    reader, writer = world.client(), world.client()
+    world.server.pause.failover_until_ms = world.server.keyspace.now_ms + 5000
+    client("CLIENT", "PAUSE", 100, "ALL")
+    reader.send(pipeline(("GET", "k")))
+    writer.send(pipeline(("SET", "k", "1")))
+    world.pass_time(100)
+    assert (reader.received(), writer.received()) == ([None], [])
+    world.pass_time(4900)
+    assert writer.received() == ["OK"]
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
