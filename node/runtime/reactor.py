@@ -178,9 +178,10 @@ class Reactor:
                 self._watch(connection)
 
     def _end(self, connection: Connection) -> None:
-        """The client sends nothing more. What it sent is still run; if it waits for something, it left."""
+        """The client sends nothing more. What it sent is still run and answered; if it waits, it left."""
         session = connection.session
-        if connection.ended or session.blocked is not None or not session.has_input:
+        is_done = not session.has_input and not session.out_bytes
+        if connection.ended or session.blocked is not None or is_done:
             self._close(connection)
         else:
             connection.ended = True

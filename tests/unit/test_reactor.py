@@ -169,6 +169,18 @@ async def test_what_a_client_sent_before_it_stopped_sending_is_run_and_answered(
         assert await client.receive_some(100) == b""
 
 
+async def test_a_client_that_stopped_sending_still_gets_all_of_a_long_answer(connect: Connect) -> None:
+    client = connect()
+    await client.send_all(b"SETRANGE k 9999999 x\r\n")
+    assert await receive_exactly(client, 11) == b":10000000\r\n"
+    await client.send_all(b"GET k\r\n")
+    assert await client.receive_some(11) == b"$10000000\r\n"
+    await client.send_eof()
+    await receive_exactly(client, 10_000_002)
+    with trio.fail_after(20):
+        assert await client.receive_some(100) == b""
+
+
 async def test_a_client_that_is_gone_while_its_commands_wait_is_forgotten(
     reactor: Reactor, connect: Connect
 ) -> None:
