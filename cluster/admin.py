@@ -27,7 +27,8 @@ from shoal.cluster.events import (
     SetSlotNode,
     SetSlotStable,
 )
-from shoal.cluster.view import ALL_SLOTS, Node
+from shoal.cluster.slot_sets import ALL_SLOTS
+from shoal.cluster.view import Node
 
 BUS_PORT_OFFSET = 10000
 

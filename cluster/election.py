@@ -15,7 +15,8 @@ from shoal.cluster.messages import (
     MessageFlag,
     MessageType,
 )
-from shoal.cluster.view import Link, Node, bitmap_to_bits
+from shoal.cluster.slot_sets import bitmap_to_bits
+from shoal.cluster.view import Link, Node
 
 MAXIMUM_BASE_DELAY_MS = 500
 BASE_DELAY_DIVISOR = 30

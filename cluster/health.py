@@ -5,7 +5,7 @@ from __future__ import annotations
 from shoal.cluster import links
 from shoal.cluster.core import Core
 from shoal.cluster.effects import ClusterStateChanged, Level
-from shoal.cluster.view import ALL_SLOTS
+from shoal.cluster.slot_sets import ALL_SLOTS
 
 START_DELAY_MS = 2000
 MINIMUM_REJOIN_MS = 500

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from shoal.cluster.view import ClusterView, bits_to_bitmap
+from shoal.cluster.slot_sets import bits_to_bitmap
+from shoal.cluster.view import ClusterView
 
 
 def check(view: ClusterView) -> list[str]:

@@ -10,7 +10,8 @@ from shoal.cluster import epochs, gossip, links, manual_failover
 from shoal.cluster.core import Core, Election
 from shoal.cluster.effects import BecomePrimary, DeleteSlotKeys, Level
 from shoal.cluster.messages import Header, Update
-from shoal.cluster.view import Node, bitmap_to_bits, slots_of
+from shoal.cluster.slot_sets import bitmap_to_bits, slots_of
+from shoal.cluster.view import Node
 
 
 def receive_claim(core: Core, sender: Node, header: Header) -> None:

@@ -2,23 +2,18 @@
 
 `ClusterView` is plain state with the few operations that keep its parts consistent (a slot has one
 owner, a primary knows its replicas). It decides nothing: the rules are in the modules that change it.
-Reports and routing read it; only the machine writes it.
-
-Slot sets are Python integers with bit n for slot n. That makes union, difference and counting single
-operations, and the integer's little-endian bytes are exactly the bitmap the bus carries.
+Reports and routing read it; only the machine writes it. Slot sets are integers (see slot_sets.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shoal.cluster.messages import MessageType, NodeFlag
-from shoal.cluster.slots import SLOT_BITMAP_BYTES, SLOT_COUNT, bitmap_to_slots
-
-NO_SLOTS = bytes(SLOT_BITMAP_BYTES)
-ALL_SLOTS = (1 << SLOT_COUNT) - 1
+from shoal.cluster.slot_sets import NO_SLOTS, bits_to_bitmap, ranges_of, ranges_to_bits, slots_of
+from shoal.cluster.slots import SLOT_COUNT, bitmap_to_slots
 
 
 @dataclass(slots=True, eq=False)
@@ -311,44 +306,6 @@ class ClusterView:
 
 def _slot_of(entry: tuple[int, Node]) -> int:
     return entry[0]
-
-
-def slots_of(bits: int) -> Iterator[int]:
-    """The slots of a slot set, ascending."""
-    return bitmap_to_slots(bits_to_bitmap(bits)) if bits else iter(())
-
-
-def ranges_of(bits: int) -> list[tuple[int, int]]:
-    """A slot set as ascending inclusive ranges, at a cost per range and not per slot."""
-    ranges: list[tuple[int, int]] = []
-    first = 0
-    while bits:
-        gap = (bits & -bits).bit_length() - 1
-        bits >>= gap
-        first += gap
-        length = (bits ^ (bits + 1)).bit_length() - 1
-        bits >>= length
-        ranges.append((first, first + length - 1))
-        first += length
-    return ranges
-
-
-def bits_to_bitmap(bits: int) -> bytes:
-    """A slot set as the 2,048-byte bitmap of the bus."""
-    return bits.to_bytes(SLOT_BITMAP_BYTES, "little")
-
-
-def bitmap_to_bits(bitmap: bytes) -> int:
-    """The 2,048-byte bitmap of the bus as a slot set."""
-    return int.from_bytes(bitmap, "little")
-
-
-def ranges_to_bits(ranges: Iterable[tuple[int, int]]) -> int:
-    """Inclusive slot ranges as a slot set."""
-    bits = 0
-    for first, last in ranges:
-        bits |= ((1 << (last - first + 1)) - 1) << first
-    return bits
 
 
 def saved_node(node: Node) -> SavedNode:

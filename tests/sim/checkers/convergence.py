@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shoal.cluster.invariants import check
-from shoal.cluster.view import ALL_SLOTS, ClusterView, Node
+from shoal.cluster.slot_sets import ALL_SLOTS
+from shoal.cluster.view import ClusterView, Node
 
 Member = tuple[str, bool, str | None, int, int]
 
