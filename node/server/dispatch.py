@@ -17,11 +17,12 @@ from shoal.cluster.effects import Level, Note
 from shoal.cluster.routing import Request, Serve, route
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import COMMANDS
-from shoal.node.commands.spec import CommandSpec, Flag, Handler, KeyUse
+from shoal.node.commands.spec import CommandSpec, Flag, Handler
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Reply
 from shoal.node.resp.writer import encode
 from shoal.node.server.effects import CloseSession
+from shoal.node.server.entries import Entry
 from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ MAX_UNSENT_BYTES = 1024 * 1024
 """With more than this waiting to be sent, a client's next commands wait until it has taken it."""
 
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(512))
-
-NO_SINGLE_KEY = -1
-"""`Entry.key_position` of a command that names several keys, or finds them by its other arguments."""
-
-HISTOGRAM_BUCKETS = 64
 
 BYTES_PER_WORD = 64
 """What keeping a word of a queued command takes beside its bytes, about."""
@@ -47,75 +43,6 @@ SPOKE_HTTP = (
     "possible attack: it speaks HTTP, as a browser does that a web page makes talk to us, and the body of its"
     " request would be read as commands"
 )
-
-
-class Entry:
-    """A command in one server's table: its declaration, unpacked for speed, and what was counted of it."""
-
-    __slots__ = (
-        "failed_calls",
-        "handler",
-        "histogram_ns",
-        "is_write",
-        "key_position",
-        "max_args",
-        "min_args",
-        "nanoseconds",
-        "rejected_calls",
-        "shares_clock",
-        "skip",
-        "spec",
-    )
-
-    def __init__(self, spec: CommandSpec, handler: Handler) -> None:
-        self.spec = spec
-        self.handler = handler
-        self.skip = 2 if "|" in spec.name else 1
-        self.min_args = spec.min_args
-        self.max_args = spec.max_args
-        self.shares_clock = True
-        """See `Dispatcher.settle_clock`."""
-        self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
-        self.key_position = _single_key_position(spec)
-        self.reset_statistics()
-
-    def reset_statistics(self) -> None:
-        """Count from zero."""
-        self.histogram_ns = [0] * HISTOGRAM_BUCKETS
-        """How many calls took less than 2**n nanoseconds, but not less than 2**(n-1)."""
-        self.nanoseconds = 0
-        self.rejected_calls = 0
-        self.failed_calls = 0
-
-    @property
-    def histogram(self) -> list[int]:
-        """How many calls took less than 2**n microseconds (of 1024 ns), but not less than 2**(n-1)."""
-        return [sum(self.histogram_ns[:11]), *self.histogram_ns[11:]]
-
-    @property
-    def microseconds(self) -> int:
-        """How long all calls took together."""
-        return self.nanoseconds // 1000
-
-    @property
-    def calls(self) -> int:
-        """How often the command ran."""
-        return sum(self.histogram_ns)
-
-
-def _single_key_position(spec: CommandSpec) -> int:
-    if not spec.keys:
-        return 0
-    first = spec.keys[0]
-    is_single = (
-        len(spec.keys) == 1
-        and first.last == 0
-        and first.keyword is None
-        and first.count_at is None
-        and not first.use & (KeyUse.NOT_KEY | KeyUse.INCOMPLETE)
-        and not spec.flags & Flag.ASKING
-    )
-    return first.begin if is_single else NO_SINGLE_KEY
 
 
 class Dispatcher:

@@ -26,8 +26,9 @@ from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
-from shoal.node.server.dispatch import Dispatcher, Entry, may_go_on
+from shoal.node.server.dispatch import Dispatcher, may_go_on
 from shoal.node.server.effects import CloseSession, ServerEffect
+from shoal.node.server.entries import Entry
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line

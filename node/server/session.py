@@ -19,7 +19,7 @@ from shoal.node.resp.writer import encode
 
 if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Database
-    from shoal.node.server.dispatch import Entry
+    from shoal.node.server.entries import Entry
     from shoal.node.server.server import Server
 
 

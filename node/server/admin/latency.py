@@ -8,7 +8,7 @@ from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
 from shoal.node.resp.replies import CommandError, Reply, Verbatim
 from shoal.node.server.admin.help import help_reply
-from shoal.node.server.dispatch import Entry
+from shoal.node.server.entries import Entry
 from shoal.node.server.latency import LatencyEvent, cumulative
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session

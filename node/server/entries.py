@@ -1,0 +1,80 @@
+"""One command as one server has it in its table."""
+
+from __future__ import annotations
+
+from shoal.node.commands.spec import CommandSpec, Flag, Handler, KeyUse
+
+NO_SINGLE_KEY = -1
+"""`Entry.key_position` of a command that names several keys, or finds them by its other arguments."""
+
+HISTOGRAM_BUCKETS = 64
+
+
+class Entry:
+    """A command in one server's table: its declaration, unpacked for speed, and what was counted of it."""
+
+    __slots__ = (
+        "failed_calls",
+        "handler",
+        "histogram_ns",
+        "is_write",
+        "key_position",
+        "max_args",
+        "min_args",
+        "nanoseconds",
+        "rejected_calls",
+        "shares_clock",
+        "skip",
+        "spec",
+    )
+
+    def __init__(self, spec: CommandSpec, handler: Handler) -> None:
+        self.spec = spec
+        self.handler = handler
+        self.skip = 2 if "|" in spec.name else 1
+        self.min_args = spec.min_args
+        self.max_args = spec.max_args
+        self.shares_clock = True
+        """See `Dispatcher.settle_clock`."""
+        self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
+        self.key_position = _single_key_position(spec)
+        """Where its only key stands: 0 if it has none, NO_SINGLE_KEY if that takes a closer look."""
+        self.reset_statistics()
+
+    def reset_statistics(self) -> None:
+        """Count from zero."""
+        self.histogram_ns = [0] * HISTOGRAM_BUCKETS
+        """How many calls took less than 2**n nanoseconds, but not less than 2**(n-1)."""
+        self.nanoseconds = 0
+        self.rejected_calls = 0
+        self.failed_calls = 0
+
+    @property
+    def histogram(self) -> list[int]:
+        """How many calls took less than 2**n microseconds (of 1024 ns), but not less than 2**(n-1)."""
+        return [sum(self.histogram_ns[:11]), *self.histogram_ns[11:]]
+
+    @property
+    def microseconds(self) -> int:
+        """How long all calls took together."""
+        return self.nanoseconds // 1000
+
+    @property
+    def calls(self) -> int:
+        """How often the command ran."""
+        return sum(self.histogram_ns)
+
+
+def _single_key_position(spec: CommandSpec) -> int:
+    if not spec.keys:
+        return 0
+    first = spec.keys[0]
+    is_single = (
+        len(spec.keys) == 1
+        and first.last == 0
+        and first.keyword is None
+        and first.count_at is None
+        and not first.use & (KeyUse.NOT_KEY | KeyUse.INCOMPLETE)
+        and not spec.flags & Flag.ASKING
+    )
+    return first.begin if is_single else NO_SINGLE_KEY
