@@ -1,17 +1,16 @@
 """Bytes from a client become argument vectors.
 
-Two parsers share the work. Nearly every read from a socket holds whole commands and nothing else; hiredis
-takes those apart in C (and a single short command is split at its line ends and checked). hiredis is
-generous, though: it accepts integers, nulls and nested arrays where a
-command must be an array of bulk strings, waits for ever behind an absurd header, and drops what it was
-fed when it meets an inline command. So what it returned counts only if the read proves to end exactly at
-a command's end and to hold bulk strings only. Whatever is left goes to `CarefulParser`, which checks each
-header as it arrives, knows inline commands, and gives Redis's error texts; it keeps the floor until the
-command that is unfinished ends.
+Three ways, the cheapest that is safe. A read that is one short command is split at its line ends, and every
+length compared with what it announces. A longer one goes through hiredis, which takes whole commands apart
+in C. hiredis is generous, though: it accepts integers, nulls and nested arrays where a command must be an
+array of bulk strings, waits for ever behind an absurd header, and drops what it was fed when it meets an
+inline command. So of what it returns only commands count that are made of bulk strings and lie wholly within
+the read. Whatever is left goes to `CarefulParser`, which checks each header as it arrives, knows inline
+commands, and gives Redis's error texts; it keeps the floor until the command that is unfinished ends.
 
-How the end is proven: an empty array is fed after a read that has none. It comes back as the last thing
-only if the read ended between two commands. If it did not, the commands before the one that is cut count
-all the same, and the rest of the read is parsed again.
+How hiredis's end is proven: an empty array is fed after a read that has none. If it comes back as the last
+thing, the read ended between two commands. If not, how long each command was is reckoned from its words, and
+the rest of the read begins where the last one that lies within it ends.
 
 Cost: O(bytes) over all feeds, however they are cut.
 """
