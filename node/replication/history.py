@@ -53,8 +53,13 @@ class History:
         return shared and self.backlog is not None and self.backlog.holds(offset)
 
     def begin_anew(self, replid: str) -> None:
-        """A past that nobody shares: what was written uncounted makes older offsets meaningless."""
+        """A past that nobody shares: what was written uncounted makes older offsets meaningless.
+
+        Counting begins at 1: a replica whose offset is 0 is one without data to the cluster and to
+        clients, and a fresh shard's would stay so until the first write.
+        """
         self.replid = replid
+        self.offset = max(self.offset, 1)
         self.second_replid = NO_REPLID
         self.second_offset = NO_SECOND_OFFSET
         self.backlog = None

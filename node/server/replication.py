@@ -187,6 +187,9 @@ class Replication:
         if history.backlog is None:
             if following is None:
                 history.begin_anew(self._new_replid())
+                # To the cluster and to clients a replica at offset 0 is one without data, and a fresh
+                # shard's would stay so until the first write. Only who begins a stream may choose.
+                history.offset = max(history.offset, 1)
             history.keep_backlog(self.server.config.repl_backlog_size)
         if following is None:
             self.encoder.database = NO_DATABASE
@@ -245,9 +248,6 @@ class Replication:
         replica.session.refresh_plain()
         replica.last_seen_ms = self.server.keyspace.now_ms
         self.attached.append(replica)
-        if self.history.offset == 0:
-            # Clients are told of a replica only once its offset is not 0: do not let them wait for a write.
-            self._last_ping_ms = 0
         self.server.refresh_gates()
 
     def forget(self, session: Session) -> None:
