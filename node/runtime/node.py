@@ -22,6 +22,7 @@ from shoal.node.runtime.listener import accept_forever
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.migration import Migrations
 from shoal.node.runtime.nodes_file import NodesFile
+from shoal.node.runtime.rdb_file import SnapshotFile
 from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.replica_link import PrimaryLinks
 from shoal.node.runtime.snapshots import Snapshots
@@ -214,11 +215,12 @@ class Node:
 
     def _save(self, waiting: Session | None) -> None:
         """Begin a snapshot of this moment."""
-        if self.snapshots.begin(waiting):
-            self.nursery.start_soon(self._write_snapshot, waiting)
+        save = self.snapshots.begin(waiting)
+        if save is not None:
+            self.nursery.start_soon(self._write_snapshot, save, waiting)
 
-    async def _write_snapshot(self, waiting: Session | None) -> None:
-        await self.snapshots.run(waiting)
+    async def _write_snapshot(self, save: SnapshotFile, waiting: Session | None) -> None:
+        await self.snapshots.run(save, waiting)
         self.reactor.finish_turn()
 
     # --- the end -----------------------------------------------------------------------------------

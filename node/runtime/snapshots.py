@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
+GIVEN_UP = "ERR The snapshot was given up for a later one"
 RETRY_AFTER_SECONDS = 5
 """How long a save point waits after a snapshot failed."""
 
@@ -36,35 +37,36 @@ class Snapshots:
         """Where the snapshot goes, as `dir` and `dbfilename` say now."""
         return Path(self.server.config.dir) / self.server.config.dbfilename
 
-    def begin(self, waiting: Session | None) -> bool:
-        """Take the picture of this moment that `run` writes. False if it cannot; who waits is told why."""
+    def begin(self, waiting: Session | None) -> SnapshotFile | None:
+        """Take the picture of this moment, for `run` to write. None if it cannot; who waits is told why."""
         if self.server.persistence.in_progress_since is not None:
             self._answer(waiting, CommandError("ERR Background save already in progress"))
-            return False
+            return None
         self.log.notice("Background saving started")
         try:
             self._running = self._open()
         except OSError as error:
             self._failed(error)
             self._answer(waiting, CommandError(f"ERR {error}"))
-            return False
-        return True
+            return None
+        return self._running
 
-    async def run(self, waiting: Session | None) -> None:
+    async def run(self, save: SnapshotFile, waiting: Session | None) -> None:
         """Write the snapshot in slices, other work going on between them; answer who waits for it."""
-        save = self._running
-        reply: Reply = OK
+        reply: Reply = CommandError(GIVEN_UP)
         try:
-            while save is not None and self._running is save and not save.step():
-                await trio.lowlevel.checkpoint()
-            if save is not None and self._running is save:
-                self._running = None
-                self._succeeded(save)
+            while self._running is save:
+                if save.step():
+                    self._running, reply = None, OK
+                    self._succeeded(save)
+                else:
+                    await trio.lowlevel.checkpoint()
         except OSError as error:
             self._running, reply = None, CommandError(f"ERR {error}")
             self._failed(error)
         finally:
-            self.give_up()
+            if self._running is save:
+                self.give_up()
         self._answer(waiting, reply)
 
     def _answer(self, waiting: Session | None, reply: Reply) -> None:

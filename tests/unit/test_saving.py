@@ -1,0 +1,36 @@
+"""One snapshot at a time: one that is given up for another neither harms it nor passes for written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import trio
+
+from shoal.node.runtime.log import Log
+from shoal.node.runtime.rdb_file import SLICE_BYTES
+from shoal.node.runtime.snapshots import GIVEN_UP, Snapshots
+from shoal.node.server.session import Blocked, BlockReason
+from tests.unit.server.client import World
+
+
+async def test_a_snapshot_given_up_leaves_the_next_alone_and_says_so_to_its_client(tmp_path: Path) -> None:
+    world = World(dir=str(tmp_path))
+    first, second = world.client(), world.client()
+    for number in range(10):
+        first("SET", number, b"x" * SLICE_BYTES)
+    for client in (first, second):
+        world.server.block(client.session, Blocked(BlockReason.RUNTIME))
+    snapshots = Snapshots(world.server, Log("", "nothing"))
+    async with trio.open_nursery() as nursery:
+        early = snapshots.begin(first.session)
+        assert early is not None
+        nursery.start_soon(snapshots.run, early, first.session)
+        await trio.lowlevel.checkpoint()
+        snapshots.give_up()
+        late = snapshots.begin(second.session)
+        assert late is not None
+        nursery.start_soon(snapshots.run, late, second.session)
+    assert first.received() == [GIVEN_UP]
+    assert second.received() == ["OK"]
+    assert os.listdir(tmp_path) == [world.server.config.dbfilename]
