@@ -59,6 +59,23 @@ def test_we_follow_a_primary_through_snapshot_stream_and_a_cut_link(
         assert full_syncs(primary) == 1
 
 
+@pytest.mark.parametrize("program", [*REAL, OWN])
+def test_a_primary_followed_before_its_first_write_is_counted_as_it_counts(
+    program: tuple[str, ...], tmp_path: Path
+) -> None:
+    with (
+        server(program, tmp_path / "primary") as primary,
+        server(OURS, tmp_path / "replica") as replica,
+    ):
+        follow(replica, primary)
+        change(primary)
+        until_caught_up(replica, primary)
+        assert primary.execute_command("CLIENT", "KILL", "TYPE", "replica") == 1
+        change(primary)
+        until_caught_up(replica, primary)
+        assert contents(replica) == contents(primary) and full_syncs(primary) == 1
+
+
 @pytest.mark.parametrize("program", REAL)
 def test_a_real_replica_follows_us_through_snapshot_stream_and_a_cut_link(
     program: tuple[str, ...], tmp_path: Path
