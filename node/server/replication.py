@@ -187,9 +187,6 @@ class Replication:
         if history.backlog is None:
             if following is None:
                 history.begin_anew(self._new_replid())
-                # To the cluster and to clients a replica at offset 0 is one without data, and a fresh
-                # shard's would stay so until the first write. Only who begins a stream may choose.
-                history.offset = max(history.offset, 1)
             history.keep_backlog(self.server.config.repl_backlog_size)
         if following is None:
             self.encoder.database = NO_DATABASE
