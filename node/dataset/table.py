@@ -112,6 +112,11 @@ class _Births:
         position = bisect_left(self.births, self.birth_of.pop(key))
         self.keys[position] = None
         self.holes += 1
+        # A scan begins at the end: what is taken away from there, as a slot's migration does, leaves nothing.
+        while self.keys and self.keys[-1] is None:
+            self.keys.pop()
+            self.births.pop()
+            self.holes -= 1
         if self.holes > len(self.birth_of) + WHOLE_TABLE_LIMIT:
             self._close_holes()
 
