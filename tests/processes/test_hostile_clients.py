@@ -173,7 +173,7 @@ def test_a_client_that_asks_for_gigabytes_and_never_reads_costs_a_few_megabytes(
 @pytest.mark.parametrize("name", ["a..b", "a" * 64, b"\xe9"], ids=["empty label", "long label", "no text"])
 def test_a_host_name_that_cannot_be_looked_up_is_one_that_cannot_be_reached(node, name):
     assert node.ask("SET", "moving", "x") == "OK"
-    with pytest.raises(hiredis.ReplyError, match="^IOERR "):
+    with pytest.raises(hiredis.ReplyError, match=r"^IOERR "):
         node.ask("MIGRATE", name, 1, "moving", 0, 1000)
     tried = node.log.count("No link to MASTER")
     assert node.ask("REPLICAOF", name, 1) == "OK"
