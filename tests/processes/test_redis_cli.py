@@ -71,6 +71,10 @@ def test_redis_cli_creates_checks_grows_reshapes_and_shrinks_our_cluster(tmp_pat
 
         succeed("add-node", spare.address, first.address)
         wait_for_agreement(spare)
+        for node in nodes:  # redis-cli tells every primary who owns a moved slot, so each must know the spare
+            wait_until(
+                partial(knows, node, spare.ask("CLUSTER", "MYID")), f"node {node.port} knows the spare"
+            )
         move(first, spare, 30)
         assert slot_count(spare) == 30
         move(spare, first, 30)
@@ -81,6 +85,10 @@ def test_redis_cli_creates_checks_grows_reshapes_and_shrinks_our_cluster(tmp_pat
 
         for number in range(KEYS):
             assert ask_anywhere(second, "GET", f"key:{number}") == str(number)
+
+
+def knows(node: Node, node_id: str) -> bool:
+    return node_id in node.ask("CLUSTER", "NODES")
 
 
 def serves(node: Node) -> bool:
