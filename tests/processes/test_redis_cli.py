@@ -79,7 +79,7 @@ def test_redis_cli_creates_checks_grows_reshapes_and_shrinks_our_cluster(tmp_pat
         assert slot_count(spare) == 30
         move(spare, first, 30)
         assert slot_count(spare) == 0
-        succeed("del-node", first.address, spare.ask("CLUSTER", "MYID"))
+        succeed("del-node", first.address, spare_id)
         wait_for_agreement(first)
         assert first.cluster_info()["cluster_known_nodes"] == "6"
 
