@@ -71,10 +71,9 @@ def test_redis_cli_creates_checks_grows_reshapes_and_shrinks_our_cluster(tmp_pat
 
         succeed("add-node", spare.address, first.address)
         wait_for_agreement(spare)
+        spare_id = spare.ask("CLUSTER", "MYID")
         for node in nodes:  # redis-cli tells every primary who owns a moved slot, so each must know the spare
-            wait_until(
-                partial(knows, node, spare.ask("CLUSTER", "MYID")), f"node {node.port} knows the spare"
-            )
+            wait_until(partial(knows, node, spare_id), f"node {node.port} knows the spare")
         move(first, spare, 30)
         assert slot_count(spare) == 30
         move(spare, first, 30)
