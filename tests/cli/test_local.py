@@ -179,6 +179,7 @@ def test_a_node_that_ends_is_reported_and_the_others_run_on(bench: Bench) -> Non
 
 def test_a_busy_port_is_an_error_before_anything_starts(bench: Bench) -> None:
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind((HOST, bench.port + 3 + 10000))
         other.listen()
         refused = bench.run("up")
