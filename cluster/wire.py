@@ -69,7 +69,6 @@ LIGHT_HEADER_BYTES: Final = _LIGHT_HEADER.size
 
 _NO_ID = bytes(40)
 _NO_EXTENSIONS = Extensions()
-_IP_BYTES = 46
 _is_address = re.compile(rb"[A-Za-z0-9.:%_-]{0,45}").fullmatch
 _PING_KINDS = (MessageType.PING, MessageType.PONG, MessageType.MEET)
 _EXT_DATA = int(MessageFlag.EXT_DATA)

@@ -287,11 +287,6 @@ def counted_keys(use: KeyUse, *, count_at: int) -> KeySpec:
     return KeySpec(use, count_at, count_at=0, first_key=1)
 
 
-def keys_after(keyword: str, use: KeyUse, *, start: int, last: int = 0) -> KeySpec:
-    """Keys after a token, searched for from position `start`."""
-    return KeySpec(use, start, last=last, keyword=keyword.encode())
-
-
 def key_arg(name: str = "key", *, spec: int = 0, multiple: bool = False, optional: bool = False) -> Arg:
     return Arg(name, "key", key_spec=spec, multiple=multiple, optional=optional)
 
