@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.resp.replies import NULL_ARRAY, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWait:
+    """What a client waits for that found none of its keys worth an answer.
+
+    `serve` is called with one of `keys` once it holds a value of type `kind`: after the command, transaction
+    or script that put it there, and in the order in which clients began to wait for that key. It does what
+    the command would have done, propagates that in words of its own, and returns the reply. It may be
+    called in vain; then it changes nothing and returns NO_REPLY.
+    """
+
+    keys: tuple[bytes, ...]
+    kind: type
+    serve: Callable[[bytes], Reply]
+    timeout_ms: int
+    """How long; 0 is for ever."""
+    timeout_reply: Reply = NULL_ARRAY
+    no_wait_reply: Reply = NULL_ARRAY
+    """The answer where no command may wait: in a transaction, in a script, in a stream of commands."""
+    destination: bytes | None = None
+    """A key that `serve` changes beside the one it is called with."""
+    gone: Reply = None
+    """The answer when one of the keys holds a value of that type no more; None to go on waiting."""
 
 
 class Call:
@@ -38,3 +65,7 @@ class Call:
         if self.propagated is None:
             self.propagated = []
         self.propagated.append(tuple(b"%d" % word if isinstance(word, int) else word for word in words))
+
+    def wait_for_keys(self, wait: KeyWait) -> Reply:
+        """Let the client wait for its keys, if it may; returns what the command returns."""
+        return wait.no_wait_reply

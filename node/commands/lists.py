@@ -21,13 +21,13 @@ from shoal.node.commands.spec import (
 from shoal.node.dataset.values import ListValue
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
-_POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
 _PUSH = KeyUse.RW | KeyUse.INSERT
-_FROM_ONE_TO_ANOTHER: tuple[KeySpec, ...] = (key_at(1, _POP), key_at(2, _PUSH))
+FROM_ONE_TO_ANOTHER: tuple[KeySpec, ...] = (key_at(1, POP), key_at(2, _PUSH))
 _ELEMENTS = (key_arg(), Arg("element", multiple=True))
 
 
-def _side(name: str) -> Arg:
+def side_arg(name: str) -> Arg:
     return one_of(name, token("LEFT"), token("RIGHT"))
 
 
@@ -132,7 +132,7 @@ def _push(call: Call, key: bytes, elements: tuple[bytes, ...], *, left: bool, cr
     since="1.0.0",
     complexity="O(N) for N elements popped.",
     summary="Removes and returns elements from the head of a list.",
-    keys=one_key(_POP),
+    keys=one_key(POP),
     arguments=(key_arg(), Arg("count", "integer", optional=True, since="6.2.0")),
     history=(("6.2.0", "Takes a `count`."),),
 )
@@ -148,7 +148,7 @@ def lpop(call: Call, key: bytes, *count: bytes) -> Reply:
     since="1.0.0",
     complexity="O(N) for N elements popped.",
     summary="Removes and returns elements from the tail of a list.",
-    keys=one_key(_POP),
+    keys=one_key(POP),
     arguments=(key_arg(), Arg("count", "integer", optional=True, since="6.2.0")),
     history=(("6.2.0", "Takes a `count`."),),
 )
@@ -186,11 +186,11 @@ def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: 
     since="7.0.0",
     complexity="O(N+M) for N keys named and M elements popped.",
     summary="Pops elements from the first of several lists that has any.",
-    keys=(counted_keys(_POP, count_at=1),),
+    keys=(counted_keys(POP, count_at=1),),
     arguments=(
         Arg("numkeys", "integer"),
         key_arg(multiple=True),
-        _side("where"),
+        side_arg("where"),
         Arg("count", "integer", token="COUNT", optional=True),
     ),
 )
@@ -218,8 +218,8 @@ def lmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
     since="6.2.0",
     complexity="O(1)",
     summary="Moves an element from an end of one list to an end of another, or of the same, and returns it.",
-    keys=_FROM_ONE_TO_ANOTHER,
-    arguments=(key_arg("source"), key_arg("destination", spec=1), _side("wherefrom"), _side("whereto")),
+    keys=FROM_ONE_TO_ANOTHER,
+    arguments=(key_arg("source"), key_arg("destination", spec=1), side_arg("wherefrom"), side_arg("whereto")),
 )
 def lmove(call: Call, source: bytes, destination: bytes, wherefrom: bytes, whereto: bytes) -> Reply:
     return move_element(
@@ -235,7 +235,7 @@ def lmove(call: Call, source: bytes, destination: bytes, wherefrom: bytes, where
     since="1.2.0",
     complexity="O(1)",
     summary="Moves the last element of a list to the head of another and returns it.",
-    keys=_FROM_ONE_TO_ANOTHER,
+    keys=FROM_ONE_TO_ANOTHER,
     arguments=(key_arg("source"), key_arg("destination", spec=1)),
     deprecated_since="6.2.0",
     replaced_by="`LMOVE` with the `RIGHT` and `LEFT` arguments",

@@ -46,10 +46,10 @@ class ExpiryMode(Enum):
 
 
 class Watcher(Protocol):
-    """A client that may be told that a key it watches was changed."""
+    """Whoever wants to know that a key was changed: a client's WATCH, the clients that wait for the key."""
 
     def watched_key_changed(self) -> None:
-        """Called once per change; its EXEC must fail."""
+        """Called once per change, in the middle of the command that makes it."""
 
 
 class Snapshot(Protocol):
@@ -238,6 +238,17 @@ class Database:
             watcher.watched_key_changed()
         if self.keyspace.on_event is not None:
             self.keyspace.on_event(self.index, event, key)
+
+    def watch(self, key: bytes, watcher: Watcher) -> None:
+        """Tell this watcher of every change to the key, from now on."""
+        self.watchers.setdefault(key, []).append(watcher)
+
+    def unwatch(self, key: bytes, watcher: Watcher) -> None:
+        """Tell it no more."""
+        watchers = self.watchers[key]
+        watchers.remove(watcher)
+        if not watchers:
+            del self.watchers[key]
 
     # --- time to live ------------------------------------------------------------------------------
 

@@ -119,6 +119,7 @@ class ClusterBridge:
             case TopologyChanged() | ClusterStateChanged():
                 self.refresh_served()
                 server.refresh_gates()
+                server.key_waits.send_away()
             case DeliverPublish():
                 pass  # there are no subscribers to deliver it to
             case _:

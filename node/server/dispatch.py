@@ -130,6 +130,7 @@ class Dispatcher:
         what `run` does for every other way of running a command is spelled out again in place.
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
+        ready_keys = server.key_waits.ready
         out, unsent = session.out, session.out_bytes
         self.command_started_ns = self.clock_ns()
         done = 0
@@ -170,6 +171,8 @@ class Dispatcher:
                     server.propagate_operations(session)
                 self.timed_calls += 1
                 session.last_entry = entry
+                if ready_keys:
+                    server.key_waits.serve()
                 if type(reply) is bytes:
                     size = len(reply)
                     data = (BULK_HEADERS[size] if size < 512 else b"$%d\r\n" % size) + reply + b"\r\n"
@@ -219,6 +222,28 @@ class Dispatcher:
         self.settle_clock(session, argv)
         return reply
 
+    def go_on(self, session: Session, command: Callable[[], Reply]) -> Reply:
+        """Run the rest of a command whose client has waited; NO_REPLY if it has to wait on.
+
+        The command was counted when it began to wait; the time it takes now is added to that.
+        """
+        entry = session.last_entry
+        assert entry is not None
+        self.settle_clock()
+        changes = self.keyspace.changes
+        try:
+            reply = command()
+        except Exception as error:
+            reply = self._failed(entry, error)
+        if self.keyspace.changes != changes or session.propagated is not None:
+            self.server.record_change(session, [])
+        if self.server.operations:
+            self.server.propagate_operations(session)
+        now_ns = self.clock_ns()
+        entry.nanoseconds += now_ns - self.command_started_ns
+        self.command_started_ns = now_ns
+        return reply
+
     def settle_clock(self, session: Session | None = None, argv: Sequence[bytes] = ()) -> None:
         """Read the clock, and put down the time since it was last read to the calls made since.
 
@@ -263,6 +288,8 @@ class Dispatcher:
         if self.server.operations:
             self.server.propagate_operations(session)
         self._answer(session, entry, reply)
+        if self.server.key_waits.ready:
+            self.server.key_waits.serve()
 
     def apply(self, session: Session, argv: Arguments) -> Reply:
         """Run or queue one command of a stream that passed every gate where it was made: our primary's.
@@ -276,7 +303,10 @@ class Dispatcher:
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
             session.transaction.queued.append((entry, argv))
             return QUEUED
-        return self.run(session, entry, argv)
+        reply = self.run(session, entry, argv)
+        if self.server.key_waits.ready:
+            self.server.key_waits.serve()
+        return reply
 
     def find(self, argv: Arguments) -> Entry:
         """The entry of a command line, its arity checked."""
@@ -381,8 +411,14 @@ class Dispatcher:
         keys = _keys_of(session, entry, argv)
         return not keys or any(key in self.server.migrating_keys for key in keys)
 
+    def answer_later(self, session: Session, reply: Reply) -> None:
+        """Queue the reply of the command that a client has waited for."""
+        self._answer(session, session.last_entry, reply)
+
     def _answer(self, session: Session, entry: Entry | None, reply: Reply) -> None:
         """Queue a reply as CLIENT REPLY says, and let the one-shot ASKING lapse."""
+        if session.blocked is not None:
+            return  # its command is not over
         if session.asking and (entry is None or entry.spec.name != "ASKING") and session.transaction is None:
             session.asking = False
             session.refresh_plain()

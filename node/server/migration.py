@@ -63,6 +63,7 @@ def begin(server: Server, request: MigrateKeys) -> None:
 def give_up(server: Server) -> None:
     """The data are another's from now on: what is on its way is not ours to delete when it arrives."""
     server.migrating_keys.clear()
+    server.key_waits.release()
 
 
 def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], error: str | None) -> None:
@@ -80,6 +81,7 @@ def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], erro
             server.operations.append((database.index, (b"DEL", *gone)))
             server.propagate_operations()
     server.refresh_gates()
+    server.key_waits.release()
     server.end_wait(request.session, OK if error is None else CommandError(error))
     for session in list(server.blocked.values()):
         blocked = session.blocked

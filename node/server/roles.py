@@ -52,12 +52,11 @@ def follow_primary(server: Server, host: str, port: int) -> None:
 
 
 def _end_waits(server: Server) -> None:
-    """A replica acknowledges nothing to clients: who waits for replicas would wait in vain."""
+    """On a replica, who waits for replicas or for a key would wait in vain, or for what another decides."""
     for session in list(server.blocked.values()):
-        if session.blocked is not None and session.blocked.reason is BlockReason.WAIT:
-            session.send(CommandError(_UNBLOCKED))
+        if session.blocked is not None and session.blocked.reason in (BlockReason.WAIT, BlockReason.KEYS):
+            server.end_wait_soon(session, CommandError(_UNBLOCKED))
             session.close_after_reply()
-            server.unblock(session)
 
 
 def check_replication_gates(server: Server) -> None:

@@ -26,10 +26,12 @@ from shoal.node.server import roles
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
+from shoal.node.server.deadlines import Deadlines
 from shoal.node.server.dispatch import Dispatcher, may_go_on
 from shoal.node.server.effects import CloseSession, ServerEffect
 from shoal.node.server.entries import Entry
 from shoal.node.server.host import Host, NoHost
+from shoal.node.server.key_waits import KeyWaits
 from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
@@ -92,6 +94,8 @@ class Server:
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.blocked: dict[int, Session] = {}
+        self.deadlines = Deadlines()
+        self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
@@ -129,13 +133,15 @@ class Server:
         self.replication.begin_turn(now_ms)
         if self.blocked:
             self._wake_by_time()
+        if self.key_waits.ready:
+            self.key_waits.serve()
         for _ in range(len(self.runnable)):
             self.run_pending(self.runnable.popleft())
 
     @property
     def wants_turn(self) -> bool:
         """Whether there is work that waits for no client: the next turn need not wait either."""
-        return bool(self.runnable) or self.replication.wants_turn
+        return bool(self.runnable or self.key_waits.ready) or self.replication.wants_turn
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
@@ -237,7 +243,7 @@ class Server:
     def disconnect(self, session: Session) -> None:
         """A client is gone; whatever it waited for, watched or was owed is dropped."""
         self.sessions.pop(session.id, None)
-        self.blocked.pop(session.id, None)
+        self._stop_waiting(session)
         session.unwatch()
         self.replication.forget(session)
         self.stop_monitoring(session)
@@ -249,30 +255,41 @@ class Server:
         """Let a client wait; its later commands queue up behind."""
         session.blocked = blocked
         self.blocked[session.id] = session
+        self.deadlines.add(session, blocked)
 
     def unblock(self, session: Session) -> None:
         """End a client's wait: the command it was held at runs now, then those behind it."""
-        blocked = session.blocked
-        session.blocked = None
-        self.blocked.pop(session.id, None)
+        blocked = self._stop_waiting(session)
         if blocked is not None and blocked.arguments is not None:
             session.pending.appendleft(blocked.arguments)
         self.run_pending(session)
 
     def end_wait(self, session: Session, reply: Reply) -> None:
         """Answer the command a client waits for, and let it go on."""
-        session.send(reply)
-        self.unblock(session)
+        self._stop_waiting(session)
+        self.dispatcher.answer_later(session, reply)
+        self.run_pending(session)
+
+    def end_wait_soon(self, session: Session, reply: Reply) -> None:
+        """`end_wait` in the middle of another client's command: what comes behind runs in the next turn."""
+        self._stop_waiting(session)
+        self.dispatcher.answer_later(session, reply)
+        if session.has_input:
+            self.runnable.append(session)
+
+    def _stop_waiting(self, session: Session) -> Blocked | None:
+        blocked, session.blocked = session.blocked, None
+        if blocked is not None:
+            del self.blocked[session.id]
+            blocked.end(session)
+        return blocked
 
     def _wake_by_time(self) -> None:
-        now_ms = self.keyspace.now_ms
-        for session in list(self.blocked.values()):
-            blocked = session.blocked
-            if blocked is not None and blocked.deadline_ms is not None and blocked.deadline_ms <= now_ms:
-                if blocked.on_timeout is None:
-                    self.unblock(session)
-                else:
-                    self.end_wait(session, blocked.on_timeout())
+        for session, blocked in self.deadlines.due(self.keyspace.now_ms):
+            if blocked.on_timeout is None:
+                self.unblock(session)
+            else:
+                self.end_wait(session, blocked.on_timeout())
 
     # --- gates -------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shoal.node.commands.call import Call
+from shoal.node.commands.call import Call, KeyWait
 from shoal.node.resp.parser import Arguments, CommandParser
-from shoal.node.resp.replies import Reply
+from shoal.node.resp.replies import NO_REPLY, Reply
 from shoal.node.resp.writer import encode
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class BlockReason(Enum):
     WAIT = "wait"
     MIGRATE = "migrate"
     RUNTIME = "runtime"
+    KEYS = "keys"
 
 
 @dataclass(slots=True)
@@ -63,6 +64,9 @@ class Blocked:
     deadline_ms: int | None = None
     arguments: Arguments | None = None
     on_timeout: Callable[[], Reply] | None = None
+
+    def end(self, session: Session) -> None:
+        """The wait is over, whatever ended it."""
 
 
 UNIX_SOCKET_PORT = ":0"
@@ -224,15 +228,12 @@ class Session(Call):
         """Make the next EXEC fail if this key changes before."""
         if (self.db, key) not in self.watched:
             self.watched[self.db, key] = None
-            self.db.watchers.setdefault(key, []).append(self)
+            self.db.watch(key, self)
 
     def unwatch(self) -> None:
         """Forget every watched key, and that one of them changed."""
         for database, key in self.watched:
-            watchers = database.watchers[key]
-            watchers.remove(self)
-            if not watchers:
-                del database.watchers[key]
+            database.unwatch(key, self)
         self.watched = {}
         self.watched_changed = False
 
@@ -244,3 +245,12 @@ class Session(Call):
 
     def watched_key_changed(self) -> None:
         self.watched_changed = True
+
+    # --- waiting -----------------------------------------------------------------------------------
+
+    def wait_for_keys(self, wait: KeyWait) -> Reply:
+        """See `Call`; the command's reply is sent once the wait is over."""
+        if self.in_exec or self.is_primary_link:
+            return wait.no_wait_reply
+        self.server.key_waits.begin(self, wait)
+        return NO_REPLY
