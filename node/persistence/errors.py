@@ -7,6 +7,14 @@ class RdbError(Exception):
     """The bytes are no RDB data, are damaged, or hold what this server cannot keep. The text says which."""
 
 
+class AofError(Exception):
+    """An append-only file is damaged at `offset`, or holds what this server cannot run. The text says."""
+
+    def __init__(self, reason: str, offset: int) -> None:
+        super().__init__(reason)
+        self.offset = offset
+
+
 class NeedMore(Exception):  # noqa: N818 - not an error: the parser's way to wait
     """The item at hand goes on beyond the bytes received: at least `size` bytes are needed from its start."""
 

@@ -1,8 +1,13 @@
-"""The replication stream's form: commands as arrays of bulk strings, SELECT where the database changes."""
+"""The form in which commands are told on: arrays of bulk strings, SELECT where the database changes.
+
+Replicas and the append-only file read the same bytes, rendered once; only where each reader is, and so
+whether it needs a SELECT first, is its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from shoal.node.resp.writer import encode_command
 
@@ -15,30 +20,43 @@ _MULTI = encode_command((b"MULTI",))
 _EXEC = encode_command((b"EXEC",))
 
 
-class StreamEncoder:
-    """Turns what commands changed into the stream's bytes."""
+Operations: TypeAlias = Sequence[tuple[int, Sequence[bytes]]]
+"""What one command changed: (database, words) of each step."""
+
+
+def render(operations: Operations) -> bytes:
+    """What one command changed, for a reader in its first step's database; many steps are a transaction."""
+    if len(operations) == 1:
+        return encode_command(operations[0][1])
+    parts, current = [_MULTI], operations[0][0]
+    for database, words in operations:
+        if database != current:
+            current = database
+            parts.append(_select(database))
+        parts.append(encode_command(words))
+    parts.append(_EXEC)
+    return b"".join(parts)
+
+
+class Reader:
+    """One reader of the stream, as far as its writer has to know it: the database it is in."""
 
     __slots__ = ("database",)
 
     def __init__(self) -> None:
         self.database = NO_DATABASE
-        """The database the stream's reader is in."""
 
-    def encode(self, operations: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
-        """The (database, words) that one command changed; several become one transaction."""
-        if len(operations) == 1 and operations[0][0] == self.database:
-            return encode_command(operations[0][1])
-        parts: list[bytes] = []
-        for number, (database, words) in enumerate(operations):
-            if database != self.database:
-                self.database = database
-                parts.append(encode_command((b"SELECT", b"%d" % database)))
-            if number == 0 and len(operations) > 1:
-                parts.append(_MULTI)
-            parts.append(encode_command(words))
-        if len(operations) > 1:
-            parts.append(_EXEC)
-        return b"".join(parts)
+    def take(self, operations: Operations, rendered: bytes) -> bytes:
+        """The bytes for this reader: a SELECT before them if it is in another database."""
+        first = operations[0][0]
+        if first != self.database:
+            rendered = _select(first) + rendered
+        self.database = operations[-1][0]
+        return rendered
+
+
+def _select(database: int) -> bytes:
+    return encode_command((b"SELECT", b"%d" % database))
 
 
 def command_size(words: Sequence[bytes]) -> int:

@@ -32,7 +32,7 @@ class Connection:
 
         What is left of a long answer is never copied again, however often the socket takes a little of it.
         """
-        if self.unsent is not None and not self._send_unsent():
+        if self.unsent is not None and not self.send_rest():
             return False
         session = self.session
         out = session.out
@@ -58,8 +58,10 @@ class Connection:
             self.sending = True
         return True
 
-    def _send_unsent(self) -> bool:
-        assert self.unsent is not None
+    def send_rest(self) -> bool:
+        """Send what the socket had no room for, and nothing else. False if the peer is gone."""
+        if self.unsent is None:
+            return True
         try:
             sent = self.transmit(self.unsent)
         except BlockingIOError:

@@ -56,6 +56,7 @@ def follow_directives(node: Node) -> None:
         bus.send_buffer_limit = config.cluster_link_sendbuf_limit
 
     apply_link_limit()
+    config.on_change(["appendonly"], node.append_only.follow_directive)
     config.on_change(["loglevel"], apply_log_level)
     config.on_change(["dir"], apply_directory)
     config.on_change(["port"], apply_port)

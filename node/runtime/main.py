@@ -19,6 +19,9 @@ from shoal.cluster.settings import ClusterSettings
 from shoal.cluster.view import SavedConfig
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
+from shoal.node.runtime.append_only import AppendOnlyFile
+from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
+from shoal.node.runtime.append_only_log import CannotPersist
 from shoal.node.runtime.daemon import detach, write_pidfile
 from shoal.node.runtime.file_limit import allow_clients
 from shoal.node.runtime.host import RealHost
@@ -72,7 +75,12 @@ def serve(config: Config) -> int:
         if config.cluster_enabled:
             nodes_file = NodesFile(Path(config.cluster_config_file).absolute())
             saved = nodes_file.load()
-        load_dataset(server, log, is_replica=starts_as_replica(config, saved))
+        append_only = AppendOnlyFile(server, log)
+        if config.appendonly:
+            AppendOnlyLoading(server, append_only.files, log).run()
+            append_only.open_at_start()
+        else:
+            load_dataset(server, log, is_replica=starts_as_replica(config, saved))
         if nodes_file is not None:
             settings = apply_config(config, ClusterSettings())
             server.cluster = ClusterBridge(server, settings, server.rng, saved, server.keyspace.now_ms)
@@ -80,16 +88,21 @@ def serve(config: Config) -> int:
                 log.notice(f"No cluster configuration found, I'm {server.cluster.view.myself.id}")
             else:
                 log.notice(f"Node configuration loaded, I'm {server.cluster.view.myself.id}")
-    except (ListeningFailed, NodesFileError, RdbError, ValueError) as error:
+    except (ListeningFailed, LoadingFailed, NodesFileError, RdbError, OSError, ValueError) as error:
+        log.warning("Refusing to start.")
         log.warning(str(error))
-        log.warning("Refusing to start; nothing was changed.")
         print(error, file=sys.stderr)
         return 1
     if config.pidfile or config.daemonize:
         write_pidfile(config.pidfile or "/var/run/redis.pid", log)
     settle_collector()
-    node = Node(server, log, nodes_file)
-    return trio.run(partial(node.run, sockets), strict_exception_groups=True)
+    node = Node(server, log, nodes_file, append_only)
+    status = 1
+    try:
+        status = trio.run(partial(node.run, sockets), strict_exception_groups=True)
+    except* CannotPersist:
+        pass  # the log has it; nobody was told of what could not be kept
+    return status
 
 
 def limit_clients(config: Config, log: Log) -> None:

@@ -12,6 +12,7 @@ import trio
 
 from shoal.cluster.effects import CloseLink, Connect, Level, Note, PersistConfig, Send
 from shoal.cluster.events import Event, Tick
+from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.bus import Bus
 from shoal.node.runtime.client_listeners import ClientListeners
 from shoal.node.runtime.clock import Clock
@@ -30,13 +31,17 @@ from shoal.node.runtime.sockets import Sockets
 from shoal.node.runtime.supervisor import report_ready
 from shoal.node.server.effects import (
     AbortShutdown,
+    AppendToLog,
     ClosePrimaryLink,
     CloseSession,
     OpenPrimaryLink,
+    RestartLog,
+    RewriteLog,
     SaveSnapshot,
     SendToPrimary,
     ServerEffect,
     Shutdown,
+    SyncLog,
 )
 from shoal.node.server.migration import MigrateKeys
 from shoal.node.server.server import Server
@@ -56,10 +61,13 @@ class Node:
     primary_links: PrimaryLinks
     nursery: trio.Nursery
 
-    def __init__(self, server: Server, log: Log, nodes_file: NodesFile | None) -> None:
+    def __init__(
+        self, server: Server, log: Log, nodes_file: NodesFile | None, append_only: AppendOnlyFile
+    ) -> None:
         self.server = server
         self.log = log
         self.nodes_file = nodes_file
+        self.append_only = append_only
         self.snapshots = Snapshots(server, log)
         self.ending = Ending(server, log, self.snapshots, self.leave)
         self.migrations = Migrations(self)
@@ -80,6 +88,7 @@ class Node:
                 self.server, self, nursery, self.server.config.bind_source_addr or None
             )
             self.server.link_buffer = self.bus.link_buffer
+            self.append_only.run_with(nursery.start_soon)
             follow_directives(self)
             self.listeners = ClientListeners(
                 self.server.config, nursery, sockets.clients, self.reactor.accept
@@ -126,9 +135,8 @@ class Node:
     def carry_out_effects(self) -> None:
         """Do everything the server asked for, in order, including what that in turn asks for."""
         server = self.server
-        while server.effects:
-            effects, server.effects = server.effects, []
-            for effect in effects:
+        while server.effects or server.aof.pending:
+            for effect in server.take_effects():
                 self._carry_out(effect)
             self._deadline_moved.set()
         if self._save_is_due and trio.current_time() >= self._may_save_at:
@@ -151,6 +159,14 @@ class Node:
                 self.bus.close(effect)
             case MigrateKeys():
                 self.nursery.start_soon(self.migrations.run, effect)
+            case AppendToLog(data):
+                self.append_only.writer.append(data)
+            case SyncLog():
+                self.append_only.writer.sync()
+            case RewriteLog(waiting):
+                self.append_only.begin_rewrite(waiting)
+            case RestartLog():
+                self.append_only.restart()
             case SaveSnapshot(waiting):
                 self._save(waiting)
             case Shutdown():
@@ -210,6 +226,7 @@ class Node:
             await trio.sleep(CRON_SECONDS)
             self.reactor.turn([])
             self.ending.look()
+            self.append_only.look()
             if self.snapshots.is_due():
                 self._save(None)
 
@@ -241,6 +258,7 @@ class Node:
 
     def leave(self) -> None:
         """End every task; what else there is to write has been written."""
+        self.append_only.finish()
         if self.nodes_file is not None:
             self._persist(fsync=True)
         if self.server.config.pidfile:

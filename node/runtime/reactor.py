@@ -145,11 +145,17 @@ class Reactor:
             self._unmute()
 
     def _send_more(self, connection: Connection) -> None:
-        """There is room again for what a client is owed; with enough of it gone, it may go on."""
+        """There is room again for what a client is owed; with enough of it gone, it may go on.
+
+        Only what an earlier turn left over goes out here. What this turn added waits for the turn's end: it
+        may tell of a write that is not yet on disk.
+        """
         statistics, owed = self.server.statistics, connection.session.out_bytes
-        if not connection.send():
+        if not connection.send_rest():
             self._close(connection)
             return
+        if not connection.sending and connection.session.out:
+            self.server.outgoing.append(connection.session)
         statistics.writes += 1
         statistics.output_bytes += owed - connection.session.out_bytes
         if not connection.sending:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shoal.node.server.config_file import check_append_only
-
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
 
@@ -69,10 +67,6 @@ def _apply_save_points(server: Server) -> None:
     server.refresh_gates()
 
 
-def _apply_append_only(server: Server) -> None:
-    check_append_only(server.config)
-
-
 NOTABLE_FOR_FAST_NS = 1_000_000
 """With a threshold below this, commands declared FAST are timed one by one too."""
 
@@ -85,5 +79,4 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("maxmemory",), _apply_memory_limit),
     (("proto-max-bulk-len", "client-query-buffer-limit"), _apply_query_limits),
     (("save", "stop-writes-on-bgsave-error"), _apply_save_points),
-    (("appendonly",), _apply_append_only),
 )

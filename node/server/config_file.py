@@ -113,13 +113,6 @@ def check_combinations(config: Config) -> None:
     """Refuse directives that exclude each other, whatever the order in which they came."""
     if config.cluster_enabled and config.replicaof is not None:
         raise DirectiveError("replicaof directive not allowed in cluster mode")
-    check_append_only(config)
-
-
-def check_append_only(config: Config) -> None:
-    """Whoever asks for an append-only file counts on it, so a node without one does not pretend."""
-    if config.appendonly:
-        raise DirectiveError("appendonly is not supported yet: there are snapshots only, see 'save'")
 
 
 def words_of(line: str) -> list[str]:

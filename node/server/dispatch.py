@@ -308,6 +308,14 @@ class Dispatcher:
             self.server.key_waits.serve()
         return reply
 
+    def knows(self, argv: Arguments) -> bool:
+        """Whether there is such a command, whatever its arguments."""
+        name = argv[0].lower()
+        children = self.subcommands.get(name)
+        if children is None:
+            return name in self.entries
+        return argv[1].lower() in children if len(argv) > 1 else name in self.bare_containers
+
     def find(self, argv: Arguments) -> Entry:
         """The entry of a command line, its arity checked."""
         name = argv[0].lower()

@@ -20,6 +20,30 @@ class SaveSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendToLog:
+    """Append what the turn changed to the append-only file, in one write. First in its list."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SyncLog:
+    """Make what was appended durable before anything behind this is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteLog:
+    """Rewrite the append-only file from the data there is now; `waiting` is told once that has begun."""
+
+    waiting: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartLog:
+    """All data were replaced by a primary's: what the append-only file holds is a past that is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End the process, after a snapshot if `save` (None: as configured). If that fails, `waiting` is told.
 
@@ -73,6 +97,6 @@ class ClosePrimaryLink:
 
 
 ServerEffect: TypeAlias = (
-    "Effect | SaveSnapshot | Shutdown | AbortShutdown | CloseSession | OpenPrimaryLink | SendToPrimary"
-    " | ClosePrimaryLink | MigrateKeys"
+    "Effect | AppendToLog | SyncLog | RewriteLog | RestartLog | SaveSnapshot | Shutdown | AbortShutdown"
+    " | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
 )

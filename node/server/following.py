@@ -26,7 +26,7 @@ from shoal.node.replication.stream import command_size
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError
 from shoal.node.resp.writer import encode_command
-from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, SendToPrimary
+from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, RestartLog, SendToPrimary
 from shoal.node.server.session import Session
 
 if TYPE_CHECKING:
@@ -261,6 +261,8 @@ class Following:
         replication = self.replication
         replication.disconnect_replicas()
         self.server.keyspace.adopt(incoming.keyspace)
+        if self.server.config.appendonly:
+            self.server.effects.append(RestartLog())
         replication.history.adopt(incoming.replid, incoming.offset)
         replication.history.keep_backlog(self.server.config.repl_backlog_size)
         self.session.db = self.server.keyspace.databases[incoming.stream_database]
@@ -315,6 +317,8 @@ class Following:
 
     def _run(self, argv: Arguments) -> None:
         reply = self.server.dispatcher.apply(self.session, argv)
+        if self.server.operations:
+            self.server.propagate_operations()
         if isinstance(reply, CommandError):
             name = argv[0][:64].decode("utf-8", "replace")
             self._note(

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from shoal import __version__
+from shoal.node.server.append_only import AofState, AppendOnly
 from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
 from shoal.node.server.replication_info import replication_fields
@@ -139,6 +140,7 @@ def _memory(server: Server) -> Fields:
         ("mem_clients_slaves", _unsent_bytes(server, to_replicas=True)),
         ("mem_replication_backlog", backlog_bytes),
         ("mem_total_replication_buffers", backlog_bytes + _unsent_bytes(server, to_replicas=True)),
+        ("mem_aof_buffer", server.aof.unwritten_bytes),
         ("mem_allocator", "python"),
         ("active_defrag_running", 0),
         ("lazyfree_pending_objects", 0),
@@ -167,15 +169,34 @@ def _persistence(server: Server) -> Fields:
         ("rdb_saves", state.saves),
         ("rdb_last_cow_size", 0),
         ("rdb_last_load_keys_loaded", state.keys_loaded),
-        ("aof_enabled", int(server.config.appendonly)),
-        ("aof_rewrite_in_progress", 0),
-        ("aof_rewrite_scheduled", 0),
-        ("aof_last_rewrite_time_sec", -1),
-        ("aof_current_rewrite_time_sec", -1),
-        ("aof_last_bgrewrite_status", "ok"),
-        ("aof_last_write_status", "ok"),
+        *_append_only(server.aof, now),
         ("module_fork_in_progress", 0),
     ]
+
+
+def _append_only(aof: AppendOnly, now: int) -> Fields:
+    since, is_on = aof.rewriting_since, aof.state is not AofState.OFF
+    fields: Fields = [
+        ("aof_enabled", int(is_on)),
+        ("aof_rewrite_in_progress", int(since is not None)),
+        ("aof_rewrite_scheduled", int(aof.rewrite_scheduled)),
+        ("aof_last_rewrite_time_sec", aof.last_rewrite_seconds),
+        ("aof_current_rewrite_time_sec", -1 if since is None else now - since),
+        ("aof_last_bgrewrite_status", "ok" if aof.last_rewrite_ok else "err"),
+        ("aof_rewrites", aof.rewrites),
+        ("aof_rewrites_consecutive_failures", aof.failed_rewrites),
+        ("aof_last_write_status", "ok" if aof.last_write_error is None else "err"),
+    ]
+    if is_on:
+        fields += [
+            ("aof_current_size", aof.current_size),
+            ("aof_base_size", aof.base_size),
+            ("aof_pending_rewrite", int(aof.rewrite_scheduled)),
+            ("aof_buffer_length", aof.unwritten_bytes),
+            ("aof_pending_bio_fsync", aof.pending_fsyncs),
+            ("aof_delayed_fsync", aof.delayed_fsyncs),
+        ]
+    return fields
 
 
 def _stats(server: Server) -> Fields:

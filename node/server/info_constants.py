@@ -61,8 +61,8 @@ CONSTANTS = (
     ),
     Constants(
         "memory",
-        "buffers count towards used_memory like everything else; there is no append-only file",
-        {"mem_not_counted_for_evict": 0, "mem_aof_buffer": 0, "mem_cluster_links": 0},
+        "buffers count towards used_memory like everything else",
+        {"mem_not_counted_for_evict": 0, "mem_cluster_links": 0},
     ),
     Constants(
         "persistence",
@@ -75,11 +75,6 @@ CONSTANTS = (
             "aof_last_cow_size": 0,
             "module_fork_last_cow_size": 0,
         },
-    ),
-    Constants(
-        "persistence",
-        "there is no append-only file",
-        {"aof_rewrites": 0, "aof_rewrites_consecutive_failures": 0},
     ),
     Constants(
         "persistence",

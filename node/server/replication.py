@@ -1,20 +1,20 @@
 """A node's place in replication: its history, the replicas it feeds, the primary it follows.
 
-The stream is made here and nowhere else. On a primary `append` encodes what each command changed, in the turn
+The stream is made here and nowhere else. On a primary `append` takes what each command changed, in the turn
 it happened, for the backlog and every replica at once. On a replica the primary's bytes are passed on
 verbatim, so that one offset means the same bytes everywhere down a chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.node.replication.history import REPLID_SIZE, History
-from shoal.node.replication.stream import GETACK, NO_DATABASE, PING, StreamEncoder
+from shoal.node.replication.stream import GETACK, NO_DATABASE, PING, Operations, Reader
 from shoal.node.resp.replies import CommandError
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.following import Following
@@ -43,7 +43,8 @@ class Replication:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.history = History(self._new_replid())
-        self.encoder = StreamEncoder()
+        self.reader = Reader()
+        """Whoever reads the stream: the backlog and every replica, all in one place."""
         self.introduced: dict[int, AttachedReplica] = {}
         """Every client that said REPLCONF or PSYNC, by session id."""
         self.attached: list[AttachedReplica] = []
@@ -123,10 +124,9 @@ class Replication:
         """Whether anybody reads, or may come back to read, what commands change here."""
         return self.history.backlog is not None and self.following is None
 
-    def append(self, operations: Sequence[tuple[int, Sequence[bytes]]]) -> None:
-        """What one command changed: (database, words). A replica's own writes go nowhere."""
-        if self.has_stream:
-            self._extend(self.encoder.encode(operations))
+    def append(self, operations: Operations, rendered: bytes) -> None:
+        """What one command changed here, where the stream begins: only if it `has_stream`."""
+        self._extend(self.reader.take(operations, rendered))
 
     def pass_on(self, data: bytes) -> None:
         """Bytes of the primary's stream that have been applied here."""
@@ -189,7 +189,7 @@ class Replication:
                 history.begin_anew(self._new_replid())
             history.keep_backlog(self.server.config.repl_backlog_size)
         if following is None:
-            self.encoder.database = NO_DATABASE
+            self.reader.database = NO_DATABASE
         self.full_syncs += 1
         self._note(Level.NOTICE, f"Full resync requested by replica {_name(replica)}")
         self._attach(replica)
@@ -199,16 +199,20 @@ class Replication:
         end_mark = self.server.rng.randbytes(20).hex().encode() if replica.knows_end_mark else None
         replica.begin_sync(FullSync(self.server.keyspace, self.snapshot_facts(), end_mark))
 
-    def snapshot_facts(self) -> dict[bytes, bytes]:
-        """What a snapshot of now says about itself, its place in the stream included if that is counted."""
-        facts = {
+    def file_facts(self) -> dict[bytes, bytes]:
+        """What any RDB data of ours say about themselves."""
+        return {
             b"redis-ver": REDIS_VERSION.encode(),
             b"redis-bits": b"64",
             b"ctime": b"%d" % (self.server.keyspace.now_ms // 1000),
         }
+
+    def snapshot_facts(self) -> dict[bytes, bytes]:
+        """What a snapshot of now says about itself, its place in the stream included if that is counted."""
+        facts = self.file_facts()
         if self.history.backlog is not None:
             following = self.following
-            database = self.encoder.database if following is None else following.database_index
+            database = self.reader.database if following is None else following.database_index
             facts[b"repl-stream-db"] = b"%d" % max(database, 0)
             facts[b"repl-id"] = self.history.replid.encode()
             facts[b"repl-offset"] = b"%d" % self.history.offset
@@ -340,7 +344,7 @@ class Replication:
         self.following.stop()
         self.following = None
         self._loaded_database = 0
-        self.encoder.database = NO_DATABASE
+        self.reader.database = NO_DATABASE
         self._alone_since_ms = self.server.keyspace.now_ms
         self.history.shift(self._new_replid())
         self.disconnect_replicas()

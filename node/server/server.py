@@ -20,9 +20,11 @@ from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server import roles
+from shoal.node.server.append_only import AppendOnly
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
@@ -93,6 +95,7 @@ class Server:
         """From here on a command is worth a second look: the slow log's threshold, or the monitor's."""
         self.pause = Pause()
         self.persistence = PersistenceState()
+        self.aof = AppendOnly(self)
         self.blocked: dict[int, Session] = {}
         self.deadlines = Deadlines()
         self.key_waits = KeyWaits(self)
@@ -311,6 +314,7 @@ class Server:
             and self.is_primary
             and not roles.wants_replicas(self)
             and not roles.cannot_save(self)
+            and self.aof.last_write_error is None
             and not self.is_out_of_memory
         )
 
@@ -349,6 +353,7 @@ class Server:
     def reset_statistics(self) -> None:
         """CONFIG RESETSTAT."""
         self.statistics.reset()
+        self.aof.reset()
         self.error_counts.clear()
         self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
         self.dispatcher.reset_statistics()
@@ -391,7 +396,7 @@ class Server:
     def record_change(self, session: Session, argv: Arguments) -> None:
         """Note what the command that just ran is propagated as: itself, unless it said otherwise."""
         propagated, session.propagated = session.propagated, None
-        if session.is_primary_link or not self.replication.has_stream:
+        if not self.aof.is_recording and (session.is_primary_link or not self.replication.has_stream):
             return
         if propagated is None:
             self.operations.append((session.db.index, argv))
@@ -399,17 +404,33 @@ class Server:
             self.operations += [(session.db.index, words) for words in propagated]
 
     def propagate_operations(self, session: Session | None = None) -> None:
-        """Hand what the last command changed to the replication stream, as a transaction if it is several."""
+        """Tell on what the last command changed, as a transaction if it is several."""
         operations, self.operations = self.operations, []
-        self.replication.append(operations)
+        self._tell(operations)
         if session is not None:
             session.write_offset = self.replication.history.offset
 
     def propagate_each(self) -> None:
-        """Hand over the noted operations as so many commands of their own, not as one transaction."""
+        """Tell on the noted operations as so many commands of their own, not as one transaction."""
         operations, self.operations = self.operations, []
         for operation in operations:
-            self.replication.append([operation])
+            self._tell([operation])
+
+    def _tell(self, operations: Operations) -> None:
+        """One rendering for both who read it. A replica's own writes are in no stream."""
+        is_recording, has_stream = self.aof.is_recording, self.replication.has_stream
+        if not is_recording and not has_stream:
+            return
+        rendered = render(operations)
+        if is_recording:
+            self.aof.append(operations, rendered)
+        if has_stream:
+            self.replication.append(operations, rendered)
+
+    def take_effects(self) -> list[ServerEffect]:
+        """What is to be done next, in order: what must be on disk first comes first."""
+        effects, self.effects = self.effects, []
+        return self.aof.effects() + effects if self.aof.pending else effects
 
     def _key_expired(self, database: int, key: bytes) -> None:
         self.operations.append((database, (b"DEL", key)))

@@ -113,16 +113,18 @@ def test_the_limit_of_open_files_follows_the_limit_of_clients(tmp_path: Path) ->
         assert resource.prlimit(node.pid, resource.RLIMIT_NOFILE)[0] == 632
 
 
-def test_an_append_only_file_is_refused_at_the_start_and_later(tmp_path: Path) -> None:
-    with (
-        pytest.raises(AssertionError, match=r"(?s)ended with status 1.*appendonly is not supported yet"),
-        running_node(tmp_path, "--appendonly", "yes"),
-    ):
-        pass
+def test_the_append_only_file_is_turned_on_and_off_while_the_node_runs(tmp_path: Path) -> None:
     with running_node(tmp_path) as node:
-        with pytest.raises(hiredis.ReplyError, match=r"'appendonly'\) - appendonly is not supported yet"):
-            node.ask("CONFIG", "SET", "appendonly", "yes")
-        assert node.ask("CONFIG", "GET", "appendonly") == ["appendonly", "no"]
+        node.ask("SET", "before", "1")
+        node.ask("CONFIG", "SET", "appendonly", "yes")
+        wait_until(lambda: node.info("persistence")["aof_rewrite_in_progress"] == "0", "the first rewrite")
+        node.ask("SET", "while", "1")
+        node.ask("CONFIG", "SET", "appendonly", "no")
+        node.ask("SET", "after", "1")
+        node.kill()
+        node.directives = ("--appendonly", "yes")
+        node.start()
+        assert sorted(node.ask("KEYS", "*")) == ["before", "while"]
 
 
 def test_systemd_is_told_when_the_node_serves(tmp_path: Path) -> None:

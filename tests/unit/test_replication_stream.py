@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shoal.node.replication.backlog import Backlog
 from shoal.node.replication.history import NO_REPLID, History
-from shoal.node.replication.stream import StreamEncoder, command_size
+from shoal.node.replication.stream import Operations, Reader, command_size, render
 from shoal.node.resp.writer import encode_command
 
 words = st.lists(st.binary(max_size=300), min_size=1, max_size=12)
@@ -17,15 +17,19 @@ def encoded(*commands: list[bytes]) -> bytes:
     return b"".join(map(encode_command, commands))
 
 
+def told(reader: Reader, operations: Operations) -> bytes:
+    return reader.take(operations, render(operations))
+
+
 @given(words)
 def test_the_size_of_a_command_is_that_of_its_encoding(command: list[bytes]) -> None:
     assert command_size(command) == len(encode_command(command))
 
 
 def test_the_database_is_selected_only_when_it_changes() -> None:
-    encoder = StreamEncoder()
+    reader = Reader()
     stream = b"".join(
-        encoder.encode([(database, (b"SET", b"key", b"%d" % n))]) for n, database in enumerate((2, 2, 0))
+        told(reader, [(database, (b"SET", b"key", b"%d" % n))]) for n, database in enumerate((2, 2, 0))
     )
     assert stream == encoded(
         [b"SELECT", b"2"],
@@ -37,7 +41,7 @@ def test_the_database_is_selected_only_when_it_changes() -> None:
 
 
 def test_what_one_command_did_in_several_steps_is_one_transaction() -> None:
-    stream = StreamEncoder().encode([(0, (b"DEL", b"a")), (1, (b"DEL", b"b"))])
+    stream = told(Reader(), [(0, (b"DEL", b"a")), (1, (b"DEL", b"b"))])
     assert stream == encoded(
         [b"SELECT", b"0"],
         [b"MULTI"],

@@ -1,14 +1,19 @@
-"""SAVE, BGSAVE and LASTSAVE."""
+"""SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE."""
 
 from __future__ import annotations
 
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Flag, token
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
-from shoal.node.server.effects import SaveSnapshot
+from shoal.node.server.effects import RewriteLog, SaveSnapshot
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 IN_PROGRESS = "ERR Background save already in progress"
+REWRITE_IN_PROGRESS = "ERR Background append only file rewriting already in progress"
+REWRITING = (
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to"
+    " schedule a BGSAVE whenever possible."
+)
 
 
 @command(
@@ -46,6 +51,28 @@ def bgsave(session: Session, *options: bytes) -> Reply:
         raise CommandError(IN_PROGRESS)
     session.server.effects.append(SaveSnapshot(None))
     return Status(b"Background saving started")
+
+
+@command(
+    "BGREWRITEAOF",
+    arity=1,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.NO_ASYNC_LOADING,
+    group="server",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Begins to rewrite the append-only file, in slices between other commands.",
+)
+def bgrewriteaof(session: Session) -> Reply:
+    server = session.server
+    if server.aof.rewriting_since is not None:
+        raise CommandError(REWRITE_IN_PROGRESS)
+    if server.persistence.in_progress_since is not None or session.in_exec:
+        server.aof.rewrite_scheduled = True
+        server.aof.failed_rewrites = 0  # who asks by hand need not wait
+        return Status(b"Background append only file rewriting scheduled")
+    server.block(session, Blocked(BlockReason.RUNTIME))
+    server.effects.append(RewriteLog(session))
+    return NO_REPLY
 
 
 @command(

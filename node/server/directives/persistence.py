@@ -52,9 +52,7 @@ class PersistenceDirectives:
         2 << 20, 1024, INT_MAX, hidden=True, effect=_FOR_TESTS_OF_REDIS
     )
 
-    appendonly = YesNo(
-        False, refused_while_loading=True, effect="differs: yes is refused, there is no append-only file yet"
-    )
+    appendonly = YesNo(False, refused_while_loading=True)
     appendfilename = Text(
         "appendonly.aof", lambda name: _file_name(name, "appendfilename", "filename"), mutable=False
     )

@@ -1,0 +1,104 @@
+"""The append-only file as a server knows it: what it is to be told, in which order, and how it fares.
+
+What replicas get is what the file gets: the same bytes, rendered once (`node.replication.stream`). They
+gather in `pending` while a turn runs. At its end `effects` puts them before everything else the turn asked
+for, so the order of the list is the promise:
+
+1. append: the turn's bytes, in one write;
+2. fsync, if `appendfsync` is `always`;
+3. the turn's other effects: acknowledgements to the primary, messages to the cluster;
+4. what is owed to replicas and clients.
+
+A crash between any two of these loses nothing that anybody was told.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shoal.node.replication.stream import NO_DATABASE, Operations, Reader
+from shoal.node.server.effects import AppendToLog, ServerEffect, SyncLog
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+
+class AofState(Enum):
+    """Whether commands are appended, and whether what is on disk counts."""
+
+    OFF = "nothing is appended"
+    ON = "the file holds all data"
+    WAITING = "it was turned on while the node ran, and counts once a first rewrite is in place"
+
+
+class AppendOnly:
+    """What gathers for the append-only file, and what INFO tells about it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._reader = Reader()
+        self._annotated_second = 0
+        self.state = AofState.OFF
+        self.is_recording = False
+        """Whether what commands change is to be appended now."""
+        self.pending: list[bytes] = []
+        """What this turn's commands changed, in order."""
+        self.reset()
+        self.last_write_error: str | None = None
+        """Why appending fails, while it does: then nothing is written by clients either."""
+        self.current_size = 0
+        self.base_size = 0
+        """How large all files together were after the last rewrite."""
+        self.unwritten_bytes = 0
+        self.pending_fsyncs = 0
+        self.rewriting_since: int | None = None
+        self.rewrite_scheduled = False
+        self.last_rewrite_ok = True
+        self.last_rewrite_seconds = -1
+        self.flush_sleep_seconds = 0.0
+        """How long every write is held up: DEBUG AOF-FLUSH-SLEEP."""
+
+    def reset(self) -> None:
+        """Start counting anew: CONFIG RESETSTAT."""
+        self.delayed_fsyncs = 0
+        self.rewrites = 0
+        self.failed_rewrites = 0
+        """Rewrites that failed, since the last one that did not."""
+
+    def record(self, state: AofState, *, recording: bool) -> None:
+        """Append what commands change from now on, or do not. The next command names its database."""
+        self.state = state
+        self.is_recording = recording
+        self._reader.database = NO_DATABASE
+
+    def append(self, operations: Operations, rendered: bytes) -> None:
+        """What one command changed here, or a command of our primary."""
+        if self._server.config.aof_timestamp_enabled:
+            self._annotate()
+        self.pending.append(self._reader.take(operations, rendered))
+
+    def _annotate(self) -> None:
+        """Note the time once a second, so that the file can be cut at a moment."""
+        second = self._server.keyspace.now_ms // 1000
+        if second > self._annotated_second:
+            self._annotated_second = second
+            self.pending.append(timestamp(second))
+
+    def take(self) -> bytes:
+        """What is to be appended now."""
+        data = b"".join(self.pending)
+        self.pending.clear()
+        return data
+
+    def effects(self) -> list[ServerEffect]:
+        """What has gathered, as the first effects of a turn."""
+        appended: list[ServerEffect] = [AppendToLog(self.take())]
+        if self._server.config.appendfsync == "always":
+            appended.append(SyncLog())
+        return appended
+
+
+def timestamp(second: int) -> bytes:
+    """The annotation that says when what follows was written, in unix seconds."""
+    return b"#TS:%d\r\n" % second
