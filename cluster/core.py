@@ -20,6 +20,7 @@ from shoal.cluster.messages import (
     Message,
     MessageFlag,
     MessageType,
+    Module,
     Ping,
     Publish,
     Update,
@@ -33,6 +34,7 @@ _TYPE_OF = {
     FailoverAuthAck: MessageType.FAILOVER_AUTH_ACK,
     Update: MessageType.UPDATE,
     ManualFailoverStart: MessageType.MFSTART,
+    Module: MessageType.MODULE,
 }
 
 

@@ -195,15 +195,19 @@ def _note_progress(core: Core, event: ReplicationProgress) -> None:
 
 
 def _publish(core: Core, event: PublishToCluster) -> None:
-    """Carry a publish to every member, or to those of our shard."""
-    message = Publish(core.header(), event.channel, event.payload, event.sharded)
-    if not event.sharded:
-        core.broadcast(message)
-        return
+    """Carry a publish to every member, or to those of our shard.
+
+    To whoever can read it it goes behind a light header, 16 bytes instead of 2,256. That one does not say who
+    speaks: the receiver must know already whose link it is, and closes the link if it does not. So a node
+    gets it only once it has shown that it knows us; the PING that opened our link told the rest.
+    """
+    full = Publish(core.header(), event.channel, event.payload, event.sharded)
+    light = Publish(None, event.channel, event.payload, event.sharded)
     primary = core.myself.shard_primary
-    for node in (primary, *primary.replicas):
-        if not node.is_myself:
-            core.send(node.link, message)
+    members = (primary, *primary.replicas) if event.sharded else core.view.nodes.values()
+    for node in members:
+        if not node.is_myself and not node.handshake:
+            core.send(node.link, light if node.light_header_publish and node.heard_inbound else full)
 
 
 def _apply_settings(core: Core) -> None:
@@ -211,6 +215,7 @@ def _apply_settings(core: Core) -> None:
     me.tcp_port, me.tls_port, me.bus_port = settings.tcp_port, settings.tls_port, settings.bus_port
     me.hostname, me.human_name = settings.announce_hostname, settings.announce_human_name
     me.nofailover = settings.replica_no_failover
+    me.light_header_publish = True
     if settings.announce_ip:
         me.ip = settings.announce_ip
 

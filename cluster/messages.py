@@ -172,13 +172,35 @@ class ManualFailoverStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """What a loaded module tells its like on other nodes. There are no modules here: counted and ignored.
+
+    `module` is a number made of the module's name, `kind` the module's own. `header` is None when it came
+    behind Valkey's light header.
+    """
+
+    header: Header | None
+    module: int
+    kind: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
-    """A well-framed packet of a type this version does not act on. Counted and ignored."""
+    """A well-framed packet of a type this version does not know. Counted and ignored."""
 
     header: Header | None
     type: int
 
 
 Message = (
-    Ping | Fail | Publish | FailoverAuthRequest | FailoverAuthAck | Update | ManualFailoverStart | Unknown
+    Ping
+    | Fail
+    | Publish
+    | FailoverAuthRequest
+    | FailoverAuthAck
+    | Update
+    | ManualFailoverStart
+    | Module
+    | Unknown
 )

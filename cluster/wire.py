@@ -33,6 +33,7 @@ from shoal.cluster.messages import (
     Message,
     MessageFlag,
     MessageType,
+    Module,
     NodeFlag,
     Ping,
     Publish,
@@ -84,14 +85,19 @@ def encode(message: Message) -> bytes:
     """The packet of a message: the inverse of `decode`.
 
     What a peer may be sent is decided by who makes the message. Extensions are only for a peer that has set
-    EXT_DATA once; older ones drop such a packet. A Publish without a header goes behind Valkey's light one:
-    only to a peer that advertises it, and never first on a link, since it does not name its sender.
+    EXT_DATA once; older ones drop such a packet. A Publish or Module without a header goes behind Valkey's
+    light one: only to a peer that advertises it, and never first on a link, for it does not name its sender.
     """
     match message:
         case Ping():
             return _encode_ping(message)
-        case Publish():
-            return _encode_publish(message)
+        case Publish(header, channel, payload, sharded):
+            kind = MessageType.PUBLISHSHARD if sharded else MessageType.PUBLISH
+            lengths = _PUBLISH.pack(len(channel), len(payload))
+            return _pack_either(kind, header, b"".join((lengths, channel, payload)))
+        case Module(header, module, module_kind, payload):
+            body = _MODULE.pack(module, len(payload), module_kind) + payload
+            return _pack_either(MessageType.MODULE, header, body)
         case Fail(header, node):
             return _pack(MessageType.FAIL, header, node.encode("ascii"))
         case FailoverAuthRequest(header):
@@ -155,12 +161,10 @@ def _gossip_bytes(entry: GossipEntry) -> bytes:
     )
 
 
-def _encode_publish(message: Publish) -> bytes:
-    kind = MessageType.PUBLISHSHARD if message.sharded else MessageType.PUBLISH
-    lengths = _PUBLISH.pack(len(message.channel), len(message.payload))
-    body = b"".join((lengths, message.channel, message.payload))
-    if message.header is not None:
-        return _pack(kind, message.header, body)
+def _pack_either(kind: MessageType, header: Header | None, body: bytes) -> bytes:
+    """Behind a full header if there is one, else behind a light one."""
+    if header is not None:
+        return _pack(kind, header, body)
     total = LIGHT_HEADER_BYTES + len(body)
     return _LIGHT_HEADER.pack(SIGNATURE, total, VERSION, 0, kind | LIGHT_TYPE_BIT, 0) + body
 
@@ -344,13 +348,13 @@ def _decode_publish(packet: bytes, offset: int, header: Header | None, kind: int
     return Publish(header, packet[start:middle], packet[middle:], kind == MessageType.PUBLISHSHARD)
 
 
-def _decode_module(packet: bytes, offset: int, header: Header | None) -> Unknown:
+def _decode_module(packet: bytes, offset: int, header: Header | None) -> Module:
     start = offset + _MODULE.size
     if len(packet) < start:
         raise MalformedPacket("a MODULE message without its length")
-    _module, body_bytes, _kind = _MODULE.unpack_from(packet, offset)
+    module, body_bytes, kind = _MODULE.unpack_from(packet, offset)
     _require_length(len(packet) - start, body_bytes)
-    return Unknown(header, MessageType.MODULE)
+    return Module(header, module, kind, packet[start:])
 
 
 class PacketReader:

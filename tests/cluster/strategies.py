@@ -16,6 +16,7 @@ from shoal.cluster.messages import (
     Message,
     MessageFlag,
     MessageType,
+    Module,
     NodeFlag,
     Ping,
     Publish,
@@ -83,10 +84,18 @@ publishes = st.builds(
     payload=st.binary(max_size=200),
     sharded=st.booleans(),
 )
+modules = st.builds(
+    Module,
+    header=headers,
+    module=st.integers(0, (1 << 64) - 1),
+    kind=st.integers(0, 255),
+    payload=st.binary(max_size=200),
+)
 messages: st.SearchStrategy[Message] = st.one_of(
     pings,
     st.builds(Fail, headers, node_ids),
     publishes,
+    modules,
     st.builds(FailoverAuthRequest, headers),
     st.builds(FailoverAuthAck, headers),
     st.builds(Update, headers, epochs, node_ids, bitmaps),

@@ -228,3 +228,21 @@ def test_twenty_fresh_nodes_find_each_other_quickly_and_quietly() -> None:
     world.run(10_000)
     per_node_and_second = (sum(host.view.messages_sent.total() for host in hosts) - before) / 200
     assert per_node_and_second < 120
+
+
+def test_a_light_publish_goes_only_to_who_can_read_it_and_has_shown_to_know_us() -> None:
+    stage = Stage(B)
+    reader = NodeFlag.PRIMARY | NodeFlag.LIGHT_HEADER_PUBLISH
+    stage.hears(A, stage.ping(A, flags=reader), inbound=True)
+    stage.hears(C, stage.ping(C, flags=reader), inbound=True)
+    stage.view.nodes[C].heard_inbound = False
+    stage.step(ev.PublishToCluster(b"news", b"hello"))
+    assert [message.header is None for message in stage.sent(Publish, to=A)] == [True]
+    assert [message.header is None for message in stage.sent(Publish, to=C)] == [False]
+    assert [message.header is None for message in stage.sent(Publish, to=D)] == [False]
+
+
+def test_we_say_that_we_can_read_a_light_header() -> None:
+    stage = Stage(B)
+    stage.hears(C, stage.ping(C))
+    assert stage.sent(Ping)[0].header.flags & NodeFlag.LIGHT_HEADER_PUBLISH

@@ -18,6 +18,7 @@ from shoal.cluster.messages import (
     Message,
     MessageFlag,
     MessageType,
+    Module,
     NodeFlag,
     Ping,
     Publish,
@@ -26,7 +27,7 @@ from shoal.cluster.messages import (
 )
 from shoal.cluster.slots import slots_to_bitmap
 from shoal.cluster.wire import FramingError, MalformedPacket, PacketReader, decode, encode
-from tests.cluster.strategies import messages, publishes
+from tests.cluster.strategies import messages, modules, publishes
 
 SENDER = "a" * 40
 OTHER = "b" * 40
@@ -64,11 +65,11 @@ def test_decoding_what_was_encoded_gives_the_message_back(message: Message) -> N
     assert decode(encode(message)) == message
 
 
-@given(publishes)
-def test_a_publish_without_a_header_goes_behind_the_light_one(message: Publish) -> None:
+@given(publishes | modules)
+def test_a_publish_or_module_without_a_header_goes_behind_the_light_one(message: Publish | Module) -> None:
     light = replace(message, header=None)
     packet = encode(light)
-    assert len(packet) == 16 + 8 + len(message.channel) + len(message.payload)
+    assert len(packet) == len(encode(message)) - 2256 + 16
     assert decode(packet) == light
 
 
@@ -79,6 +80,7 @@ def test_a_publish_without_a_header_goes_behind_the_light_one(message: Publish) 
         (Ping(MessageType.PING, HEADER, (ENTRY, ENTRY)), 2256 + 2 * 104),
         (Fail(HEADER, OTHER), 2256 + 40),
         (Publish(HEADER, b"news", b"hello"), 2256 + 8 + 9),
+        (Module(HEADER, 1, 2, b"hello"), 2256 + 13 + 5),
         (Update(HEADER, 9, OTHER, bytes(2048)), 2256 + 2096),
     ],
 )
@@ -143,7 +145,11 @@ def test_an_extension_with_an_impossible_length_is_refused(length: int) -> None:
         decode(bytes(packet))
 
 
-@pytest.mark.parametrize(("kind", "body"), [(4, b"s" * 40), (4, b"10.0.0.1".ljust(16, b"\0")), (77, b"")])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [(4, b"s" * 40), (4, b"10.0.0.1".ljust(16, b"\0")), (5, b"2001:db8::1".ljust(16, b"\0")), (77, b"")],
+    ids=["Redis 8 secret", "Valkey IPv4", "Valkey IPv6", "unknown"],
+)
 def test_an_extension_of_an_unknown_or_ambiguous_type_is_stepped_over(kind: int, body: bytes) -> None:
     packet = bytearray(resized(encode(PING), pack(">IHH", 8 + len(body), kind, 0) + body))
     pack_into(">H", packet, 2214, 3)
@@ -203,7 +209,7 @@ def test_unknown_flag_bits_are_ignored() -> None:
 
 def test_only_publish_and_module_come_behind_a_light_header() -> None:
     light_module = b"RCmb" + pack(">IHHHH", 16 + 13 + 3, 1, 0, 9 | 0x8000, 0) + pack(">QIB", 1, 3, 0) + b"abc"
-    assert decode(light_module) == Unknown(None, MessageType.MODULE)
+    assert decode(light_module) == Module(None, 1, 0, b"abc")
     for kind in (0, 3, 5, 7, 200):
         with pytest.raises(MalformedPacket):
             decode(patched(light_module, 12, pack(">H", kind | 0x8000)))
@@ -215,7 +221,10 @@ def test_an_unknown_message_cannot_be_sent() -> None:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.one_of(messages, publishes.map(lambda p: replace(p, header=None))), max_size=4), st.data())
+@given(
+    st.lists(st.one_of(messages, (publishes | modules).map(lambda m: replace(m, header=None))), max_size=4),
+    st.data(),
+)
 def test_a_stream_cut_anywhere_gives_the_same_packets(stream: list[Message], data: st.DataObject) -> None:
     packets = [encode(message) for message in stream]
     whole = b"".join(packets)
