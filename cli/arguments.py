@@ -115,6 +115,7 @@ def _add_inspecting_commands(commands: argparse._SubParsersAction[argparse.Argum
     _option(
         check, "search-multiple-owners", action="store_true", help="look for slots claimed by several nodes"
     )
+    _add_fix(commands)
     _seed(
         _command(
             commands, "info", "show keys, slots and replicas of each primary", "  shoal info 127.0.0.1:7000"
@@ -133,6 +134,44 @@ def _add_inspecting_commands(commands: argparse._SubParsersAction[argparse.Argum
     call.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
     )
+
+
+def _add_fix(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    fix = _command(
+        commands,
+        "fix",
+        "mend a cluster: close open slots, cover slots nobody has, bring keys to their owner",
+        "  shoal fix 127.0.0.1:7000 --dry-run          show what would be done\n"
+        "  shoal fix 127.0.0.1:7000 --yes\n"
+        "  shoal fix 127.0.0.1:7000 --search-multiple-owners\n"
+        "What an interrupted reshard left open is finished. No key is dropped: one that two nodes hold with\n"
+        "different values is left alone and named, unless --replace says that the source's counts.",
+    )
+    _seed(fix)
+    _option(
+        fix, "search-multiple-owners", action="store_true",
+        help="look also for keys on nodes that do not own their slot",
+    )  # fmt: skip
+    _option(
+        fix, "fix-with-unreachable-masters", "fix-with-unreachable-primaries", action="store_true",
+        help="give away the slots of primaries that do not answer; their keys are lost when they come back",
+    )  # fmt: skip
+    fix.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
+    _option(fix, "yes", action="store_true", help="do not ask")
+    _transfer_options(fix)
+
+
+def _transfer_options(parser: argparse.ArgumentParser) -> None:
+    """How keys go from node to node."""
+    _option(
+        parser, "timeout", type=_positive, default=60000, metavar="MS",
+        help="milliseconds one transfer may take (default 60000)",
+    )  # fmt: skip
+    _option(
+        parser, "pipeline", type=_positive, metavar="N",
+        help="keys per transfer (default: as many as stay quick)",
+    )  # fmt: skip
+    _option(parser, "replace", action="store_true", help="overwrite keys the target already has")
 
 
 def _add_moving_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -184,15 +223,7 @@ def _add_moving_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     _option(rebalance, "simulate", action="store_true", help="show the moves without making them")
     _option(rebalance, "yes", action="store_true", help=argparse.SUPPRESS)
     for parser in (reshard, rebalance):
-        _option(
-            parser, "timeout", type=_positive, default=60000, metavar="MS",
-            help="milliseconds one transfer may take (default 60000)",
-        )  # fmt: skip
-        _option(
-            parser, "pipeline", type=_positive, metavar="N",
-            help="keys per transfer (default: as many as stay quick)",
-        )  # fmt: skip
-        _option(parser, "replace", action="store_true", help="overwrite keys the target already has")
+        _transfer_options(parser)
 
 
 def _add_membership_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

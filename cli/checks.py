@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from shoal.cli.key_counts import KeyCounts
 from shoal.cli.printing import Json, Printer
 from shoal.cli.topology import ClusterView, Node, SlotRange
 from shoal.cluster.slots import SLOT_COUNT, slot_ranges
@@ -25,7 +26,7 @@ class OpenSlot:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The outcome of all checks. `multiple_owners` maps a slot to the nodes that each claim it."""
+    """The outcome of all checks. `multiple_owners`: by slot, who claims it or holds keys of it."""
 
     disagreeing: tuple[str, ...]
     open_slots: tuple[OpenSlot, ...]
@@ -43,20 +44,30 @@ class Health:
         return self.agreed_and_covered and not self.open_slots
 
 
-def check(view: ClusterView) -> Health:
+def check(view: ClusterView, counts: KeyCounts | None = None) -> Health:
+    """`counts`, if given, show also the nodes that hold keys of slots that are not theirs."""
     owners = view.owners()
     return Health(
         disagreeing=tuple(_disagreements(view)),
         open_slots=tuple(find_open_slots(view)),
         uncovered=tuple(slot_ranges(slot for slot in range(SLOT_COUNT) if slot not in owners)),
-        multiple_owners={
-            slot: [str(node.address) for node in nodes] for slot, nodes in owners.items() if len(nodes) > 1
-        },
+        multiple_owners=_multiple_owners(view, counts or {}),
         unreachable=tuple(
             f"{lost.line.host}:{lost.line.port} ({lost.line.id[:8]}...): {lost.reason}"
             for lost in view.unreachable
         ),
     )
+
+
+def _multiple_owners(view: ClusterView, counts: KeyCounts) -> dict[int, list[str]]:
+    owners = {slot: {node.id for node in nodes} for slot, nodes in view.owners().items()}
+    for slot, holders in counts.items():
+        owners.setdefault(slot, set()).update(holders)
+    return {
+        slot: [str(node.address) for node in view.primaries if node.id in ids]
+        for slot, ids in sorted(owners.items())
+        if len(ids) > 1
+    }
 
 
 def find_open_slots(view: ClusterView) -> list[OpenSlot]:

@@ -9,10 +9,12 @@ from shoal.cli.checks import check, describe, describe_health, print_summary, re
 from shoal.cli.client import Credentials
 from shoal.cli.discovery import open_cluster
 from shoal.cli.errors import CliError, ReplyError
+from shoal.cli.key_counts import count_everywhere
 from shoal.cli.printing import Json, Printer, text_of
 from shoal.cli.replies import Reply
 from shoal.cli.tasks import for_each
 from shoal.cli.topology import Node
+from shoal.cluster.slots import SLOT_COUNT
 
 
 async def run_check(
@@ -21,7 +23,8 @@ async def run_check(
     """Report whether the cluster is sound; 0 if it is."""
     async with open_cluster(seed, credentials) as cluster:
         view = cluster.view
-        health = check(view)
+        counts = await count_everywhere(cluster, range(SLOT_COUNT)) if search_multiple_owners else None
+        health = check(view, counts)
         print_summary(view, printer)
         report(view, health, printer, owners=search_multiple_owners)
         sound = health.sound and not (search_multiple_owners and health.multiple_owners)

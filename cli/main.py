@@ -77,6 +77,8 @@ def _choose(options: argparse.Namespace, printer: Printer) -> Work:
         return _choose_moving(options, credentials, printer)
     if command in {"check", "info", "call"}:
         return _choose_inspecting(options, credentials, printer)
+    if command == "fix":
+        return _choose_fix(options, credentials, printer)
     from shoal.cli import membership
 
     if command == "create":
@@ -119,7 +121,7 @@ def _choose_local(options: argparse.Namespace, credentials: Credentials, printer
 
 def _choose_moving(options: argparse.Namespace, credentials: Credentials, printer: Printer) -> Work:
     from shoal.cli import resharding
-    from shoal.cli.migrating import MigrateOptions
+    from shoal.cli.draining import MigrateOptions
 
     migrate = MigrateOptions(options.timeout, options.pipeline, options.replace)
     if options.command == "reshard":
@@ -145,6 +147,23 @@ def _choose_moving(options: argparse.Namespace, credentials: Credentials, printe
         use_empty=options.use_empty_primaries,
         threshold=options.threshold,
         simulate=options.simulate,
+    )
+
+
+def _choose_fix(options: argparse.Namespace, credentials: Credentials, printer: Printer) -> Work:
+    from shoal.cli import fixing
+    from shoal.cli.draining import MigrateOptions
+
+    return partial(
+        fixing.run_fix,
+        options.seed,
+        credentials,
+        printer,
+        MigrateOptions(options.timeout, options.pipeline, options.replace),
+        search_multiple_owners=options.search_multiple_owners,
+        with_unreachable=options.fix_with_unreachable_masters,
+        dry_run=options.dry_run,
+        yes=options.yes,
     )
 
 

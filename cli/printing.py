@@ -77,6 +77,11 @@ class Printer:
         self.errors.append(text)
         self.line(f"[ERR] {text}", _RED)
 
+    def start_over(self) -> None:
+        """Forget what was complained about so far: it has been dealt with."""
+        self.errors.clear()
+        self.warnings.clear()
+
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Columns as wide as their widest cell, two spaces apart."""
         cells = [[escape(cell) for cell in row] for row in (header, *rows)]

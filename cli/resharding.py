@@ -12,8 +12,9 @@ from shoal.cli.addresses import Address
 from shoal.cli.checks import OpenSlot, check, format_ranges, print_node, report
 from shoal.cli.client import Credentials
 from shoal.cli.discovery import Cluster, open_cluster
+from shoal.cli.draining import MigrateOptions
 from shoal.cli.errors import CliError
-from shoal.cli.migrating import MigrateOptions, SlotMover
+from shoal.cli.migrating import SlotMover
 from shoal.cli.planning import Move, plan_named_slots, plan_rebalance, plan_reshard
 from shoal.cli.printing import Json, Printer, confirm
 from shoal.cli.progress import progress_for

@@ -194,6 +194,11 @@ class ClusterView:
         return [node for node in self.nodes if node.is_primary]
 
     @property
+    def lost_primaries(self) -> list[Unreachable]:
+        """The primaries that did not answer."""
+        return [lost for lost in self.unreachable if lost.line.is_primary]
+
+    @property
     def replicas(self) -> list[Node]:
         return [node for node in self.nodes if not node.is_primary]
 
