@@ -24,13 +24,13 @@ def test_the_check_value():
     assert crc64(b"123456789") == 0xE9C6D914C4B8D9CA
 
 
-def test_every_length_around_the_table_and_the_fold():
+def test_every_short_length_from_any_start():
     data = pseudo_random(1300)
     for size in (*range(20), *range(380, 420), *range(420, 1300, 29)):
         assert crc64(data[:size], 0x123456789ABCDEF) == by_the_bit(data[:size], 0x123456789ABCDEF)
 
 
-def test_data_longer_than_a_block():
+def test_long_data():
     data = pseudo_random((1 << 16) + 1000)
     assert crc64(data) == by_the_bit(data)
 
