@@ -115,12 +115,12 @@ def route(
         return Refusal.CROSS_SLOT
     migrating_to, is_importing = _open_slot(slot, owner, request, view)
     is_open = migrating_to is not None or is_importing
-    presence = _count_keys(keys, exists) if is_open and not request.is_shard_pubsub else _Presence()
 
     if not view.state_ok and (refusal := _refusal_when_down(request, settings)):
         return refusal
     if is_open and request.is_migrate and view.myself.is_primary:
         return SERVE
+    presence = _count_keys(keys, exists) if is_open and not request.is_shard_pubsub else _Presence()
     if migrating_to is not None and presence.missing:
         return Refusal.TRY_AGAIN if presence.existing else Ask(slot, migrating_to)
     if is_importing and request.asking:

@@ -15,9 +15,19 @@ NO_SLOTS = bytes(SLOT_BITMAP_BYTES)
 ALL_SLOTS = (1 << SLOT_COUNT) - 1
 
 
+FEW_SLOTS = 16
+"""Up to here it is cheaper to look for each slot than to walk the bitmap: moving one slot asks for one."""
+
+
 def slots_of(bits: int) -> Iterator[int]:
     """The slots of a slot set, ascending."""
-    return bitmap_to_slots(bits_to_bitmap(bits)) if bits else iter(())
+    if bits.bit_count() > FEW_SLOTS:
+        yield from bitmap_to_slots(bits_to_bitmap(bits))
+        return
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def ranges_of(bits: int) -> list[tuple[int, int]]:

@@ -15,21 +15,13 @@ SLOT_BITMAP_BYTES = SLOT_COUNT // 8
 
 
 def key_slot(key: bytes) -> int:
-    """The hash slot of a key, 0 to 16383."""
-    if b"{" in key:
-        key = hash_tag(key)
-    return crc_hqx(key, 0) & 16383
-
-
-def hash_tag(key: bytes) -> bytes:
-    """The part of the key that is hashed: the first non-empty `{…}` after the first `{`, or the whole key."""
+    """The hash slot of a key, 0 to 16383; of its hash tag if it has one: `{…}`, not empty, at the first `{`."""
     opening = key.find(b"{")
-    if opening < 0:
-        return key
-    closing = key.find(b"}", opening + 1)
-    if closing <= opening + 1:
-        return key
-    return key[opening + 1 : closing]
+    if opening >= 0:
+        closing = key.find(b"}", opening + 1)
+        if closing > opening + 1:
+            key = key[opening + 1 : closing]
+    return crc_hqx(key, 0) & 16383
 
 
 def slots_to_bitmap(slots: Iterable[int]) -> bytes:

@@ -252,15 +252,18 @@ class CommandSpec:
         Where a command says that its keys may be elsewhere (INCOMPLETE: MIGRATE's KEYS), an empty word in
         a key's place is a placeholder and not the key with the empty name.
         """
-        positions = [
-            position
-            for spec in self.keys
-            if not spec.use & KeyUse.NOT_KEY
-            for position in spec.positions(argv)
-        ]
-        if any(spec.use & KeyUse.INCOMPLETE for spec in self.keys):
+        positions = [position for spec in self._real_keys for position in spec.positions(argv)]
+        if self._may_have_placeholders:
             return [position for position in positions if argv[position]]
         return positions
+
+    @cached_property
+    def _real_keys(self) -> tuple[KeySpec, ...]:
+        return tuple(spec for spec in self.keys if not spec.use & KeyUse.NOT_KEY)
+
+    @cached_property
+    def _may_have_placeholders(self) -> bool:
+        return any(spec.use & KeyUse.INCOMPLETE for spec in self.keys)
 
 
 def _last_position(spec: KeySpec) -> int:

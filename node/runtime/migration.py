@@ -1,7 +1,14 @@
-"""Carrying keys to another node for MIGRATE: one pipelined exchange over a connection kept for a while."""
+"""Carrying keys to another node for MIGRATE: one pipelined exchange over a connection kept for a while.
+
+A reshard is a long row of small exchanges, one after the other, so what counts is how soon one is over. On a
+kept connection the keys are sent while the turn that asked for them ends, and one task then
+waits for the answers.
+"""
 
 from __future__ import annotations
 
+import socket
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,25 +16,24 @@ import hiredis
 import trio
 
 from shoal.node.resp.writer import encode_command
-from shoal.node.server.migration import CONNECT_ERROR, READ_ERROR, WRITE_ERROR, MigrateKeys, MovingKey, finish
+from shoal.node.server.migration import CONNECT_ERROR, READ_ERROR, WRITE_ERROR, MigrateKeys, finish
 
 if TYPE_CHECKING:
     from shoal.node.runtime.node import Node
 
 KEEP_CONNECTION_SECONDS = 10
 READ_SIZE = 64 * 1024
-WRITE_SIZE = 64 * 1024
+_NOTHING = object()
 
 Target = tuple[str, int]
 
 
 class TargetFailed(Exception):  # noqa: N818
-    """The exchange broke off; the text is the client's error. `restored` are the keys confirmed before."""
+    """The target cannot be reached, or does not take or answer what it is sent. The text is the client's."""
 
-    def __init__(self, text: str, restored: list[bytes], *, connection_is_good: bool = False) -> None:
-        super().__init__(text)
-        self.restored = restored
-        self.connection_is_good = connection_is_good
+
+class TargetTooSlow(TargetFailed):
+    """It is there, but did nothing for as long as the client is ready to wait."""
 
 
 class Migrations:
@@ -35,125 +41,178 @@ class Migrations:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._idle: dict[Target, tuple[trio.SocketStream, float]] = {}
+        self._idle: dict[Target, list[Link]] = defaultdict(list)
 
-    async def run(self, request: MigrateKeys) -> None:
+    def begin(self, request: MigrateKeys) -> None:
         """Move the keys, then let the server finish; never raises for what the target does."""
-        restored: list[bytes] = []
+        exchange = Exchange(request, is_cluster=self.node.server.cluster is not None)
+        kept = self._take_idle(exchange.target)
+        if kept is not None:
+            exchange.begin(kept)
+        self.node.nursery.start_soon(self._run, exchange)
+
+    async def _run(self, exchange: Exchange) -> None:
         error: str | None = None
         try:
-            restored = await self._move(request)
+            await self._finish_or_begin_anew(exchange)
+            if exchange.error is not None:
+                error = f"ERR Target instance replied with error: {exchange.error}"
         except TargetFailed as failed:
-            restored, error = failed.restored, str(failed)
+            error = str(failed)
+        if exchange.link is not None:
+            self._keep(exchange.target, exchange.link, is_good=exchange.is_over)
         self.node.note_time()
-        finish(self.node.server, request, restored, error)
+        finish(self.node.server, exchange.request, exchange.restored, error)
         self.node.reactor.finish_turn()
 
-    async def _move(self, request: MigrateKeys) -> list[bytes]:
-        """The keys the target has taken. A connection kept from before may be stale: then once more, anew."""
-        target = (request.host, request.port)
-        kept = self._take_idle(target)
-        if kept is not None:
+    async def _finish_or_begin_anew(self, exchange: Exchange) -> None:
+        """A connection kept from before may be stale, which only shows now: then once more, anew."""
+        if exchange.link is not None:
             try:
-                return await self._exchange(kept, request)
-            except TargetFailed as failed:
-                if failed.restored or failed.connection_is_good:
+                await exchange.finish()
+                return
+            except TargetTooSlow:
+                raise
+            except TargetFailed:
+                if exchange.restored:
                     raise
-        with trio.move_on_after(request.timeout_ms / 1000) as scope:
-            try:
-                stream = await trio.open_tcp_stream(request.host, request.port)
-            except (OSError, UnicodeError):  # UnicodeError: a name that cannot even be looked up
-                raise TargetFailed(CONNECT_ERROR, []) from None
-        if scope.cancelled_caught:
-            raise TargetFailed(CONNECT_ERROR, [])
-        return await self._exchange(stream, request)
+            exchange.link.close()
+            exchange.link = None
+        exchange.begin(await connect(exchange.request))
+        await exchange.finish()
 
-    async def _exchange(self, stream: trio.SocketStream, request: MigrateKeys) -> list[bytes]:
-        restored: list[bytes] = []
-        preamble = list(_preamble(request))
-        pieces = [encode_command(words) for words in preamble]
-        pieces += [encode_command(_restore_words(self.node, request, moving)) for moving in request.keys]
-        is_good = False
-        try:
-            replies = _Replies(stream)
-            async with trio.open_nursery() as nursery:
-                # Writing and reading go on at once: a target that answers early must not fill both
-                # sockets and stop the two of us for good.
-                nursery.start_soon(_send, stream, pieces, request.timeout_ms / 1000)
-                error: str | None = None
-                for _ in preamble:
-                    error = error or _error_of(await replies.next(request.timeout_ms))
-                for moving in request.keys:
-                    failure = _error_of(await replies.next(request.timeout_ms))
-                    if failure is None:
-                        restored.append(moving.key)
-                    error = error or failure
-            is_good = True
-        except* _WriteFailed:
-            raise TargetFailed(WRITE_ERROR, restored) from None
-        except* (OSError, trio.TooSlowError, trio.BrokenResourceError, hiredis.ProtocolError):
-            raise TargetFailed(READ_ERROR, restored) from None
-        finally:
-            await self._keep(stream, (request.host, request.port), is_good=is_good)
-        if error is not None:
-            raise TargetFailed(
-                f"ERR Target instance replied with error: {error}", restored, connection_is_good=True
-            )
-        return restored
-
-    def _take_idle(self, target: Target) -> trio.SocketStream | None:
-        for address, (stream, since) in list(self._idle.items()):
-            if trio.current_time() - since > KEEP_CONNECTION_SECONDS:
+    def _take_idle(self, target: Target) -> Link | None:
+        """The connection to this target that was used last; those unused for long are closed meanwhile."""
+        too_old = trio.current_time() - KEEP_CONNECTION_SECONDS
+        for address, links in list(self._idle.items()):
+            while links and links[0].idle_since < too_old:
+                links.pop(0).close()
+            if not links:
                 del self._idle[address]
-                stream.socket.close()
-        kept = self._idle.pop(target, None)
-        return kept[0] if kept is not None else None
+        return self._idle[target].pop() if target in self._idle else None
 
-    async def _keep(self, stream: trio.SocketStream, target: Target, *, is_good: bool) -> None:
-        if is_good and target not in self._idle:
-            self._idle[target] = (stream, trio.current_time())
+    def _keep(self, target: Target, link: Link, *, is_good: bool) -> None:
+        if is_good:
+            link.idle_since = trio.current_time()
+            self._idle[target].append(link)
         else:
-            stream.socket.close()
-            await trio.lowlevel.checkpoint()
+            link.close()
 
 
-class _WriteFailed(Exception):  # noqa: N818
-    """The target does not take what it is sent."""
+class Link:
+    """A connection to a target."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.reader = hiredis.Reader(notEnoughData=_NOTHING)
+        self.idle_since = 0.0
+
+    def close(self) -> None:
+        trio.lowlevel.notify_closing(self.socket)
+        self.socket.close()
 
 
-class _Replies:
-    """Replies from a target, one after the other."""
+class Exchange:
+    """What one MIGRATE sends over a connection, and what the target has answered so far.
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._nothing = object()
-        self._reader = hiredis.Reader(notEnoughData=self._nothing)
+    It writes until the socket is full, and reads whenever it has written: a target answers while it is
+    still being sent to. That cannot end with each side waiting for the other to read, because an answer
+    is shorter than what it answers: a target stuck with its answers has taken more from us than that, and
+    thereby made room for us to write, after which we read.
+    """
 
-    async def next(self, timeout_ms: int) -> object:
-        reply = self._reader.gets()
-        while reply is self._nothing:
-            with trio.fail_after(timeout_ms / 1000):
-                data = await self._stream.receive_some(READ_SIZE)
-            if not data:
-                raise trio.BrokenResourceError("the target hung up")
-            self._reader.feed(data)
-            reply = self._reader.gets()
-        return reply
+    def __init__(self, request: MigrateKeys, *, is_cluster: bool) -> None:
+        self.request = request
+        self.target: Target = (request.host, request.port)
+        self.timeout_seconds = request.timeout_ms / 1000
+        preamble = list(_preamble(request))
+        command = b"RESTORE-ASKING" if is_cluster else b"RESTORE"
+        self._data = b"".join(
+            [encode_command(words) for words in (*preamble, *_restore_commands(request, command))]
+        )
+        self._preamble_answers = len(preamble)
+        self.link: Link | None = None
+        self.restored: list[bytes] = []
+        """The keys the target has confirmed."""
+        self.error: str | None = None
+        """The first error it answered with."""
 
+    def begin(self, link: Link) -> None:
+        """Start from nothing over this connection, sending at once what it takes at once."""
+        self.link = link
+        self.error = None
+        self._unsent = memoryview(self._data)
+        self._answers = 0
+        self._failed_to_send = False
+        self._send_some()
 
-def _error_of(reply: object) -> str | None:
-    return str(reply) if isinstance(reply, hiredis.ReplyError) else None
+    @property
+    def is_over(self) -> bool:
+        """Whether everything is answered, so that the connection can serve again."""
+        return self._answers == self._preamble_answers + len(self.request.keys)
 
+    async def finish(self) -> None:
+        """Send the rest and read the answers. Raises TargetFailed if that takes too long or breaks off."""
+        assert self.link is not None
+        sock = self.link.socket
+        while not self.is_over:
+            if self._failed_to_send:
+                raise TargetFailed(WRITE_ERROR)
+            wait = trio.lowlevel.wait_writable if self._unsent else trio.lowlevel.wait_readable
+            try:
+                with trio.fail_after(self.timeout_seconds):
+                    await wait(sock)
+            except trio.TooSlowError:
+                raise TargetTooSlow(WRITE_ERROR if self._unsent else READ_ERROR) from None
+            if self._unsent:
+                self._send_some()
+            self._receive_some()
 
-async def _send(stream: trio.SocketStream, pieces: list[bytes], timeout_seconds: float) -> None:
-    """Send everything in writes of a bounded size, each of which has to make progress in time."""
-    data = memoryview(b"".join(pieces))
-    for start in range(0, len(data), WRITE_SIZE):
+    def _send_some(self) -> None:
+        assert self.link is not None
         try:
-            with trio.fail_after(timeout_seconds):
-                await stream.send_all(data[start : start + WRITE_SIZE])
-        except (OSError, trio.TooSlowError, trio.BrokenResourceError) as error:
-            raise _WriteFailed from error
+            while self._unsent:
+                self._unsent = self._unsent[self.link.socket.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._failed_to_send = True
+
+    def _receive_some(self) -> None:
+        assert self.link is not None
+        reader = self.link.reader
+        try:
+            data = self.link.socket.recv(READ_SIZE)
+            if not data:
+                raise TargetFailed(READ_ERROR)
+            reader.feed(data)
+            while not self.is_over and (reply := reader.gets()) is not _NOTHING:
+                self._note(reply)
+        except BlockingIOError:
+            pass
+        except (OSError, hiredis.ProtocolError):
+            raise TargetFailed(READ_ERROR) from None
+
+    def _note(self, reply: object) -> None:
+        place = self._answers - self._preamble_answers
+        self._answers += 1
+        if isinstance(reply, hiredis.ReplyError):
+            self.error = self.error or str(reply)
+        elif place >= 0:
+            self.restored.append(self.request.keys[place].key)
+
+
+async def connect(request: MigrateKeys) -> Link:
+    """A new connection to the target. Raises TargetFailed."""
+    with trio.move_on_after(request.timeout_ms / 1000):
+        try:
+            stream = await trio.open_tcp_stream(request.host, request.port)
+        except (OSError, UnicodeError):  # UnicodeError: a name that cannot even be looked up
+            raise TargetFailed(CONNECT_ERROR) from None
+        sock = socket.socket(fileno=stream.socket.detach())
+        sock.setblocking(False)
+        return Link(sock)
+    raise TargetFailed(CONNECT_ERROR)
 
 
 def _preamble(request: MigrateKeys) -> Iterator[tuple[bytes, ...]]:
@@ -163,7 +222,7 @@ def _preamble(request: MigrateKeys) -> Iterator[tuple[bytes, ...]]:
     yield (b"SELECT", b"%d" % request.database)
 
 
-def _restore_words(node: Node, request: MigrateKeys, moving: MovingKey) -> tuple[bytes, ...]:
-    name = b"RESTORE-ASKING" if node.server.cluster is not None else b"RESTORE"
+def _restore_commands(request: MigrateKeys, command: bytes) -> Iterator[tuple[bytes, ...]]:
     replace = (b"REPLACE",) if request.replace else ()
-    return (name, moving.key, b"%d" % moving.ttl_ms, moving.payload, *replace)
+    for moving in request.keys:
+        yield (command, moving.key, b"%d" % moving.ttl_ms, moving.payload, *replace)

@@ -158,7 +158,7 @@ class Node:
             case CloseLink():
                 self.bus.close(effect)
             case MigrateKeys():
-                self.nursery.start_soon(self.migrations.run, effect)
+                self.migrations.begin(effect)
             case AppendToLog(data):
                 self.append_only.writer.append(data)
             case SyncLog():

@@ -29,6 +29,7 @@ from shoal.cluster.slots import SLOT_COUNT
 from shoal.cluster.view import ClusterView, SavedConfig
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server.cluster_settings import CLUSTER_DIRECTIVES, apply_config
+from shoal.node.server.entries import NOT_SERVED, SERVED, SERVED_IF_ASKED
 
 if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Keyspace
@@ -132,7 +133,11 @@ class ClusterBridge:
         for slot in (*view.migrating, *view.importing):
             bits &= ~(1 << slot)
         digits = f"{bits:0{SLOT_COUNT}b}"[::-1].encode()
-        self.server.served = bytearray(digits.translate(_DIGIT_VALUES))
+        served = bytearray(digits.translate(_DIGIT_LEVELS))
+        if view.myself.is_primary:
+            for slot in view.importing:
+                served[slot] = SERVED_IF_ASKED
+        self.server.served = served
 
     def _delete_slot_keys(self, slots: tuple[int, ...]) -> None:
         """Drop keys whose slot went to another node, here and on our replicas."""
@@ -145,4 +150,4 @@ class ClusterBridge:
         self.server.propagate_each()
 
 
-_DIGIT_VALUES = bytes(1 if byte == ord("1") else 0 for byte in range(256))
+_DIGIT_LEVELS = bytes(SERVED if byte == ord("1") else NOT_SERVED for byte in range(256))

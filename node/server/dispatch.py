@@ -146,7 +146,7 @@ class Dispatcher:
                 if position and server.served is not None and is_plain:
                     key = argv[position]
                     slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
-                    is_plain = position > 0 and bool(server.served[slot])
+                    is_plain = position > 0 and server.served[slot] >= entry.needs_slot
             if entry is None or not is_plain:
                 session.out_bytes = unsent
                 self.execute_carefully(session, argv)

@@ -9,6 +9,10 @@ NO_SINGLE_KEY = -1
 
 HISTOGRAM_BUCKETS = 64
 
+NOT_SERVED, SERVED_IF_ASKED, SERVED = range(3)
+"""Whom a node serves a key of this slot without a closer look: nobody; of an arriving slot those who ask for
+it (ASKING); of a slot that is its own, and neither leaves nor arrives, everybody."""
+
 
 class Entry:
     """A command in one server's table: its declaration, unpacked for speed, and what was counted of it."""
@@ -22,6 +26,7 @@ class Entry:
         "max_args",
         "min_args",
         "nanoseconds",
+        "needs_slot",
         "rejected_calls",
         "shares_clock",
         "skip",
@@ -39,6 +44,8 @@ class Entry:
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.key_position = _single_key_position(spec)
         """Where its only key stands: 0 if it has none, NO_SINGLE_KEY if that takes a closer look."""
+        self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
+        """How its key's slot must at least be served here for the command to take the short way."""
         self.reset_statistics()
 
     def reset_statistics(self) -> None:
@@ -75,6 +82,5 @@ def _single_key_position(spec: CommandSpec) -> int:
         and first.keyword is None
         and first.count_at is None
         and not first.use & (KeyUse.NOT_KEY | KeyUse.INCOMPLETE)
-        and not spec.flags & Flag.ASKING
     )
     return first.begin if is_single else NO_SINGLE_KEY

@@ -107,7 +107,7 @@ class Server:
         self.link_buffer: Callable[[int], LinkBuffer] = lambda link: LinkBuffer()
         """The send buffer of a bus link, as the runtime sees it."""
         self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
-        """Cluster mode: 1 for each slot that is ours and neither leaving nor arriving."""
+        """Cluster mode: for each slot one of the levels of `entries`, from NOT_SERVED to SERVED."""
         self.next_expiry_ms = 0
         self.active_expire = True
         """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""

@@ -118,9 +118,7 @@ def print_table(
     measured: dict[str, list[tuple[float, float]]], rates: dict[str, float], shares: dict[str, float]
 ) -> None:
     """As it stands in the README."""
-    print(
-        f"{SLOTS} slots with {SLOTS * KEYS_PER_SLOT} keys of {len(VALUE)} bytes, from one primary to another\n"
-    )
+    print(f"{SLOTS} slots with {SLOTS * KEYS_PER_SLOT} keys of {len(VALUE)} bytes, one primary to another\n")
     print("| tool, nodes | seconds | keys/s | share | both nodes' CPU seconds |")
     print("|---|---|---|---|---|")
     for name, runs in measured.items():

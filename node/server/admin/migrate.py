@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, one_of, token
 from shoal.node.dataset.numbers import require_integer
+from shoal.node.dataset.values import Value
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
 from shoal.node.server.migration import MigrateKeys, MovingKey, begin
@@ -72,7 +73,9 @@ def migrate(
     copy, replace, credentials, keys = _parse_options(key, options)
     target_database = require_integer(database)
     timeout_ms = require_integer(timeout)
-    moving = tuple(_pack(session, name) for name in keys if session.db.peek(name) is not None)
+    moving = tuple(
+        _pack(session, name, value) for name in keys if (value := session.db.peek(name)) is not None
+    )
     if not moving:
         return Status(b"NOKEY")
     request = MigrateKeys(
@@ -91,9 +94,7 @@ def migrate(
     return NO_REPLY
 
 
-def _pack(session: Session, key: bytes) -> MovingKey:
-    value = session.db.peek(key)
-    assert value is not None
+def _pack(session: Session, key: bytes, value: Value) -> MovingKey:
     expiry = session.db.expiry(key)
     ttl_ms = 0 if expiry is None else max(expiry - session.now_ms, 1)
     return MovingKey(key, ttl_ms, dump(value))
