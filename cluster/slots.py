@@ -15,7 +15,7 @@ SLOT_BITMAP_BYTES = SLOT_COUNT // 8
 
 
 def key_slot(key: bytes) -> int:
-    """The hash slot of a key, 0 to 16383; of its hash tag if it has one: `{…}`, not empty, at the first `{`."""
+    """The hash slot of a key, 0 to 16383, computed from its hash tag if it has one."""
     opening = key.find(b"{")
     if opening >= 0:
         closing = key.find(b"}", opening + 1)
