@@ -177,12 +177,12 @@ class Following:
         self._forget_unapplied()
         self.incoming = None
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, reason: str, *, least_delay_ms: int = 0) -> None:
         self._note(Level.WARNING, reason)
         self.server.effects.append(ClosePrimaryLink(self.link_id))
-        self._begin_again()
+        self._begin_again(least_delay_ms)
 
-    def _begin_again(self) -> None:
+    def _begin_again(self, least_delay_ms: int = 0) -> None:
         """Try anew, soon at first, then less often; a link that worked starts from soon again."""
         if self.is_connected:
             self._retry_ms = FIRST_RETRY_MS
@@ -190,7 +190,7 @@ class Following:
         self._forget_unapplied()
         self.incoming = None
         delay_ms, self._retry_ms = self._retry_ms, min(2 * self._retry_ms, LAST_RETRY_MS)
-        self.connect(delay_ms=delay_ms)
+        self.connect(delay_ms=max(delay_ms, least_delay_ms))
 
     def _set_state(self, state: LinkState) -> None:
         self.state = state
@@ -295,6 +295,9 @@ class Following:
             if self._raw[self._parsed] != _ARRAY or self._raw[end - 2 : end] != b"\r\n":
                 failure = "the primary's stream is not made of plain commands"
                 break
+            if not self.server.dispatcher.knows(argv):
+                self._refuse_unknown(argv)
+                return
             self._run(argv)
             if self.link_id != link_id:
                 return  # the command changed our role
@@ -308,6 +311,24 @@ class Following:
         if failure is not None:
             self._drop(failure)
 
+    def _refuse_unknown(self, argv: Arguments) -> None:
+        """Stop in front of a command this version does not have.
+
+        How it arises: the primary is of another version, and a client used something only that one can do.
+        What goes wrong without the rule: the replica goes on without what the command did, and claims
+        the offset of one that has it. It would win an election with data that was never complete.
+        The rule: the stream ends here, as far as this node is concerned. What is down is seen to be down,
+        and its data ages until it may not stand for election.
+        Why it ends: the primary's next snapshot, once it holds nothing that is unknown, is loaded.
+        """
+        self.server.keyspace.expiry_mode = ExpiryMode.HIDE
+        self._pass_on_applied()
+        self._drop(
+            f"The primary's stream holds '{_name(argv)}', a command this version does not know. "
+            "Replication stops before it, rather than go on without what it did.",
+            least_delay_ms=LAST_RETRY_MS,
+        )
+
     def _pass_on_applied(self) -> None:
         if self._applied:
             applied, self._applied = bytes(self._raw[: self._applied]), 0
@@ -320,10 +341,9 @@ class Following:
         if self.server.operations:
             self.server.propagate_operations()
         if isinstance(reply, CommandError):
-            name = argv[0][:64].decode("utf-8", "replace")
             self._note(
                 Level.WARNING,
-                f"== CRITICAL == This replica cannot apply '{name}' from its primary: {reply}. "
+                f"== CRITICAL == This replica cannot apply '{_name(argv)}' from its primary: {reply}. "
                 "Its data may differ from now on.",
             )
 
@@ -334,6 +354,10 @@ class Following:
 
     def _note(self, level: Level, text: str) -> None:
         self.server.effects.append(Note(level, text))
+
+
+def _name(argv: Arguments) -> str:
+    return argv[0][:64].decode("utf-8", "replace")
 
 
 _ARRAY = ord("*")

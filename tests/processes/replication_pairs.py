@@ -104,15 +104,40 @@ _READERS: dict[bytes, Callable[[redis.Redis, bytes], object]] = {
 
 
 def fill(client: redis.Redis, keys: int = 300) -> None:
-    """Some keys of every type, written by commands that also change in the stream."""
+    """Some keys of every type and encoding, written by commands that also change in the stream."""
     pipeline = client.pipeline(transaction=False)
     for number in range(keys):
         pipeline.set(f"string:{number}", b"x" * number)
         pipeline.set(f"volatile:{number}", number, px=3_600_000)
+    for number in (
+        0,
+        -1,
+        127,
+        128,
+        -129,
+        32_768,
+        1 << 31,
+        (1 << 63) - 1,
+        "007",
+        "1e3",
+        b"\0\xff",
+        b"ab" * 5000,
+    ):
+        pipeline.rpush("list of strings", number)
+        pipeline.set(b"string %b" % str(number).encode()[:40], number)
     pipeline.rpush("list", *range(500))
+    pipeline.rpush("list of large ones", *(bytes([65 + n]) * 9000 for n in range(20)))
     pipeline.sadd("set", *range(300))
+    for bits in (15, 31, 62):
+        pipeline.sadd(f"set of integers of {bits} bits", *(sign << bits - 1 for sign in (-1, 1)), 7)
+    pipeline.sadd("set of few", "a", 1, b"\0")
+    pipeline.sadd("set of many", *(f"member{n}" for n in range(700)))
     pipeline.hset("hash", mapping={f"field{n}": n for n in range(300)})
+    pipeline.hset("hash of few", mapping={"field": 1, "": "empty", b"\xff": b"\0"})
+    pipeline.hset("hash of large ones", mapping={"field": "x" * 100})
     pipeline.zadd("zset", {f"member{n}": n / 4 for n in range(300)})
+    pipeline.zadd("zset of few", {"a": float("-inf"), "b": -0.1, "c": 1 / 3, "d": 1e300, "e": float("inf")})
+    pipeline.pexpireat("zset of few", 4_000_000_000_123)
     pipeline.execute()
 
 

@@ -16,7 +16,6 @@ from tests.processes.replication_pairs import (
     contents,
     fill,
     follow,
-    offset,
     port_of,
     server,
     until,
@@ -182,27 +181,6 @@ def test_an_old_primary_that_wrote_on_needs_a_snapshot(tmp_path: Path) -> None:
         assert contents(old) == contents(promoted)
         assert full_syncs(promoted) == 1
         assert old.exists("lost") == 0
-
-
-@needs(REDIS7_SERVER)
-@pytest.mark.peers
-def test_a_chain_of_real_and_own_replicas_has_one_offset(tmp_path: Path) -> None:
-    with (
-        server(REDIS7, tmp_path / "top") as top,
-        server(OURS, tmp_path / "middle") as middle,
-        server(REDIS7, tmp_path / "bottom") as bottom,
-    ):
-        fill(top)
-        top.execute_command("SELECT", 3)
-        follow(middle, top)
-        change(top, times=5)
-        follow(bottom, middle)
-        change(top)
-        for replica in (middle, bottom):
-            until_caught_up(replica, top)
-            replica.execute_command("SELECT", 3)
-            assert contents(replica) == contents(top)
-        assert offset(top) == offset(bottom)
 
 
 def test_min_replicas_to_write_refuses_writes_without_them(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.peers import REDIS7_SERVER, needs
 from tests.processes.replication_pairs import (
     OURS,
     change,
@@ -22,7 +21,6 @@ from tests.processes.replication_pairs import (
 )
 
 pytestmark = pytest.mark.processes
-REDIS7 = pytest.param((str(REDIS7_SERVER),), id="redis7", marks=[needs(REDIS7_SERVER), pytest.mark.peers])
 
 
 def syncs(client: redis.Redis) -> tuple[int, int]:
@@ -35,11 +33,8 @@ def second_database(client: redis.Redis) -> redis.Redis:
     return redis.Redis(port=port_of(client), db=1)
 
 
-@pytest.mark.parametrize("program", [REDIS7, pytest.param(OURS, id="ours")])
-def test_a_replica_restarted_with_its_snapshot_goes_on_from_there(
-    program: tuple[str, ...], tmp_path: Path
-) -> None:
-    with server(program, tmp_path / "primary") as primary, second_database(primary) as in_second:
+def test_a_replica_restarted_with_its_snapshot_goes_on_from_there(tmp_path: Path) -> None:
+    with server(OURS, tmp_path / "primary") as primary, second_database(primary) as in_second:
         fill(primary)
         with server(OURS, tmp_path / "replica") as replica:
             follow(replica, primary)

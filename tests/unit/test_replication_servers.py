@@ -273,3 +273,16 @@ def test_what_was_applied_before_a_stream_broke_is_not_applied_again() -> None:
     assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
     pair.settle()
     assert contents(pair.replica) == {(0, b"counter"): b"1"}
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_command_nobody_knows_ends_the_link_before_it(in_transaction: bool) -> None:
+    pair = linked_pair()
+    pair.write(b"SET", b"a", b"before")
+    pair.carry_out()
+    unknown = encode_command((b"FROM.THE.FUTURE", b"a"))
+    pair.to_replica.append(encode_command((b"MULTI",)) + unknown if in_transaction else unknown)
+    pair.deliver()
+    assert not pair.replica.replication.progress().primary_link_up
+    assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
+    assert contents(pair.replica) == {(0, b"a"): b"before"}

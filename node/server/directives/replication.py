@@ -36,5 +36,10 @@ class ReplicationDirectives:
     )
     repl_diskless_sync_delay = Integer(5, effect="none: each replica gets a snapshot of its own at once")
     repl_diskless_sync_max_replicas = Integer(0)
-    repl_diskless_load = Choice("disabled", ("disabled", "on-empty-db", "swapdb"), refused_while_loading=True)
+    repl_diskless_load = Choice(
+        "disabled",
+        ("disabled", "on-empty-db", "swapdb"),
+        refused_while_loading=True,
+        effect="differs: a snapshot always gathers in memory, and replaces the data when it is complete",
+    )
     propagation_error_behavior = Choice("ignore", ("ignore", "panic", "panic-on-replicas"))
