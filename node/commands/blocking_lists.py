@@ -94,10 +94,10 @@ def _pop(call: Call, keys_and_timeout: tuple[bytes, ...], *, left: bool) -> Repl
     ),
 )
 def blmpop(call: Call, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply:
-    timeout_ms = parse_timeout(timeout, call.now_ms)
     keys, where, options = parse_multiple_pop(numkeys, rest)
     left = parse_side(where)
     count = parse_pop_count(options)
+    timeout_ms = parse_timeout(timeout, call.now_ms)
 
     def take(key: bytes, value: ListValue) -> Reply:
         elements = pop_elements(call, key, value, count, left=left)
@@ -177,9 +177,7 @@ def _take_or_wait(
 
     def serve(key: bytes) -> Reply:
         value = call.db.change_list(key)
-        if value is None:
-            return NO_REPLY
-        return take(key, value)
+        return NO_REPLY if value is None else take(key, value)
 
     for key in keys:
         reply = serve(key)

@@ -10,7 +10,16 @@ from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, o
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, PairList, Reply
 
-_POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+WHERE = one_of("where", token("MIN"), token("MAX"))
+
+
+def parse_end(word: bytes) -> bool:
+    """True for MAX, False for MIN."""
+    end = word.upper()
+    if end not in (b"MIN", b"MAX"):
+        raise CommandError(SYNTAX_ERROR)
+    return end == b"MAX"
 
 
 @command(
@@ -21,7 +30,7 @@ _POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
     since="5.0.0",
     complexity="O(M*log(N)) for M members popped, from a sorted set of N.",
     summary="Removes and returns the members with the lowest scores.",
-    keys=one_key(_POP),
+    keys=one_key(POP),
     arguments=(key_arg(), Arg("count", "integer", optional=True)),
 )
 def zpopmin(call: Call, key: bytes, *count: bytes) -> Reply:
@@ -36,7 +45,7 @@ def zpopmin(call: Call, key: bytes, *count: bytes) -> Reply:
     since="5.0.0",
     complexity="O(M*log(N)) for M members popped, from a sorted set of N.",
     summary="Removes and returns the members with the highest scores.",
-    keys=one_key(_POP),
+    keys=one_key(POP),
     arguments=(key_arg(), Arg("count", "integer", optional=True)),
 )
 def zpopmax(call: Call, key: bytes, *count: bytes) -> Reply:
@@ -79,24 +88,22 @@ def pop_members(
     since="7.0.0",
     complexity="O(K) + O(M*log(N)) for K keys named and M members popped, from a sorted set of N.",
     summary="Pops members at either end of the first of several sorted sets that has any.",
-    keys=(counted_keys(_POP, count_at=1),),
+    keys=(counted_keys(POP, count_at=1),),
     arguments=(
         Arg("numkeys", "integer"),
         key_arg(multiple=True),
-        one_of("where", token("MIN"), token("MAX")),
+        WHERE,
         Arg("count", "integer", token="COUNT", optional=True),
     ),
 )
 def zmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
     keys, where, options = parse_multiple_pop(numkeys, rest)
-    end = where.upper()
-    if end not in (b"MIN", b"MAX"):
-        raise CommandError(SYNTAX_ERROR)
+    highest = parse_end(where)
     count = parse_pop_count(options)
     for key in keys:
         value = call.db.change_sorted_set(key)
         if value is not None:
-            popped = pop_members(call, key, value, count, highest=end == b"MAX")
-            call.propagate(b"ZPOP" + end, key, len(popped))
+            popped = pop_members(call, key, value, count, highest=highest)
+            call.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, len(popped))
             return [key, [[member, score] for member, score in popped]]
     return NULL_ARRAY

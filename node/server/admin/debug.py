@@ -69,7 +69,9 @@ def debug(session: Session, name: bytes, *words: bytes) -> Reply:
 
 
 def _sleep(session: Session, seconds: bytes) -> Reply:
-    session.server.host.sleep(max(parse_float(seconds) or 0.0, 0.0))
+    length = max(parse_float(seconds) or 0.0, 0.0)
+    session.server.host.sleep(length)
+    session.keyspace.now_ms += int(length * 1000)  # the turn goes on at the time it is by now
     return OK
 
 
