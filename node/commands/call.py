@@ -66,6 +66,11 @@ class Call:
             self.propagated = []
         self.propagated.append(tuple(b"%d" % word if isinstance(word, int) else word for word in words))
 
+    @property
+    def is_clustered(self) -> bool:
+        """Whether keys that a command computes, and no client routed by, may be on another node."""
+        return False
+
     def wait_for_keys(self, wait: KeyWait) -> Reply:
         """Let the client wait for its keys, if it may; returns what the command returns."""
         return wait.no_wait_reply

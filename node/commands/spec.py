@@ -56,6 +56,10 @@ class KeyUse(IntFlag):
     VARIABLE_FLAGS = 1024
 
 
+NOWHERE_FIXED = 0
+"""`KeySpec.begin` of keys that no position or keyword tells."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeySpec:
     """Where some of a command's keys are.
@@ -64,7 +68,8 @@ class KeySpec:
     searched for from argument `begin` (from the end backwards if negative). From there, either a range: up
     to `last` (relative to the first; negative counts from the end: -1 is the last argument), every `step`
     arguments, of 1/`limit` of the rest if `limit` > 1; or, if `count_at` is set, as many keys as the number
-    at `count_at` says, starting at `first_key` (both relative to where the search began).
+    at `count_at` says, starting at `first_key` (both relative to where the search began). Keys that are
+    NOWHERE_FIXED are what `search` finds in a full argument vector, if anything can.
     """
 
     use: KeyUse
@@ -75,9 +80,17 @@ class KeySpec:
     keyword: bytes | None = None
     count_at: int | None = None
     first_key: int = 0
+    search: Callable[[Sequence[bytes]], list[int]] | None = None
+
+    @property
+    def is_range(self) -> bool:
+        """Whether the keys are at positions that do not depend on other arguments."""
+        return self.keyword is None and self.count_at is None and self.begin != NOWHERE_FIXED
 
     def positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of the keys in a full argument vector; CommandError if its key count makes no sense."""
+        if self.begin == NOWHERE_FIXED:
+            return self.search(argv) if self.search is not None else []
         start = self._start(argv)
         if start is None or start >= len(argv):
             return []
@@ -222,7 +235,7 @@ class CommandSpec:
 
         Several specifications are shown as one range as long as they follow on each other.
         """
-        fixed = [spec for spec in self.keys if spec.keyword is None and spec.count_at is None]
+        fixed = [spec for spec in self.keys if spec.is_range]
         if len(self.keys) == 1 and fixed:
             return (fixed[0].begin, _last_position(fixed[0]), fixed[0].step)
         first = last = 0
@@ -241,10 +254,7 @@ class CommandSpec:
     @cached_property
     def has_movable_keys(self) -> bool:
         """Whether finding the keys takes more than the positions COMMAND gives."""
-        return any(
-            spec.keyword is not None or spec.count_at is not None or spec.use & KeyUse.INCOMPLETE
-            for spec in self.keys
-        )
+        return any(not spec.is_range or spec.use & KeyUse.INCOMPLETE for spec in self.keys)
 
     def key_positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of every key in a full argument vector (not of channels, which only look like keys).

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 
-from shoal.node.dataset.numbers import INT64_MAX, parse_float, require_integer
+from shoal.node.dataset.numbers import INT64_MAX, parse_c_float, require_integer
 from shoal.node.resp.replies import CommandError
 
 NOT_A_FLOAT = "ERR timeout is not a float or out of range"
@@ -13,14 +12,12 @@ NOT_AN_INTEGER = "ERR timeout is not an integer or out of range"
 NEGATIVE = "ERR timeout is negative"
 OUT_OF_RANGE = "ERR timeout is out of range"
 
-_HEXADECIMAL = re.compile(
-    rb"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]{1,4})?\Z", re.IGNORECASE
-)
-
 
 def parse_timeout(text: bytes, now_ms: int) -> int:
     """Seconds with a fraction, as milliseconds rounded up; 0 means for ever."""
-    seconds = _parse_seconds(text)
+    seconds = parse_c_float(text)
+    if seconds is None:
+        raise CommandError(NOT_A_FLOAT)
     if math.isinf(seconds) or seconds * 1000 >= INT64_MAX:
         raise CommandError(NEGATIVE)  # beyond 64 bits Redis 7.0 wraps around
     return _checked(math.ceil(seconds * 1000), now_ms)
@@ -29,15 +26,6 @@ def parse_timeout(text: bytes, now_ms: int) -> int:
 def parse_timeout_ms(text: bytes, now_ms: int) -> int:
     """Whole milliseconds; 0 means for ever."""
     return _checked(require_integer(text, NOT_AN_INTEGER), now_ms)
-
-
-def _parse_seconds(text: bytes) -> float:
-    seconds = parse_float(text)
-    if seconds is None and _HEXADECIMAL.match(text):
-        seconds = float.fromhex(text.decode())
-    if seconds is None:
-        raise CommandError(NOT_A_FLOAT)
-    return seconds
 
 
 def _checked(timeout_ms: int, now_ms: int) -> int:

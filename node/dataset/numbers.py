@@ -20,6 +20,10 @@ _ZERO = ord("0")
 _FLOAT = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|inf(?:inity)?)\Z", re.IGNORECASE
 )
+_HEXADECIMAL = re.compile(
+    rb"[+-]?0x(?:[0-9a-f]{1,99}\.?[0-9a-f]{0,99}|\.[0-9a-f]{1,99})(?:p[+-]?[0-9]{1,3})?\Z", re.IGNORECASE
+)
+_NOT_ZERO = b"123456789"
 _LONGEST_FLOAT = 4096
 """More than a double printed in full, fewer digits than Python refuses to convert."""
 _LONG_DOUBLE_LIMIT = 1 << 16384
@@ -58,6 +62,17 @@ def require_float(text: bytes, error: str = NOT_A_FLOAT) -> float:
     if number is None:
         raise CommandError(error)
     return number
+
+
+def parse_c_float(text: bytes) -> float | None:
+    """`parse_float`, and hexadecimal too, as C's `strtod` reads it. None also for what no double can hold."""
+    if _HEXADECIMAL.match(text):
+        return float.fromhex(text.decode())
+    number = parse_float(text)
+    if number is None or b"n" in text.lower():  # infinity is meant
+        return number
+    is_too_small = not number and any(digit in _NOT_ZERO for digit in text.lower().partition(b"e")[0])
+    return None if is_too_small or math.isinf(number) else number
 
 
 def add_as_long_double(value: bytes, increment: bytes) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shoal.node.commands.spec import Arg, CommandSpec, Flag, KeySpec, KeyUse
+from shoal.node.commands.spec import NOWHERE_FIXED, Arg, CommandSpec, Flag, KeySpec, KeyUse
 from shoal.node.resp.replies import Reply, SetReply, Status
 
 _HIDDEN_FLAGS = Flag.MAY_REPLICATE
@@ -60,9 +60,6 @@ ACL_CATEGORIES = (
 """In the order in which they are listed."""
 
 _SHORT_USES = {KeyUse.RO: "RO", KeyUse.RW: "RW", KeyUse.OW: "OW", KeyUse.RM: "RM"}
-
-NOWHERE_FIXED = 0
-"""`KeySpec.begin` of keys that no specification can find, as SORT's BY patterns."""
 
 
 def command_info(spec: CommandSpec) -> Reply:

@@ -246,6 +246,10 @@ class Session(Call):
     def watched_key_changed(self) -> None:
         self.watched_changed = True
 
+    @property
+    def is_clustered(self) -> bool:
+        return self.server.cluster is not None
+
     # --- waiting -----------------------------------------------------------------------------------
 
     def wait_for_keys(self, wait: KeyWait) -> Reply:
