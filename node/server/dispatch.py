@@ -345,11 +345,12 @@ class Dispatcher:
             raise CommandError("NOAUTH Authentication required.")
         if session.transaction is not None and flags & Flag.NO_MULTI:
             raise CommandError("ERR Command not allowed inside a transaction")
-        is_write = entry.is_write or (entry.spec.name == "EXEC" and _queued(session, _WRITES))
+        is_exec = entry.spec.name == "EXEC"
+        is_write = bool(flags & Flag.WRITE) or (is_exec and _queued(session, Flag.WRITE))
         self._route(session, entry, argv, is_write)
         if server.is_out_of_memory and _needs_memory(session, entry):
             raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
-        if flags & Flag.WRITE or (entry.spec.name == "EXEC" and _queued(session, Flag.WRITE)):
+        if is_write:
             server.check_writable()
         if not flags & Flag.STALE and server.is_stale_replica:
             raise CommandError(
@@ -364,10 +365,11 @@ class Dispatcher:
                 server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
                 return NO_REPLY
             return QUEUED
-        if server.pause.holds(session, is_write=is_write, flags=flags):
+        may_write = is_write or entry.is_write or (is_exec and _queued(session, Flag.MAY_REPLICATE))
+        if server.pause.holds(session, is_write=may_write, flags=flags):
             server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
             return NO_REPLY
-        if is_write and server.migrating_keys and self._touches_migrating_key(session, entry, argv):
+        if may_write and server.migrating_keys and self._touches_migrating_key(session, entry, argv):
             server.block(session, Blocked(BlockReason.MIGRATE, None, argv))
             return NO_REPLY
         return self.perform(session, entry, argv)
@@ -484,9 +486,6 @@ def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:
             for position in queued_entry.spec.key_positions(queued)
         ]
     return [argv[position] for position in entry.spec.key_positions(argv)]
-
-
-_WRITES = Flag.WRITE | Flag.MAY_REPLICATE
 
 
 def _queued(session: Session, flags: Flag) -> bool:
