@@ -28,6 +28,7 @@ class EncodingLimits:
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
     list_max_listpack_size: int = -2
+    hll_sparse_max_bytes: int = 3000
 
 
 def encoding_of(value: Value, limits: EncodingLimits) -> bytes:

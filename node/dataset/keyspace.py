@@ -225,18 +225,21 @@ class Database:
         self.changed(key, "del")
         return True
 
-    def changed(self, key: bytes, event: str) -> None:
-        """A key was altered, added or removed. `event` is the keyspace event's name, such as "hset"."""
+    def changed(self, key: bytes, event: str | None) -> None:
+        """A key was altered, added or removed. `event` is the keyspace event's name, such as "hset".
+
+        None is for a change that is none to readers, such as a count kept with what was counted.
+        """
         keyspace = self.keyspace
         keyspace.changes += 1
         if self.watchers or keyspace.on_event is not None:
             self.announce(key, event)
 
-    def announce(self, key: bytes, event: str) -> None:
+    def announce(self, key: bytes, event: str | None) -> None:
         """Tell of a further event of a change already counted, or of one that no command made: expiry."""
         for watcher in self.watchers.get(key, ()):
             watcher.watched_key_changed()
-        if self.keyspace.on_event is not None:
+        if self.keyspace.on_event is not None and event is not None:
             self.keyspace.on_event(self.index, event, key)
 
     def watch(self, key: bytes, watcher: Watcher) -> None:

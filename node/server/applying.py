@@ -23,6 +23,7 @@ ENCODING_DIRECTIVES = (
     "zset_max_listpack_entries",
     "zset_max_listpack_value",
     "list_max_listpack_size",
+    "hll_sparse_max_bytes",
 )
 """Attributes that `Config` and `EncodingLimits` have in common."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shoal.node.resp.parser import CommandParser
 from shoal.node.server.client_list import flags_of
 from tests.unit.server.client import Client, World, fields
 
@@ -265,3 +266,33 @@ def test_who_waits_for_a_key_that_is_being_moved_is_served_when_that_is_over(wor
     assert world.server.wants_turn
     world.pass_time(0)
     assert client.received() == ["1"]
+
+
+def test_what_is_propagated_is_the_effect_after_what_caused_it(world, writer):
+    """Each in its own right: a replica that gets only the first part is as its primary was in between."""
+    history = world.server.replication.history
+    history.keep_backlog(1 << 20)
+    first = waiting(world, "BLPOP", "a", 0)
+    waiting(world, "BLMOVE", "a", "b", "LEFT", "RIGHT", 0)
+    waiting(world, "BZMPOP", 0, 1, "z", "MAX", "COUNT", 9)
+    writer("MULTI")
+    writer("RPUSH", "a", 1, 2)
+    writer("ZADD", "z", 1, "x", 2, "y")
+    writer("EXEC")
+    say(first, "BRPOPLPUSH", "b", "c", 0)
+    assert history.backlog is not None
+    commands = [
+        b" ".join(words).decode()
+        for words in CommandParser().feed(history.backlog.read_from(history.backlog.first_offset))
+    ]
+    assert commands == [
+        "SELECT 0",
+        "MULTI",
+        "RPUSH a 1 2",
+        "ZADD z 1 x 2 y",
+        "EXEC",
+        "LPOP a",
+        "LMOVE a b LEFT RIGHT",
+        "ZPOPMAX z 2",
+        "RPOPLPUSH b c",
+    ]
