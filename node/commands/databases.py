@@ -53,6 +53,8 @@ def flushall(call: Call, *mode: bytes) -> Reply:
     _require_flush_mode(mode)
     call.keyspace.flush()
     call.propagate(b"FLUSHALL", *mode)
+    if call.keyspace.on_flushed is not None:
+        call.keyspace.on_flushed()
     return OK
 
 

@@ -393,6 +393,8 @@ class Keyspace:
         self.expiry_mode = ExpiryMode.DELETE
         self.snapshots: list[Snapshot] = []
         self.on_expired: Callable[[int, bytes], None] = _nobody_listens
+        self.on_flushed: Callable[[], None] | None = None
+        """Told when a client had everything deleted, so that a snapshot does not bring it back."""
         self.on_event: Callable[[int, str, bytes], None] | None = None
         self.databases = [Database(self, index) for index in range(databases)]
 

@@ -160,7 +160,9 @@ class ReplicaLink:
 
     def _take_answer(self, words: tuple[bytes, ...], line: bytes, events: list[LinkEvent]) -> None:
         if line.startswith(b"-") and not _may_refuse(words, line):
-            events.append(Failed(f"{words[0].decode()} was refused: {_shown(line)}"))
+            is_auth = words[0] == b"AUTH"
+            refusal = "Unable to AUTH to MASTER" if is_auth else f"{words[0].decode()} was refused"
+            events.append(Failed(f"{refusal}: {_shown(line)}"))
         elif not self._expected:
             psync = (b"PSYNC", self._introduction.replid.encode(), b"%d" % self._introduction.next_offset)
             events.append(SendBytes(encode_command(psync)))
@@ -180,13 +182,18 @@ class ReplicaLink:
 def _opening(introduction: Introduction) -> list[tuple[bytes, ...]]:
     commands: list[tuple[bytes, ...]] = [(b"PING",)]
     if introduction.password:
-        user = (introduction.user.encode(),) if introduction.user else ()
-        commands.append((b"AUTH", *user, introduction.password.encode()))
+        user = (_as_given(introduction.user),) if introduction.user else ()
+        commands.append((b"AUTH", *user, _as_given(introduction.password)))
     commands.append((b"REPLCONF", b"listening-port", b"%d" % introduction.listening_port))
     if introduction.announced_ip:
         commands.append((b"REPLCONF", b"ip-address", introduction.announced_ip.encode()))
     commands.append((b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"))
     return commands
+
+
+def _as_given(text: str) -> bytes:
+    """A directive's bytes, also where they are no text."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _may_refuse(words: tuple[bytes, ...], line: bytes) -> bool:

@@ -60,10 +60,11 @@ class BusLink:
 class Bus:
     """All links of a node."""
 
-    def __init__(self, shell: ClusterShell, nursery: trio.Nursery, source_ip: str | None) -> None:
+    def __init__(self, shell: ClusterShell, nursery: trio.Nursery) -> None:
         self.shell = shell
         self.nursery = nursery
-        self.source_ip = source_ip
+        self.source_ip = ""
+        """The address that links to others come from; empty for whichever the system takes."""
         self.links: dict[int, BusLink] = {}
         self.send_buffer_limit = 0
         """In bytes; 0 for none."""
@@ -161,7 +162,7 @@ class Bus:
         connecting = trio.socket.socket(family, socket.SOCK_STREAM)
         try:
             connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.source_ip is not None:
+            if self.source_ip:
                 await connecting.bind((self.source_ip, 0))
             await connecting.connect((ip, port))
         except BaseException:

@@ -55,7 +55,11 @@ def follow_directives(node: Node) -> None:
     def apply_link_limit() -> None:
         bus.send_buffer_limit = config.cluster_link_sendbuf_limit
 
+    def apply_source_address() -> None:
+        bus.source_ip = config.bind_source_addr
+
     apply_link_limit()
+    apply_source_address()
     config.on_change(["appendonly"], node.append_only.follow_directive)
     config.on_change(["loglevel"], apply_log_level)
     config.on_change(["dir"], apply_directory)
@@ -63,6 +67,7 @@ def follow_directives(node: Node) -> None:
     config.on_change(["bind"], apply_addresses)
     config.on_change(["maxclients"], apply_client_limit)
     config.on_change(["cluster-link-sendbuf-limit"], apply_link_limit)
+    config.on_change(["bind-source-addr"], apply_source_address)
 
 
 def _move(node: Node, refusal: str) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.reactor import HAS_EPOLL
 from shoal.node.server.host import ProcessFacts
 
@@ -22,7 +23,8 @@ _STATM = Path("/proc/self/statm")
 class RealHost:
     """The operating system this process runs on."""
 
-    def __init__(self) -> None:
+    def __init__(self, crash_report: CrashReport) -> None:
+        self._crash_report = crash_report
         self._operating_system = f"{platform.system()} {platform.release()} {platform.machine()}"
         self._system_memory = os.sysconf("SC_PHYS_PAGES") * _PAGE_SIZE
 
@@ -55,6 +57,10 @@ class RealHost:
     def sleep(self, seconds: float) -> None:
         """Stop this thread, and with it every client, timer and link."""
         time.sleep(seconds)
+
+    def fault(self) -> None:
+        """Read where nothing is."""
+        self._crash_report.fault()
 
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
         """Write beside the file, fsync, rename over it, fsync the folder: a crash leaves old or new."""

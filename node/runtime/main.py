@@ -22,6 +22,7 @@ from shoal.node.persistence.errors import RdbError
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
+from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.daemon import detach, write_pidfile
 from shoal.node.runtime.file_limit import allow_clients
 from shoal.node.runtime.host import RealHost
@@ -63,7 +64,7 @@ def serve(config: Config) -> int:
     config.dir = os.getcwd()
     if config.daemonize:
         detach()
-    server, nodes_file, saved = build_server(config), None, None
+    server, nodes_file, saved = build_server(config, log), None, None
     log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
     log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
     if config.always_show_logo:
@@ -116,7 +117,7 @@ def limit_clients(config: Config, log: Log) -> None:
         )
 
 
-def build_server(config: Config) -> Server:
+def build_server(config: Config, log: Log) -> Server:
     """A server with this process's clock and entropy."""
     server = Server(
         config,
@@ -125,7 +126,9 @@ def build_server(config: Config) -> Server:
         now_ms=time.time_ns() // 1_000_000,
         run_id=secrets.token_hex(20),
     )
-    server.host = RealHost()
+    crash_report = CrashReport(server, log)
+    crash_report.follow_config()
+    server.host = RealHost(crash_report)
     server.startup_bytes = server.host.facts().resident_bytes
     return server
 

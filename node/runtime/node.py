@@ -35,6 +35,7 @@ from shoal.node.server.effects import (
     ClosePrimaryLink,
     CloseSession,
     OpenPrimaryLink,
+    ReplaceSnapshot,
     RestartLog,
     RewriteLog,
     SaveSnapshot,
@@ -83,10 +84,8 @@ class Node:
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             self.reactor = Reactor(self.server, self, nursery)
-            self.bus = Bus(self, nursery, self.server.config.bind_source_addr or None)
-            self.primary_links = PrimaryLinks(
-                self.server, self, nursery, self.server.config.bind_source_addr or None
-            )
+            self.bus = Bus(self, nursery)
+            self.primary_links = PrimaryLinks(self.server, self, nursery)
             self.server.link_buffer = self.bus.link_buffer
             self.append_only.run_with(nursery.start_soon)
             follow_directives(self)
@@ -169,6 +168,8 @@ class Node:
                 self.append_only.restart()
             case SaveSnapshot(waiting):
                 self._save(waiting)
+            case ReplaceSnapshot():
+                self.snapshots.save_now()
             case Shutdown():
                 self.ending.begin(effect)
             case AbortShutdown(waiting):

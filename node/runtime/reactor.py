@@ -23,7 +23,7 @@ import trio
 
 from shoal.node.runtime.connection import READ_SIZE, Connection
 from shoal.node.runtime.listener import keep_alive
-from shoal.node.server.client_care import refusal
+from shoal.node.server.client_care import is_owed_too_much, refusal
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -133,7 +133,10 @@ class Reactor:
                         self._close(connection)
                     elif connection.sending:
                         written -= session.out_bytes
-                        self._watch(connection)
+                        if is_owed_too_much(session):
+                            self._close(connection)
+                        else:
+                            self._watch(connection)
         server.statistics.output_bytes += written
         if server.closing:
             closing, server.closing = server.closing, []

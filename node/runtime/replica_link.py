@@ -29,13 +29,10 @@ class ReplicaShell(Protocol):
 class PrimaryLinks:
     """The connection to the primary, and those being given up."""
 
-    def __init__(
-        self, server: Server, shell: ReplicaShell, nursery: trio.Nursery, source_ip: str | None
-    ) -> None:
+    def __init__(self, server: Server, shell: ReplicaShell, nursery: trio.Nursery) -> None:
         self.server = server
         self.shell = shell
         self.nursery = nursery
-        self.source_ip = source_ip
         self._scopes: dict[int, trio.CancelScope] = {}
         self._sockets: dict[int, socket.socket] = {}
 
@@ -87,8 +84,9 @@ class PrimaryLinks:
 
     async def _connect(self, host: str, port: int) -> socket.socket:
         """A non-blocking socket connected to the first address of the host that answers. OSError."""
-        with trio.fail_after(self.server.config.repl_timeout):
-            stream = await trio.open_tcp_stream(host, port, local_address=self.source_ip)
+        config = self.server.config
+        with trio.fail_after(config.repl_timeout):
+            stream = await trio.open_tcp_stream(host, port, local_address=config.bind_source_addr or None)
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

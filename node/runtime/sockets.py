@@ -50,6 +50,8 @@ def open_sockets(config: Config) -> Sockets:
                     "Use a port below 55536, or set cluster-port."
                 )
             sockets.bus += _listen(config, config.bind, port)
+        if not sockets.clients:
+            raise ListeningFailed("Configured to not listen anywhere, exiting.")
     except BaseException:
         sockets.close()
         raise
@@ -64,7 +66,7 @@ def listen_for_clients(config: Config, bind: tuple[str, ...], port: int) -> list
 def _listen(config: Config, bind: tuple[str, ...], port: int) -> list[socket.socket]:
     """One socket per bind address. A leading `-` marks an address that may be missing."""
     opened: list[socket.socket] = []
-    for address in bind or ("*",):
+    for address in bind:
         host = address.removeprefix("-")
         host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
         try:

@@ -21,6 +21,7 @@ PROTECTED = (
     b" protected-mode no from this machine.\r\n"
 )
 CARE_INTERVAL_MS = 1000
+UNAUTHENTICATED_MAX_UNSENT_BYTES = 1024
 
 
 def refusal(server: Server, address: str) -> bytes | None:
@@ -34,6 +35,11 @@ def refusal(server: Server, address: str) -> bytes | None:
     if told is not None:
         server.statistics.connections_rejected += 1
     return told
+
+
+def is_owed_too_much(session: Session) -> bool:
+    """Whether to hang up on a client whose socket is full: one that has not said who it is gets no credit."""
+    return not session.authenticated and session.out_bytes > UNAUTHENTICATED_MAX_UNSENT_BYTES
 
 
 class ClientCare:

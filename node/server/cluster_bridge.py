@@ -10,6 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from shoal.cluster.core import message_type
 from shoal.cluster.effects import (
     AnswerAdmin,
     BecomePrimary,
@@ -22,7 +23,14 @@ from shoal.cluster.effects import (
     ResumeWrites,
     TopologyChanged,
 )
-from shoal.cluster.events import AdminRequest, Event, ReplicationProgress, SettingsChanged, WritesPaused
+from shoal.cluster.events import (
+    AdminRequest,
+    Event,
+    MessageReceived,
+    ReplicationProgress,
+    SettingsChanged,
+    WritesPaused,
+)
 from shoal.cluster.machine import ClusterMachine
 from shoal.cluster.settings import ClusterSettings
 from shoal.cluster.slots import SLOT_COUNT
@@ -60,6 +68,8 @@ class ClusterBridge:
         self.machine = ClusterMachine(settings, rng, _KeyCounts(server.keyspace), saved, now_ms)
         self.settings = settings
         self.link_buffer_limit_exceeded = 0
+        self.dropped_message_type: int | None = None
+        """Packets of this type are lost on arrival: DEBUG DROP-CLUSTER-PACKET-FILTER."""
         server.config.on_change(CLUSTER_DIRECTIVES, self._settings_changed)
         self._progress: ReplicationProgress | None = None
 
@@ -70,8 +80,13 @@ class ClusterBridge:
 
     def step(self, event: Event) -> None:
         """Let the machine take in an event; its effects queue up behind those already waiting."""
+        if self.dropped_message_type is not None and self._is_dropped(event):
+            return
         self._tell_progress()
         self.server.effects += self.machine.step(event, self.server.keyspace.now_ms)
+
+    def _is_dropped(self, event: Event) -> bool:
+        return isinstance(event, MessageReceived) and message_type(event.message) == self.dropped_message_type
 
     def _tell_progress(self) -> None:
         """Have the machine judge what comes next by the data as they are now, not as of its last event."""

@@ -44,6 +44,14 @@ class RestartLog:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceSnapshot:
+    """Write a snapshot before anything else happens, in place of any under way.
+
+    After FLUSHALL, so that what was deleted does not come back with a restart; it is soon done then.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End the process, after a snapshot if `save` (None: as configured). If that fails, `waiting` is told.
 
@@ -97,6 +105,6 @@ class ClosePrimaryLink:
 
 
 ServerEffect: TypeAlias = (
-    "Effect | AppendToLog | SyncLog | RewriteLog | RestartLog | SaveSnapshot | Shutdown | AbortShutdown"
-    " | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
+    "Effect | AppendToLog | SyncLog | RewriteLog | RestartLog | SaveSnapshot | ReplaceSnapshot | Shutdown"
+    " | AbortShutdown | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
 )

@@ -41,6 +41,9 @@ class Host(Protocol):
     def sleep(self, seconds: float) -> None:
         """Stop the whole process for a while: DEBUG SLEEP, to see what others make of a node that hangs."""
 
+    def fault(self) -> None:
+        """Die as a bug in C code would have it: DEBUG SEGFAULT, to see what is left in the log."""
+
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
         """Replace a file's text by `change` of it, durably and all or nothing; OSError if that fails."""
 
@@ -55,6 +58,9 @@ class NoHost:
         return
 
     def sleep(self, seconds: float) -> None:
+        return
+
+    def fault(self) -> None:
         return
 
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:

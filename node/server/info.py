@@ -15,7 +15,6 @@ from shoal.node.server.append_only import AofState, AppendOnly
 from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
 from shoal.node.server.replication_info import replication_fields
-from shoal.node.server.session import BlockReason
 from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -93,16 +92,10 @@ def _clients(server: Server) -> Fields:
         ("cluster_connections", len(server.cluster.view.links) if server.cluster is not None else 0),
         ("maxclients", server.config.maxclients),
         ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
-        ("blocked_clients", _blocked_clients(server)),
+        ("blocked_clients", len(server.blocked)),
         ("tracking_clients", 0),
         ("clients_in_timeout_table", _clients_with_deadline(server)),
     ]
-
-
-def _blocked_clients(server: Server) -> int:
-    """Those who wait for something to happen; a pause holds everybody and is not counted."""
-    waiting = [session.blocked for session in server.blocked.values()]
-    return sum(blocked is not None and blocked.reason is not BlockReason.PAUSE for blocked in waiting)
 
 
 def _clients_with_deadline(server: Server) -> int:

@@ -30,7 +30,7 @@ from shoal.node.server.client_care import ClientCare
 from shoal.node.server.config import Config
 from shoal.node.server.deadlines import Deadlines
 from shoal.node.server.dispatch import Dispatcher, may_go_on
-from shoal.node.server.effects import CloseSession, ServerEffect
+from shoal.node.server.effects import CloseSession, ReplaceSnapshot, ServerEffect
 from shoal.node.server.entries import Entry
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.key_waits import KeyWaits
@@ -73,6 +73,7 @@ class Server:
         self.keyspace = Keyspace(1 if config.cluster_enabled else config.databases)
         self.keyspace.now_ms = now_ms
         self.keyspace.on_expired = self._key_expired
+        self.keyspace.on_flushed = self._replace_snapshot
         self.sessions: dict[int, Session] = {}
         self.next_session_id = 1
         self.outgoing: list[Session] = []
@@ -232,6 +233,11 @@ class Server:
                 self.next_expiry_ms = now_ms
         if self.operations:
             self.propagate_each()
+
+    def _replace_snapshot(self) -> None:
+        """Everything was deleted: where there are snapshots, the last one is of nothing."""
+        if self.config.save:
+            self.effects.append(ReplaceSnapshot())
 
     # --- clients -----------------------------------------------------------------------------------
 

@@ -13,7 +13,10 @@ MAX_BIND_ADDRESSES = 16
 
 
 class BindAddresses(Words):
-    """`bind`: addresses to listen on; one with a leading `-` may be missing; `*` is every IPv4 address."""
+    """`bind`: addresses to listen on; one with a leading `-` may be missing; `*` is every IPv4 address.
+
+    None at all means that nobody gets in over TCP.
+    """
 
     def read(self, words: Sequence[str], current: tuple[str, ...]) -> tuple[str, ...]:
         if len(words) > MAX_BIND_ADDRESSES:

@@ -84,6 +84,43 @@ def test_the_addresses_move_and_an_impossible_one_is_refused(tmp_path: Path) -> 
             assert client.recv(100) == b"+PONG\r\n"
 
 
+def test_without_addresses_only_the_unix_socket_is_served(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with running_node(tmp_path, "--unixsocket", path) as node:
+        node.ask("CONFIG", "SET", "bind", "")
+        assert refused(node.port)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.sendall(b"CONFIG SET bind 127.0.0.1\r\n")
+            assert client.recv(100) == b"+OK\r\n"
+        assert node.ask("PING") == "PONG"
+
+
+def test_a_node_that_would_listen_nowhere_does_not_start(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="Configured to not listen anywhere"),
+        running_node(tmp_path, "--bind", ""),
+    ):
+        pass
+
+
+def test_a_replica_comes_from_the_address_it_is_told_to(tmp_path: Path) -> None:
+    with running_nodes(tmp_path, 2) as (primary, replica):
+        replica.ask("CONFIG", "SET", "bind-source-addr", "127.0.0.2")
+        replica.ask("REPLICAOF", HOST, primary.port)
+        wait_until(lambda: "ip=127.0.0.2" in primary.info("replication").get("slave0", ""), "came from there")
+
+
+def test_a_client_that_has_not_said_who_it_is_is_owed_little(tmp_path: Path) -> None:
+    with (
+        running_node(tmp_path, "--requirepass", "secret") as node,
+        socket.create_connection((HOST, node.port)) as client,
+        pytest.raises(ConnectionError),
+    ):
+        for _ in range(10_000):
+            client.sendall(b"GET x\r\n" * 1000)
+
+
 def test_accepted_sockets_are_kept_alive(tmp_path: Path) -> None:
     with running_node(tmp_path) as node, socket.create_connection((HOST, node.port)) as client:
         client.sendall(b"PING\r\n")
@@ -169,6 +206,17 @@ def test_a_save_point_saves_and_its_time_is_told(tmp_path: Path) -> None:
         assert node.ask("LASTSAVE") >= before
         node.kill()
         assert keys_on_disk(node) == 1
+
+
+def test_what_flushall_deletes_does_not_come_back(tmp_path: Path) -> None:
+    with running_node(tmp_path) as node:
+        node.ask("CONFIG", "SET", "save", "3600 1")
+        node.ask("SET", "key", "value")
+        node.ask("SAVE")
+        node.ask("FLUSHALL")
+        assert node.info("persistence")["rdb_changes_since_last_save"] == "0"
+        node.kill()
+        assert keys_on_disk(node) == 0
 
 
 def test_a_damaged_snapshot_is_not_started_from(tmp_path: Path) -> None:

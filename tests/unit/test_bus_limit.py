@@ -63,7 +63,7 @@ async def until(fact: Callable[[], bool]) -> None:
 async def test_a_link_over_the_limit_is_counted_and_closed() -> None:
     async with trio.open_nursery() as nursery:
         shell = Shell()
-        bus = Bus(shell, nursery, None)
+        bus = Bus(shell, nursery)
         bus.send_buffer_limit = LIMIT
         with accept(bus):
             (link,) = bus.links
@@ -80,7 +80,7 @@ async def test_a_link_over_the_limit_is_counted_and_closed() -> None:
 async def test_a_long_packet_is_taken_from_a_member_only() -> None:
     async with trio.open_nursery() as nursery:
         shell = Shell()
-        bus = Bus(shell, nursery, None)
+        bus = Bus(shell, nursery)
         with accept(bus) as member, accept(bus) as stranger:
             member_link, stranger_link = bus.links
             for link, sender in ((member, MEMBER), (stranger, STRANGER)):
@@ -98,7 +98,7 @@ async def test_one_stranger_too_many_takes_the_place_of_the_oldest_but_never_of_
     monkeypatch.setattr("shoal.node.runtime.bus.MAX_STRANGERS", 2)
     async with trio.open_nursery() as nursery:
         shell = Shell()
-        bus = Bus(shell, nursery, None)
+        bus = Bus(shell, nursery)
         with accept(bus) as member:
             member.sendall(from_node(MEMBER, 0))
             await until(lambda: bool(shell.events))

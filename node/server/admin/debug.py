@@ -75,8 +75,21 @@ def _sleep(session: Session, seconds: bytes) -> Reply:
     return OK
 
 
+def _segfault(session: Session) -> Reply:
+    session.server.host.fault()
+    return OK
+
+
 def _set_active_expire(session: Session, switch: bytes) -> Reply:
     session.server.active_expire = switch != b"0"
+    return OK
+
+
+def _drop_cluster_packets(session: Session, kind: bytes) -> Reply:
+    """Lose every packet of one type on arrival, as a network might; -1 ends it."""
+    number = require_integer(kind)
+    if session.server.cluster is not None:
+        session.server.cluster.dropped_message_type = number if number >= 0 else None
     return OK
 
 
@@ -215,6 +228,7 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"change-repl-id": (_change_replication_id, 0, 0, ""),
     b"digest": (_digest, 0, 0, ""),
     b"digest-value": (_digest_value, 0, _MANY, " [<key> ...]"),
+    b"drop-cluster-packet-filter": (_drop_cluster_packets, 1, 1, " <packet type, -1 for none>"),
     b"error": (_error, 1, 1, " <message>"),
     b"help": (_help, 0, 0, ""),
     b"log": (_log, 1, 1, " <message>"),
@@ -224,6 +238,7 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"protocol": (_protocol, 1, 1, " <type>"),
     b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
     b"reload": (_reload, 0, 0, ""),
+    b"segfault": (_segfault, 0, 0, ""),
     b"set-active-expire": (_set_active_expire, 1, 1, " <0|1>"),
     b"set-disable-deny-scripts": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),
     b"sleep": (_sleep, 1, 1, " <seconds>"),

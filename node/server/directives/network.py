@@ -22,11 +22,7 @@ _NO_EVICTION_OF_CLIENTS = "none: clients are bounded one by one, by client-outpu
 class NetworkDirectives:
     """Listening, TLS, clients."""
 
-    bind = BindAddresses(
-        ("127.0.0.1", "-::1"),
-        effect="differs: without a configuration file Redis listens on every address; this is what the"
-        " file it ships says, and nobody exposes a node unasked",
-    )
+    bind = BindAddresses(("*", "-::*"))
     port = Integer(6379, 0, 65535)
     unixsocket = Text(mutable=False)
     unixsocketperm = Octal(0, 0, 0o777, mutable=False)

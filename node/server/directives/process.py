@@ -10,7 +10,7 @@ from shoal.node.server.special_parameters import OomScores, Percentiles
 _NO_SYSLOG = "none: the log goes to logfile or to standard output, which a supervisor can hand to syslog"
 _NO_OOM_SCORE = "none: set it from outside, with OOMScoreAdjust of systemd or choom"
 _ONE_THREAD = "none: a node is one process with one thread; pin it with taskset"
-_NO_CRASH_REPORT = "none: Python prints a traceback of its own"
+_NO_CRASH_TEST = "none: after a crash the process ends at once, with nothing more than its report"
 _SHUTDOWN_CHOICES = ("default", "save", "nosave", "now", "force")
 _FACILITIES = ("user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
 
@@ -49,9 +49,9 @@ class ProcessDirectives:
     bgsave_cpulist = Text(name="bgsave_cpulist", mutable=False, effect=_ONE_THREAD)
     shutdown_on_sigint = ShutdownOptions((), _SHUTDOWN_CHOICES)
     shutdown_on_sigterm = ShutdownOptions((), _SHUTDOWN_CHOICES)
-    crash_log_enabled = YesNo(True, effect=_NO_CRASH_REPORT)
-    crash_memcheck_enabled = YesNo(True, effect=_NO_CRASH_REPORT)
-    use_exit_on_panic = YesNo(False, hidden=True, effect=_NO_CRASH_REPORT)
+    crash_log_enabled = YesNo(True)
+    crash_memcheck_enabled = YesNo(True, effect=_NO_CRASH_TEST)
+    use_exit_on_panic = YesNo(False, hidden=True, effect=_NO_CRASH_TEST)
     watchdog_period = Integer(0, hidden=True, effect="none: see latency-monitor-threshold instead")
 
     loglevel = Choice("notice", ("debug", "verbose", "notice", "warning"))
