@@ -32,6 +32,7 @@ class CommandError(Exception):
 
     def __init__(self, text: str | bytes) -> None:
         self.text = text if isinstance(text, bytes) else text.encode()
+        self.counted = False
         super().__init__(self.text.decode("utf-8", "replace"))
 
     @property

@@ -164,7 +164,7 @@ class Dispatcher:
                     else:
                         reply = entry.handler(session, *argv[1:])
                 except Exception as error:
-                    reply = self._failed(entry, error)
+                    reply = self.failed(entry, error)
                 if keyspace.changes != changes or session.propagated is not None:
                     server.record_change(session, argv)
                 if server.operations:
@@ -193,14 +193,15 @@ class Dispatcher:
         self.settle_clock(session, commands[done - 1] if done else ())
         return done
 
-    def _failed(self, entry: Entry, error: Exception) -> CommandError:
+    def failed(self, entry: Entry, error: Exception) -> CommandError:
         """Count an error. One no handler should raise goes to the log; its client is told, others go on."""
         if not isinstance(error, CommandError):
             told = CommandError(f"ERR internal error in '{entry.spec.full_name}' command, see the log")
             self.server.effects.append(Note(Level.WARNING, f"{told}\n{format_exc()}"))
             error = told
-        entry.failed_calls += 1
-        self.server.count_error(error)
+        if not error.counted:
+            entry.failed_calls += 1
+            self.server.count_error(error)
         return error
 
     def run(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
@@ -212,11 +213,11 @@ class Dispatcher:
         try:
             reply = entry.handler(session, *argv[entry.skip :])
         except Exception as error:
-            reply = self._failed(entry, error)
+            reply = self.failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
-        # A command may run others (EXEC): what they took was theirs, and the rest is this one's.
-        self.settle_clock()
+        if self.timed_calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
+            self.settle_clock()
         self.timed_entry, self.timed_calls = entry, 1
         session.last_entry = entry
         self.settle_clock(session, argv)
@@ -234,7 +235,7 @@ class Dispatcher:
         try:
             reply = command()
         except Exception as error:
-            reply = self._failed(entry, error)
+            reply = self.failed(entry, error)
         if self.keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, [])
         if self.server.operations:
@@ -261,6 +262,13 @@ class Dispatcher:
         entry.histogram_ns[(elapsed // calls).bit_length()] += calls
         if session is not None and elapsed >= self.server.slow_after_ns:
             self.server.note_slow(session, entry, list(argv), elapsed // 1000)
+
+    def note_long_call(self, session: Session, entry: Entry, argv: Sequence[bytes], began_ns: int) -> None:
+        """Count the time of a call that was suspended; that there was one has been counted."""
+        elapsed_ns = self.clock_ns() - began_ns
+        entry.nanoseconds += elapsed_ns
+        if elapsed_ns >= self.server.slow_after_ns:
+            self.server.note_slow(session, entry, list(argv), elapsed_ns // 1000)
 
     def share_clock(self, *, shared: bool) -> None:
         """Whether runs of quick commands are timed as a whole: not when even they are to be noted."""
@@ -310,11 +318,15 @@ class Dispatcher:
 
     def knows(self, argv: Arguments) -> bool:
         """Whether there is such a command, whatever its arguments."""
-        name = argv[0].lower()
+        return self.look_up(argv) is not None
+
+    def look_up(self, words: Sequence[bytes]) -> Entry | None:
+        """The entry of a command line, whatever its arity; None if there is no such command."""
+        name = words[0].lower()
         children = self.subcommands.get(name)
         if children is None:
-            return name in self.entries
-        return argv[1].lower() in children if len(argv) > 1 else name in self.bare_containers
+            return self.entries.get(name)
+        return children.get(words[1].lower()) if len(words) > 1 else self.bare_containers.get(name)
 
     def find(self, argv: Arguments) -> Entry:
         """The entry of a command line, its arity checked."""
@@ -345,10 +357,12 @@ class Dispatcher:
             raise CommandError("NOAUTH Authentication required.")
         if session.transaction is not None and flags & Flag.NO_MULTI:
             raise CommandError("ERR Command not allowed inside a transaction")
+        if entry.script_at:
+            flags = server.scripts.flags_of_call(entry, argv)
         is_exec = entry.spec.name == "EXEC"
         is_write = bool(flags & Flag.WRITE) or (is_exec and _queued(session, Flag.WRITE))
         self._route(session, entry, argv, is_write)
-        if server.is_out_of_memory and _needs_memory(session, entry):
+        if server.is_out_of_memory and _needs_memory(session, entry, flags):
             raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
         if is_write:
             server.check_writable()
@@ -358,6 +372,8 @@ class Dispatcher:
             )
         if server.loading and not flags & Flag.LOADING:
             raise CommandError("LOADING Redis is loading the dataset in memory")
+        if server.scripts.busy is not None and not flags & Flag.ALLOW_BUSY:
+            raise CommandError(server.scripts.busy.busy_text)
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
             session.transaction.queued.append((entry, argv))
             session.transaction.queued_bytes += sum(map(len, argv)) + BYTES_PER_WORD * len(argv)
@@ -376,6 +392,8 @@ class Dispatcher:
 
     def perform(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """`run`, shown to those who MONITOR, and without a trace for a client that wants to leave none."""
+        if entry.script_at and self.server.monitors:
+            self.server.show_to_monitors(session, argv)
         try:
             if session.no_touch and not entry.is_write and entry.spec.name != "TOUCH":
                 return self._run_without_touching(session, entry, argv)
@@ -494,10 +512,10 @@ def _queued(session: Session, flags: Flag) -> bool:
     )
 
 
-def _needs_memory(session: Session, entry: Entry) -> bool:
+def _needs_memory(session: Session, entry: Entry, flags: Flag) -> bool:
     if entry.spec.name == "EXEC" and session.transaction is not None:
         return any(queued.spec.flags & Flag.DENYOOM for queued, _ in session.transaction.queued)
-    return bool(entry.spec.flags & Flag.DENYOOM)
+    return bool(flags & Flag.DENYOOM)
 
 
 def _unknown_command(argv: Arguments) -> str:

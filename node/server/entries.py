@@ -28,6 +28,7 @@ class Entry:
         "nanoseconds",
         "needs_slot",
         "rejected_calls",
+        "script_at",
         "shares_clock",
         "skip",
         "spec",
@@ -46,6 +47,8 @@ class Entry:
         """Where its only key stands: 0 if it has none, NO_SINGLE_KEY if that takes a closer look."""
         self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
         """How its key's slot must at least be served here for the command to take the short way."""
+        self.script_at = 1 if spec.group == "scripting" and spec.keys else 0
+        """Where the script or function stands that it runs; 0 if it runs none."""
         self.reset_statistics()
 
     def reset_statistics(self) -> None:

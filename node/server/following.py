@@ -85,6 +85,8 @@ class Following:
         self._link: ReplicaLink | None = None
         self._retry_ms = FIRST_RETRY_MS
         self._heard_ms = server.keyspace.now_ms
+        self._held = bytearray()
+        """What came while a script was busy."""
         self._next_ack_ms = 0
         self._forget_unapplied()
 
@@ -154,6 +156,9 @@ class Following:
     def received(self, data: bytes) -> None:
         """Bytes came from the primary."""
         self._heard_ms = self.server.keyspace.now_ms
+        if self.server.scripts.busy is not None:
+            self._held += data  # nothing may change under a script
+            return
         assert self._link is not None
         link_id = self.link_id
         for event in self._link.feed(data):
@@ -162,6 +167,13 @@ class Following:
                 return
         if self.is_connected:
             self.last_seen_ms = self._heard_ms
+
+    def catch_up(self) -> None:
+        """Take in what was held back."""
+        if self._held:
+            data = bytes(self._held)
+            self._held.clear()
+            self.received(data)
 
     def tick(self, now_ms: int) -> None:
         """Acknowledge, and give up a primary that fell silent."""
@@ -273,6 +285,7 @@ class Following:
 
     def _forget_unapplied(self) -> None:
         """Drop bytes whose commands have not run: an unfinished command, an unfinished transaction."""
+        self._held.clear()
         self._raw = bytearray()
         """The stream from the first byte on that has not been passed on."""
         self._parsed = 0

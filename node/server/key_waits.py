@@ -126,8 +126,8 @@ class KeyWaits:
     # --- serving -----------------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Answer everybody for whom the keys that have changed hold something now."""
-        while self.ready:
+        """Answer everybody for whom the keys that have changed hold something now; not amid a script."""
+        while self.ready and self.server.scripts.busy is None:
             batch = self.ready[:]
             self.ready.clear()
             for line in batch:

@@ -39,6 +39,7 @@ from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import PersistenceState
 from shoal.node.server.replication import Replication
+from shoal.node.server.scripting.scripts import Scripts
 from shoal.node.server.session import Blocked, BlockReason, Session
 from shoal.node.server.slowlog import Slowlog
 from shoal.node.server.statistics import Statistics
@@ -121,6 +122,7 @@ class Server:
         self.is_out_of_memory = False
         self.dispatcher = Dispatcher(self, clock_ns)
         self.replication = Replication(self)
+        self.scripts = Scripts(self)
         follow_config(self)
 
     # --- turns -------------------------------------------------------------------------------------
@@ -130,7 +132,9 @@ class Server:
         self.keyspace.now_ms = now_ms
         if now_ms >= self.statistics.next_sample_ms:
             self._look_at_itself()
-        if now_ms >= self.next_expiry_ms:
+        if self.scripts.suspension.is_suspended:
+            self.scripts.suspension.go_on()
+        elif now_ms >= self.next_expiry_ms:
             self._expire_due(now_ms)
         if self.pause.until_ms and self.pause.expire(now_ms):
             self.resume_paused()
@@ -145,7 +149,11 @@ class Server:
     @property
     def wants_turn(self) -> bool:
         """Whether there is work that waits for no client: the next turn need not wait either."""
-        return bool(self.runnable or self.key_waits.ready) or self.replication.wants_turn
+        return (
+            bool(self.runnable or self.key_waits.ready)
+            or self.replication.wants_turn
+            or self.scripts.suspension.is_suspended
+        )
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
@@ -313,6 +321,7 @@ class Server:
             and not self.is_stale_replica
             and not self.pause.until_ms
             and not self.monitors
+            and self.scripts.busy is None
         )
         self.open_for_writes = (
             self.open_for_reads
@@ -334,6 +343,12 @@ class Server:
         for session in list(self.blocked.values()):
             if session.blocked is not None and session.blocked.reason is BlockReason.PAUSE:
                 self.unblock(session)
+
+    def suspension_ended(self) -> None:
+        """A command that held everybody up is over."""
+        self.refresh_gates()
+        if self.replication.following is not None:
+            self.replication.following.catch_up()
 
     def note_slow(self, session: Session, entry: Entry, argv: Arguments, microseconds: int) -> None:
         """A command took long: for the slow log, the latency monitor, or both."""

@@ -50,6 +50,7 @@ class BlockReason(Enum):
     MIGRATE = "migrate"
     RUNTIME = "runtime"
     KEYS = "keys"
+    SCRIPT = "script"
 
 
 @dataclass(slots=True)

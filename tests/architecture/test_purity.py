@@ -15,6 +15,7 @@ PURE_ROOMS = (
     "node/dataset",
     "node/persistence",
     "node/replication",
+    "node/scripting",
     "node/commands",
     "node/server",
 )

@@ -47,6 +47,9 @@ def shutdown(session: Session, *words: bytes) -> Reply:
         session.server.block(session, Blocked(BlockReason.RUNTIME))
         session.server.effects.append(AbortShutdown(session))
         return NO_REPLY
+    busy = session.server.scripts.busy
+    if busy is not None and b"nosave" not in options:
+        raise CommandError(busy.busy_text)
     save = True if b"save" in options else False if b"nosave" in options else None
     session.server.block(session, Blocked(BlockReason.RUNTIME))
     session.server.effects.append(Shutdown(session, save, now=b"now" in options, force=b"force" in options))

@@ -66,14 +66,20 @@ def execute(session: Session) -> Reply:
     session.end_transaction()
     if changed:
         return NULL_ARRAY
+    if any(entry.script_at for entry, _ in transaction.queued):
+        suspension = session.server.scripts.suspension
+        return suspension.run(session, [b"EXEC"], lambda: _run_queued(session, transaction))
+    return _run_queued(session, transaction)
+
+
+def _run_queued(session: Session, transaction: Transaction) -> Reply:
     session.in_exec = True
     try:
         perform = session.server.dispatcher.perform
-        replies = [perform(session, entry, argv) for entry, argv in transaction.queued]
+        return [perform(session, entry, argv) for entry, argv in transaction.queued]
     finally:
         session.in_exec = False
         session.propagated = []  # each command has been recorded on its own; EXEC itself is not
-    return replies
 
 
 @command(

@@ -65,9 +65,7 @@ class ProcessDirectives:
     latency_monitor_threshold = Integer(0, 0, LONG_MAX)
     latency_tracking = YesNo(True)
     latency_tracking_info_percentiles = Percentiles((50.0, 99.0, 99.9))
-    busy_reply_threshold = Integer(
-        5000, 0, LONG_MAX, alias="lua-time-limit", effect="none: no command runs beside a script"
-    )
+    busy_reply_threshold = Integer(5000, 0, LONG_MAX, alias="lua-time-limit")
     lua_enable_deprecated_api = YesNo(
         False, mutable=False, hidden=True, effect="none: scripts see the current API only"
     )

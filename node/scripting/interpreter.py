@@ -1,0 +1,173 @@
+"""A Lua 5.1 interpreter that scripts cannot get out of.
+
+Three walls: the environment of `sandbox.lua`, which holds what its list allows and nothing else; no Python
+object ever reaches a script, only functions of the sandbox that hold one; and should one get through all the
+same, it has no attributes to a script. Memory is bounded, and `look_up` is called again and again while a
+script runs, so that whoever owns the interpreter may turn to other things or end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha1
+from pkgutil import get_data
+from typing import Any, NoReturn, Protocol
+
+from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
+
+from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.scripting.conversion import boolean, from_lua, script_error, to_integer, to_lua
+from shoal.node.scripting.tail_calls import keep_frames
+
+MEMORY_MAX_BYTES = 512 * 1024 * 1024
+"""What all scripts of an interpreter may hold together."""
+
+LIBRARIES = ("bit", "cjson", "cmsgpack", "struct")
+
+Script = Any
+"""A compiled script; only the interpreter that made it can run it."""
+
+
+class Caller(Protocol):
+    """What the functions of the `redis` table do. None of it may raise."""
+
+    resp: int
+    """The protocol version in whose terms the running script gets replies."""
+
+    def call(self, words: Sequence[bytes]) -> Reply:
+        """Run a command; an error is its reply."""
+
+    def look_up(self) -> bool:
+        """Called every so often; True ends the script. May let others work before it returns."""
+
+    def log(self, level: int, text: bytes) -> None: ...
+
+    def set_repl(self, targets: int) -> None: ...
+
+    def may_run(self, words: Sequence[bytes]) -> bool | None:
+        """Whether the user may run a command; None if there is no such command."""
+
+    def random(self) -> int: ...
+
+    def seed(self, seed: int) -> None: ...
+
+
+class Interpreter:
+    """One Lua state, its sandbox, and the way in and out."""
+
+    def __init__(self, caller: Caller, version: str, version_number: int) -> None:
+        self._caller = caller
+        self._lua = LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            attribute_filter=_no_attributes,
+            max_memory=MEMORY_MAX_BYTES,
+        )
+        host = self._lua.table_from(
+            {
+                b"call": self._call,
+                b"keep_frames": keep_frames,
+                b"look_up": caller.look_up,
+                b"log": lambda level, text: caller.log(int(level), text),
+                b"set_resp": self._set_resp,
+                b"set_repl": lambda targets: caller.set_repl(int(targets)),
+                b"may_run": self._may_run,
+                b"random": caller.random,
+                b"seed": lambda seed: caller.seed(int(seed)),
+                b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
+                b"version": version.encode(),
+                b"version_number": version_number,
+                b"libraries": self._lua.table_from({}),
+            }
+        )
+        self._compile, self._run = self._load("sandbox")(host)
+
+    def _load(self, name: str) -> Callable[..., Any]:
+        source = get_data(__package__, f"{name}.lua")
+        assert source is not None
+        chunk: Callable[..., Any] = self._lua.compile(source, name=b"=lib")
+        return chunk
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the Lua state holds."""
+        return int(self._lua.get_memory_used() or 0)
+
+    def compile(self, source: bytes, name: bytes) -> Script:
+        """Translate a script; CommandError with Lua's words if it is none."""
+        script, *message = _as_tuple(self._compile(source, name))
+        if script is None:
+            raise CommandError(message[0])
+        return script
+
+    def run(self, script: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
+        """Run a script, of whose arguments the first `keys` are keys. Its error is raised."""
+        try:
+            answer = self._run(script, keys, *words)
+        except LuaMemoryError:
+            raise CommandError(b"ERR Error running script " + name + b", not enough memory") from None
+        except LuaError as error:
+            raise CommandError(f"ERR Error running script {name.decode()}, {error}") from None
+        marks, value, *place = _as_tuple(answer)
+        if marks == b"!":
+            return self._fail(value, name, *place)
+        if marks == b"i":
+            return to_integer(value)
+        if marks == b"s":
+            if type(value) is bytes:
+                return value
+            return boolean(value, self._caller.resp) if type(value) is bool else None
+        reply = from_lua(marks, iter(value.values()), self._caller.resp)
+        if isinstance(reply, CommandError):
+            raise reply
+        return reply
+
+    def _fail(
+        self, text: bytes, name: bytes, source: bytes | None, line: bytes | None, counted: bool
+    ) -> NoReturn:
+        if source is not None and line is not None:
+            text = b"%b script: %b, on %b:%b." % (text, name, source, line)
+        raise script_error(text, counted=counted)
+
+    def _call(self, *words: Any) -> Any:
+        spelled = _spell(words)
+        if spelled is None:
+            return b"-", True, self._lua.table_from([_NOT_WORDS])
+        caller = self._caller
+        reply = caller.call(spelled)
+        return to_lua(reply, caller.resp, self._lua.table_from)
+
+    def _may_run(self, *words: Any) -> Any:
+        spelled = _spell(words)
+        if spelled is None:
+            return _NOT_WORDS.removeprefix(b"ERR ")
+        answer = self._caller.may_run(spelled)
+        return b"Invalid command passed to redis.acl_check_cmd()" if answer is None else answer
+
+    def _set_resp(self, version: int) -> None:
+        self._caller.resp = int(version)
+
+
+_NOT_WORDS = b"ERR Lua redis lib command arguments must be strings or integers"
+
+
+def _spell(words: Sequence[Any]) -> list[bytes] | None:
+    """The arguments of a call as a command's words; None if one is neither a string nor a number."""
+    spelled = list(words)
+    for position, word in enumerate(words):
+        kind = type(word)
+        if kind is not bytes:
+            if kind is not int and kind is not float:
+                return None
+            spelled[position] = b"%.17g" % word
+    return spelled
+
+
+def _as_tuple(answer: Any) -> tuple[Any, ...]:
+    return answer if type(answer) is tuple else (answer,)
+
+
+def _no_attributes(target: object, name: object, is_setting: bool) -> NoReturn:
+    raise AttributeError("a script sees nothing of this")

@@ -1,0 +1,214 @@
+"""EVAL, EVALSHA and SCRIPT."""
+
+from __future__ import annotations
+
+from shoal.node.commands.registry import command, container
+from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, one_of, token
+from shoal.node.dataset.numbers import require_integer
+from shoal.node.resp.replies import OK, CommandError, Reply
+from shoal.node.server.admin.help import help_reply
+from shoal.node.server.session import Session
+
+_FLAGS = Flag.NOSCRIPT | Flag.SKIP_MONITOR | Flag.MAY_REPLICATE | Flag.NO_MANDATORY_KEYS | Flag.STALE
+_FLAGS_RO = Flag.NOSCRIPT | Flag.SKIP_MONITOR | Flag.NO_MANDATORY_KEYS | Flag.STALE | Flag.READONLY
+_KEYS = (counted_keys(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE, count_at=2),)
+_KEYS_RO = (counted_keys(KeyUse.RO | KeyUse.ACCESS, count_at=2),)
+_REST = (
+    Arg("numkeys", "integer"),
+    key_arg(multiple=True, optional=True),
+    Arg("arg", multiple=True, optional=True),
+)
+_COMPLEXITY = "Depends on the script that is executed."
+_DIGEST_LENGTH = 40
+_NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+
+
+@command(
+    "EVAL",
+    arity=-3,
+    flags=_FLAGS,
+    group="scripting",
+    since="2.6.0",
+    complexity=_COMPLEXITY,
+    keys=_KEYS,
+    arguments=(Arg("script"), *_REST),
+    summary="Runs a Lua script.",
+)
+def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
+    return _evaluate(session, [b"EVAL", body, key_count, *words], read_only=False)
+
+
+@command(
+    "EVAL_RO",
+    arity=-3,
+    flags=_FLAGS_RO,
+    group="scripting",
+    since="7.0.0",
+    complexity=_COMPLEXITY,
+    keys=_KEYS_RO,
+    arguments=(Arg("script"), *_REST),
+    summary="Runs a Lua script that must change nothing.",
+)
+def eval_script_ro(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
+    return _evaluate(session, [b"EVAL_RO", body, key_count, *words], read_only=True)
+
+
+def _evaluate(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
+    keys = count_keys(argv)
+    scripts = session.server.scripts
+    return scripts.suspension.run(
+        session,
+        argv,
+        lambda: scripts.run(session, scripts.load(argv[1]), keys, argv[3:], read_only=read_only),
+    )
+
+
+@command(
+    "EVALSHA",
+    arity=-3,
+    flags=_FLAGS,
+    group="scripting",
+    since="2.6.0",
+    complexity=_COMPLEXITY,
+    keys=_KEYS,
+    arguments=(Arg("sha1"), *_REST),
+    summary="Runs a cached Lua script by its digest.",
+)
+def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
+    return _evaluate_cached(session, [b"EVALSHA", digest, key_count, *words], read_only=False)
+
+
+@command(
+    "EVALSHA_RO",
+    arity=-3,
+    flags=_FLAGS_RO,
+    group="scripting",
+    since="7.0.0",
+    complexity=_COMPLEXITY,
+    keys=_KEYS_RO,
+    arguments=(Arg("sha1"), *_REST),
+    summary="Runs a cached Lua script by its digest; it must change nothing.",
+)
+def evalsha_ro(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
+    return _evaluate_cached(session, [b"EVALSHA_RO", digest, key_count, *words], read_only=True)
+
+
+def _evaluate_cached(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
+    if len(argv[1]) != _DIGEST_LENGTH:
+        raise CommandError(_NO_SCRIPT)
+    keys = count_keys(argv)
+    scripts, digest = session.server.scripts, argv[1].lower()
+    if digest not in scripts.cached:
+        raise CommandError(_NO_SCRIPT)
+    return scripts.suspension.run(
+        session, argv, lambda: scripts.run(session, digest, keys, argv[3:], read_only=read_only)
+    )
+
+
+def count_keys(argv: list[bytes]) -> int:
+    """How many of the words behind it the third says are keys."""
+    count = require_integer(argv[2])
+    if count > len(argv) - 3:
+        raise CommandError("ERR Number of keys can't be greater than number of args")
+    if count < 0:
+        raise CommandError("ERR Number of keys can't be negative")
+    return count
+
+
+container("SCRIPT", group="scripting", since="2.6.0", summary="The cache of Lua scripts.")
+
+
+@command(
+    "SCRIPT|LOAD",
+    arity=3,
+    flags=Flag.NOSCRIPT | Flag.STALE,
+    group="scripting",
+    since="2.6.0",
+    complexity="O(N) with N being the length in bytes of the script body.",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+    arguments=(Arg("script"),),
+    summary="Compiles a script and keeps it; its digest.",
+)
+def script_load(session: Session, body: bytes) -> Reply:
+    return session.server.scripts.load(body)
+
+
+@command(
+    "SCRIPT|EXISTS",
+    arity=-3,
+    flags=Flag.NOSCRIPT,
+    group="scripting",
+    since="2.6.0",
+    complexity="O(N) with N being the number of scripts to check.",
+    tips=("request_policy:all_shards", "response_policy:agg_logical_and"),
+    arguments=(Arg("sha1", multiple=True),),
+    summary="Whether scripts with these digests are kept.",
+)
+def script_exists(session: Session, *digests: bytes) -> Reply:
+    cached = session.server.scripts.cached
+    return [int(digest in cached) for digest in digests]
+
+
+@command(
+    "SCRIPT|FLUSH",
+    arity=-2,
+    flags=Flag.NOSCRIPT,
+    group="scripting",
+    since="2.6.0",
+    complexity="O(N) with N being the number of scripts in cache",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+    history=(("6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers."),),
+    arguments=(one_of("async", token("ASYNC"), token("SYNC"), optional=True, since="6.2.0"),),
+    summary="Forgets every script.",
+)
+def script_flush(session: Session, *mode: bytes) -> Reply:
+    if len(mode) > 1 or (mode and mode[0].lower() not in (b"async", b"sync")):
+        raise CommandError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+    session.server.scripts.flush()
+    return OK
+
+
+@command(
+    "SCRIPT|KILL",
+    arity=2,
+    flags=Flag.NOSCRIPT | Flag.ALLOW_BUSY,
+    group="scripting",
+    since="2.6.0",
+    complexity="O(1)",
+    tips=("request_policy:all_shards", "response_policy:one_succeeded"),
+    summary="Ends the script that is running, unless it has changed something.",
+)
+def script_kill(session: Session) -> Reply:
+    session.server.scripts.kill(function=False)
+    return OK
+
+
+@command(
+    "SCRIPT|DEBUG",
+    arity=3,
+    flags=Flag.NOSCRIPT,
+    group="scripting",
+    since="3.2.0",
+    complexity="O(1)",
+    arguments=(one_of("mode", token("YES"), token("SYNC"), token("NO")),),
+    summary="Whether this client's scripts run in a debugger, of which this server has none.",
+)
+def script_debug(session: Session, mode: bytes) -> Reply:
+    if mode.lower() == b"no":
+        return OK
+    if mode.lower() in (b"yes", b"sync"):
+        raise CommandError("ERR This server has no debugger for scripts")
+    raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+
+
+@command(
+    "SCRIPT|HELP",
+    arity=2,
+    flags=Flag.LOADING | Flag.STALE,
+    group="scripting",
+    since="5.0.0",
+    complexity="O(1)",
+    summary="Shows this text.",
+)
+def script_help(session: Session) -> Reply:
+    return help_reply("SCRIPT")

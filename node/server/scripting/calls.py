@@ -1,0 +1,100 @@
+"""A script's way to the commands: through the one dispatcher, after the checks a script is subject to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shoal.cluster.routing import Refusal, Request, Serve, route
+from shoal.cluster.slots import key_slot
+from shoal.node.commands.spec import Flag
+from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.server.scripting.runs import TO_REPLICAS, ScriptRun
+
+if TYPE_CHECKING:
+    from shoal.node.server.entries import Entry
+    from shoal.node.server.server import Server
+    from shoal.node.server.session import Session
+
+_WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
+
+
+def call_command(server: Server, session: Session, run: ScriptRun, words: Sequence[bytes]) -> Reply:
+    """Run a command for a script, in the script's own session; an error is its reply."""
+    entry = server.dispatcher.look_up(words)
+    try:
+        if entry is None:
+            raise CommandError(_unknown(server, words))
+        _check(server, run, entry, words)
+    except CommandError as error:
+        server.count_error(error)
+        if entry is not None:
+            entry.rejected_calls += 1
+        return error
+    before = len(server.operations)
+    reply = server.dispatcher.perform(session, entry, list(words))
+    if not run.targets & TO_REPLICAS:
+        del server.operations[before:]
+    return reply
+
+
+def _unknown(server: Server, words: Sequence[bytes]) -> str:
+    if len(words) == 1 and words[0].lower() in server.dispatcher.subcommands:
+        return _WRONG_ARITY
+    return "ERR Unknown Redis command called from script"
+
+
+def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes]) -> None:
+    """Raise why this command may not run in this script, in Redis's order."""
+    flags = entry.spec.flags
+    if not entry.min_args <= len(words) <= entry.max_args:
+        raise CommandError(_WRONG_ARITY)
+    if flags & Flag.NOSCRIPT:
+        raise CommandError("ERR This Redis command is not allowed from script")
+    if server.is_stale_replica and not flags & Flag.STALE:
+        raise CommandError("ERR Can not execute the command on a stale replica")
+    if run.read_only and entry.is_write:
+        raise CommandError("ERR Write commands are not allowed from read-only scripts.")
+    obeys = run.caller.is_primary_link
+    if flags & Flag.WRITE and not run.wrote and not obeys:
+        server.check_writable()
+    if (
+        flags & Flag.DENYOOM
+        and run.was_out_of_memory
+        and not (run.allows_out_of_memory or run.wrote or obeys)
+    ):
+        raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
+    if flags & Flag.WRITE:
+        run.wrote = True
+    if server.cluster is not None and not obeys:
+        _check_slots(server, run, entry, words)
+
+
+def _check_slots(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes]) -> None:
+    """Keys that were not declared must be served here too, and in one slot unless the script may cross."""
+    cluster = server.cluster
+    assert cluster is not None
+    keys = [words[position] for position in entry.spec.key_positions(words)]
+    if not keys:
+        return
+    request = Request(
+        keys,
+        is_write=bool(entry.spec.flags & Flag.WRITE),
+        asking=run.caller.asking or bool(entry.spec.flags & Flag.ASKING),
+        readonly=run.caller.readonly,
+    )
+    database = server.keyspace.databases[0]
+    decision = route(request, cluster.view, cluster.settings, lambda key: database.peek(key) is not None)
+    if decision is Refusal.DOWN_FOR_WRITES:
+        raise CommandError(
+            "ERR Script attempted to execute a write command while the cluster is down and readonly"
+        )
+    if decision is Refusal.DOWN:
+        raise CommandError("ERR Script attempted to execute a command while the cluster is down")
+    if not isinstance(decision, Serve):
+        raise CommandError("ERR Script attempted to access a non local key in a cluster node")
+    slot = key_slot(keys[0])
+    if run.slot is None:
+        run.slot = slot
+    elif run.slot != slot and not run.may_cross_slots:
+        raise CommandError("ERR Script attempted to access keys that do not hash to the same slot")

@@ -1,0 +1,227 @@
+"""The scripts of a server: compiled once, run for a client, ended if somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import TYPE_CHECKING
+
+from shoal.cluster.effects import Level, Note
+from shoal.cluster.slots import key_slot
+from shoal.node.commands.spec import Flag
+from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.scripting.interpreter import Interpreter, Script
+from shoal.node.scripting.lrand48 import Lrand48
+from shoal.node.scripting.shebang import ScriptFlag, split_shebang
+from shoal.node.server.scripting.calls import call_command
+from shoal.node.server.scripting.runs import ScriptRun, check_may_run, effective_flags
+from shoal.node.server.scripting.suspension import Suspension
+from shoal.node.server.session import Session
+from shoal.node.server.versions import REDIS_VERSION
+
+if TYPE_CHECKING:
+    from shoal.node.server.entries import Entry
+    from shoal.node.server.server import Server
+
+NAME_OF_SCRIPTS = b"@user_script"
+_LEVELS = (Level.DEBUG, Level.VERBOSE, Level.NOTICE, Level.WARNING)
+_UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the"
+    " script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedScript:
+    """A script that can be run by its digest."""
+
+    body: bytes
+    flags: ScriptFlag
+    compiled: Script
+
+
+class Scripts:
+    """Everything about scripts that one server has. It is the `Caller` of its interpreter."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.resp = 2
+        self.session: Session | None = None
+        """In which scripts run commands: never a client's own, so that a SELECT ends with the script."""
+        self.running: ScriptRun | None = None
+        self.suspension = Suspension(server)
+        self.cached: dict[bytes, CachedScript] = {}
+        """By digest, in lower case."""
+        self._interpreter: Interpreter | None = None
+        self._random = Lrand48(0)
+
+    # --- the cache ---------------------------------------------------------------------------------
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The Lua state, which a server gets with its first script."""
+        if self._interpreter is None:
+            major, minor, patch = map(int, REDIS_VERSION.split("."))
+            self._random.seed(self.server.rng.getrandbits(32))
+            self._interpreter = Interpreter(self, REDIS_VERSION, major << 16 | minor << 8 | patch)
+        return self._interpreter
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the Lua state holds."""
+        return self._interpreter.memory_bytes if self._interpreter is not None else 0
+
+    def load(self, body: bytes) -> bytes:
+        """Compile a script and keep it; its digest."""
+        digest = sha1(body).hexdigest().encode()
+        if digest not in self.cached:
+            flags, source = split_shebang(body)
+            try:
+                compiled = self.interpreter.compile(source, NAME_OF_SCRIPTS)
+            except CommandError as error:
+                raise CommandError(b"ERR Error compiling script (new function): " + error.text) from None
+            self.cached[digest] = CachedScript(body, flags, compiled)
+        return digest
+
+    def flush(self) -> None:
+        """Forget every script, and the Lua state with them."""
+        self.cached.clear()
+        self._interpreter = None
+
+    def flags_of_call(self, entry: Entry, argv: Sequence[bytes]) -> Flag:
+        """The flags of a command as far as the script it runs, the first of its arguments, decides them."""
+        return effective_flags(entry.spec.flags, self._declared_flags(entry, argv[entry.script_at]))
+
+    def _declared_flags(self, entry: Entry, script: bytes) -> ScriptFlag:
+        if entry.spec.name.startswith("EVALSHA"):
+            cached = self.cached.get(script.lower())
+            return cached.flags if cached is not None else ScriptFlag.COMPATIBLE
+        try:
+            return split_shebang(script)[0]
+        except CommandError:
+            return ScriptFlag.COMPATIBLE  # it will be refused when it is to be compiled
+
+    # --- running -----------------------------------------------------------------------------------
+
+    def run(
+        self, caller: Session, digest: bytes, keys: int, words: Sequence[bytes], *, read_only: bool
+    ) -> Reply:
+        """Run a cached script; its error is raised."""
+        script = self.cached[digest]
+        return self.execute(
+            ScriptRun(
+                digest,
+                caller,
+                script.flags,
+                is_function=False,
+                read_only=read_only,
+                started_ns=0,
+                was_out_of_memory=self.server.is_out_of_memory,
+                slot=self._slot_of(words[:keys]),
+            ),
+            lambda: self.interpreter.run(script.compiled, digest, keys, words),
+        )
+
+    def execute(self, run: ScriptRun, enter: Callable[[], Reply]) -> Reply:
+        """Do a run: `enter` is the way into the interpreter."""
+        server, dispatcher = self.server, self.server.dispatcher
+        check_may_run(server, run.caller, run.flags, read_only=run.read_only)
+        run.read_only = run.read_only or (
+            bool(run.flags & ScriptFlag.NO_WRITES) and not run.flags & ScriptFlag.COMPATIBLE
+        )
+        session = self.session
+        if session is None:
+            session = self.session = self._own_session()
+        session.db = run.caller.db
+        session.is_primary_link = run.caller.is_primary_link
+        self.resp = 2
+        began_ns, entry = dispatcher.command_started_ns, dispatcher.timed_entry
+        run.started_ns = dispatcher.clock_ns()
+        self.running = run
+        try:
+            return enter()
+        finally:
+            self.running = None
+            # What its commands took was counted as theirs; the script's own time is all of it.
+            dispatcher.settle_clock()
+            dispatcher.command_started_ns, dispatcher.timed_entry = began_ns, entry
+            run.caller.propagated = []  # what it changed is recorded; the script itself is not propagated
+
+    def _own_session(self) -> Session:
+        session = Session(self.server, 0, "lua", "")
+        session.authenticated = True
+        session.in_exec = True
+        return session
+
+    def _slot_of(self, keys: Sequence[bytes]) -> int | None:
+        return key_slot(keys[0]) if keys and self.server.cluster is not None else None
+
+    # --- what the interpreter asks -----------------------------------------------------------------
+
+    def call(self, words: Sequence[bytes]) -> Reply:
+        run, session = self.running, self.session
+        if run is None or session is None:
+            return CommandError("ERR redis.call/pcall can only be called inside a script invocation")
+        session.resp = self.resp
+        return call_command(self.server, session, run, words)
+
+    def look_up(self) -> bool:
+        run = self.running
+        if run is None:
+            return False
+        threshold_ms = self.server.config.busy_reply_threshold
+        elapsed_ms = (self.server.dispatcher.clock_ns() - run.started_ns) // 1_000_000
+        if not threshold_ms or elapsed_ms < threshold_ms:
+            return False
+        if not run.is_busy:
+            run.is_busy = True
+            how, name = "FUNCTION" if run.is_function else "SCRIPT", run.name.decode(errors="replace")
+            text = (
+                f"Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try"
+                f" killing the script using the {how} KILL command. Script name is: {name}."
+            )
+            self.server.effects.append(Note(Level.WARNING, text))
+        self.suspension.pause()
+        if run.killed:
+            self.server.effects.append(Note(Level.WARNING, "Lua script killed by user with SCRIPT KILL."))
+        return run.killed
+
+    def log(self, level: int, text: bytes) -> None:
+        self.server.effects.append(Note(_LEVELS[level], text.decode("utf-8", "replace")))
+
+    def set_repl(self, targets: int) -> None:
+        if self.running is not None:
+            self.running.targets = targets
+
+    def may_run(self, words: Sequence[bytes]) -> bool | None:
+        return None if self.server.dispatcher.look_up(words) is None else True
+
+    def random(self) -> int:
+        return self._random.next()
+
+    def seed(self, seed: int) -> None:
+        self._random.seed(seed)
+
+    # --- ending one --------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> ScriptRun | None:
+        """The script that holds everybody up, if one does."""
+        return self.running if self.suspension.is_suspended else None
+
+    def kill(self, *, function: bool) -> None:
+        """End the busy script, as long as it has changed nothing."""
+        run = self.busy
+        if run is None:
+            raise CommandError("NOTBUSY No scripts in execution right now.")
+        if run.caller.is_primary_link:
+            raise CommandError(
+                "UNKILLABLE The busy script was sent by a master instance in the context of replication"
+                " and cannot be killed."
+            )
+        if run.wrote:
+            raise CommandError(_UNKILLABLE)
+        if run.is_function is not function:
+            raise CommandError(run.busy_text)
+        run.killed = True

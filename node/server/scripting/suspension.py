@@ -1,0 +1,102 @@
+"""A command that runs long lets the node go on in between.
+
+A script is in the midst of C code, Lua code and the dispatcher's own frames when its time is up, and none of
+these can return before it ends. So whatever may run a script runs in a greenlet: a stack of its own, which
+`pause` leaves as it is, back to where the turn began it, and to which `go_on` returns in a later turn.
+No other thread is involved, and nothing runs at the same time: who goes on, and when, is decided here.
+
+While a command is suspended the gate is closed to others (see `Dispatcher`), what it has changed so far is
+kept back from replicas, and when it goes on it finds the time at which it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from greenlet import getcurrent, greenlet
+
+from shoal.node.resp.replies import NO_REPLY, Reply
+from shoal.node.server.session import Blocked, BlockReason
+
+if TYPE_CHECKING:
+    from shoal.node.resp.parser import Arguments
+    from shoal.node.server.server import Server
+    from shoal.node.server.session import Session
+
+
+class Suspension:
+    """Runs the commands of one server that may be suspended; at most one is."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._worker: greenlet | None = None
+        """The stack that runs now, or is suspended."""
+        self._session: Session | None = None
+        """Whose command is suspended."""
+        self._argv: Sequence[bytes] = ()
+        self._operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
+        self._now_ms = 0
+        self._began_ns = 0
+
+    @property
+    def is_suspended(self) -> bool:
+        return self._session is not None
+
+    def run(self, session: Session, argv: Sequence[bytes], body: Callable[[], Reply]) -> Reply:
+        """Run a command's body; NO_REPLY if it was suspended, and the client is told when it ends."""
+        if self._worker is not None or session.is_primary_link:
+            return body()  # part of a transaction that is being run so already, or must be done now
+        began_ns = self.server.dispatcher.command_started_ns
+        worker = self._worker = greenlet(body)
+        try:
+            reply: Reply = worker.switch()
+        finally:
+            if worker.dead:
+                self._worker = None
+        if not worker.dead:
+            self._session, self._argv, self._began_ns = session, list(argv), began_ns
+            self._keep()
+            session.propagated = []
+            self.server.block(session, Blocked(BlockReason.SCRIPT))
+            self.server.refresh_gates()
+        return reply
+
+    def pause(self) -> None:
+        """Called from within: let the node do other things. Returns when it is this command's turn again."""
+        if self._worker is not None and getcurrent() is self._worker:
+            self._worker.parent.switch(NO_REPLY)
+
+    def go_on(self) -> None:
+        """Run the suspended command until it pauses or ends; then its client has its reply."""
+        server, worker, session = self.server, self._worker, self._session
+        assert worker is not None and session is not None
+        entry = server.dispatcher.look_up(self._argv)
+        assert entry is not None
+        now_ms = server.keyspace.now_ms
+        server.keyspace.now_ms = self._now_ms
+        operations, server.operations = server.operations, self._operations
+        try:
+            reply: Reply = worker.switch()
+        except Exception as error:
+            reply = server.dispatcher.failed(entry, error)
+        finally:
+            server.keyspace.now_ms = now_ms
+        if not worker.dead:
+            self._keep()
+            server.operations = operations
+            return
+        self._worker = self._session = None
+        server.operations = operations + server.operations
+        session.propagated = None
+        if server.operations:
+            server.propagate_operations(session)
+        server.dispatcher.note_long_call(session, entry, self._argv, self._began_ns)
+        server.suspension_ended()
+        if not session.closing:
+            server.end_wait(session, reply)
+
+    def _keep(self) -> None:
+        """Keep back what the command has changed so far, and the time it sees."""
+        self._operations, self.server.operations = self.server.operations, []
+        self._now_ms = self.server.keyspace.now_ms
