@@ -104,6 +104,13 @@ class ClusterLoad:
             assert time.monotonic() < end, f"{len(self.pending)} operations are still not done: {self.errors}"
             self.round([])
 
+    def read_all(self) -> None:
+        """Read back every key that was acknowledged; the history notes what should not be."""
+        self.settle()
+        known = list(self.history.acknowledged)
+        self._exchange([Operation(key, oldest=self.history.oldest_allowed(key)) for key in known])
+        self.settle()
+
     def close(self) -> None:
         for connection in self.connections.values():
             connection.close()

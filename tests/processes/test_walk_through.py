@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -21,6 +19,7 @@ from redis import exceptions
 from redis.cluster import RedisCluster
 
 from tests.peers import REDIS7_CLI, needs
+from tests.processes.background import in_background
 from tests.processes.cluster_load import ClusterLoad
 from tests.processes.history import History
 from tests.processes.local_cluster import LocalCluster, local_cluster, shoal
@@ -32,7 +31,6 @@ KEYS = 100_000
 MOVED_SLOTS = 2000
 BUILDING_UP = 20_000
 """So many keys are there before the slots begin to move."""
-LOAD_ENDS_WITHIN = 150.0
 OPTIONS = ("--node-timeout", 2000, "--", "--enable-debug-command", "local")
 OUTAGE = (
     exceptions.ConnectionError,
@@ -41,44 +39,6 @@ OUTAGE = (
     exceptions.TryAgainError,
 )
 """What a client may see while a primary is being replaced: it reconnects, or asks again."""
-
-
-class Background:
-    """Something done over and over in a thread of its own, until told to stop."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self.stopping = threading.Event()
-        self.failure: BaseException | None = None
-        self._work = work
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            while not self.stopping.is_set():
-                self._work()
-        except BaseException as failure:
-            self.failure = failure
-
-    def end(self) -> None:
-        """Raises what the work raised."""
-        self.stopping.set()
-        self._thread.join(LOAD_ENDS_WITHIN)
-        assert not self._thread.is_alive(), "the background work did not end"
-        if self.failure is not None:
-            raise self.failure
-
-
-@contextmanager
-def in_background(*works: Callable[[], None]) -> Iterator[list[Background]]:
-    running = [Background(work) for work in works]
-    try:
-        yield running
-    finally:
-        for background in running:
-            background.stopping.set()
-    for background in running:
-        background.end()
 
 
 class Writing:
