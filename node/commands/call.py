@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from shoal.node.dataset.encodings import EncodingLimits
-from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.keyspace import Database, ExpiryMode, Keyspace
 from shoal.node.resp.replies import NULL_ARRAY, Reply
 
 
@@ -55,6 +55,11 @@ class Call:
     def now_ms(self) -> int:
         """Unix milliseconds, the same for every command of a turn."""
         return self.keyspace.now_ms
+
+    @property
+    def obeys_stream(self) -> bool:
+        """Whether commands are those of a primary or a log: done as they say, for they passed every check."""
+        return self.keyspace.expiry_mode is ExpiryMode.IGNORE
 
     def propagate(self, *words: bytes | int) -> None:
         """Send this to replicas instead of the command as typed. More than one goes out as a transaction.

@@ -13,6 +13,8 @@ from itertools import chain
 
 from shoal.node.dataset.keyspace import Database, Keyspace
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.stream_ids import SEQUENCE_BITS, SEQUENCE_MAX
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import ListValue, SetValue, Value
 
 _SIZE = 20
@@ -55,6 +57,12 @@ def _add_value(digest: int, value: Value, expires: bool) -> int:
         digest = _chain(digest, _type(3))
         for score, member in value:
             digest = _add_pair(digest, member, b"%.17g" % score)
+    elif isinstance(value, Stream):
+        digest = _chain(digest, _type(6))
+        for entry_id, pairs in value.entries():
+            digest = _chain(digest, b"%d.%d" % (entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX))
+            for text in pairs:
+                digest = _chain(digest, text)
     else:
         digest = _chain(digest, _type(4))
         for field, content in value.items():

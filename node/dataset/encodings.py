@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 
 EMBEDDED_STRING_MAX_BYTES = 44
@@ -18,7 +19,7 @@ EMBEDDED_STRING_MAX_BYTES = 44
 
 @dataclass(slots=True)
 class EncodingLimits:
-    """The configured sizes up to which Redis keeps a value in its compact encoding."""
+    """The configured sizes up to which Redis keeps a value compact, or goes on in a stream's node."""
 
     hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
@@ -29,6 +30,8 @@ class EncodingLimits:
     zset_max_listpack_value: int = 64
     list_max_listpack_size: int = -2
     hll_sparse_max_bytes: int = 3000
+    stream_node_max_bytes: int = 4096
+    stream_node_max_entries: int = 100
 
 
 def encoding_of(value: Value, limits: EncodingLimits) -> bytes:
@@ -54,6 +57,8 @@ def encoding_of(value: Value, limits: EncodingLimits) -> bytes:
             return b"intset" if is_intset else b"hashtable"
         case SortedSet():
             return b"listpack" if _is_compact_sorted_set(value, limits) else b"skiplist"
+        case Stream():
+            return b"stream"
 
 
 def _is_compact_hash(value: HashValue, limits: EncodingLimits) -> bool:

@@ -28,6 +28,7 @@ from typing import Protocol
 
 from shoal.cluster.slots import SLOT_COUNT, key_slot
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
@@ -144,6 +145,12 @@ class Database:
             return value
         raise CommandError(WRONG_TYPE)
 
+    def read_stream(self, key: bytes) -> Stream | None:
+        value = self.read(key)
+        if value is None or type(value) is Stream:
+            return value
+        raise CommandError(WRONG_TYPE)
+
     # --- the door ----------------------------------------------------------------------------------
 
     def for_change(self, key: bytes) -> Value | None:
@@ -192,6 +199,12 @@ class Database:
             return value
         raise CommandError(WRONG_TYPE)
 
+    def change_stream(self, key: bytes) -> Stream | None:
+        value = self.for_change(key)
+        if value is None or type(value) is Stream:
+            return value
+        raise CommandError(WRONG_TYPE)
+
     def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
         slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
@@ -234,6 +247,12 @@ class Database:
         keyspace.changes += 1
         if self.watchers or keyspace.on_event is not None:
             self.announce(key, event)
+
+    def changed_unwatched(self, key: bytes, event: str | None = None) -> None:
+        """A change that WATCH does not see: what consumer groups do to a stream, which stays as it was."""
+        self.keyspace.changes += 1
+        if event is not None and self.keyspace.on_event is not None:
+            self.keyspace.on_event(self.index, event, key)
 
     def announce(self, key: bytes, event: str | None) -> None:
         """Tell of a further event of a change already counted, or of one that no command made: expiry."""

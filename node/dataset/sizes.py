@@ -11,6 +11,8 @@ from itertools import islice
 from sys import getsizeof
 
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.stream_groups import ConsumerGroup
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 
 FLOAT_BYTES = getsizeof(0.5)
@@ -42,6 +44,26 @@ def value_bytes(value: Value, samples: int = 0) -> int:
                 getsizeof(member) + FLOAT_BYTES + PAIR_BYTES + POINTER_BYTES for member in value.scores
             )
             return getsizeof(value.scores) + _total(members, len(value.scores), samples)
+
+        case Stream():
+            nodes = (node.memory_bytes + 4 * POINTER_BYTES for node in value.nodes.values())
+            groups = (getsizeof(name) + _group_bytes(group, samples) for name, group in value.groups.items())
+            own = getsizeof(value) + getsizeof(value.nodes) + getsizeof(value.groups)
+            return own + _total(nodes, len(value.nodes), samples) + sum(groups)
+
+
+def _group_bytes(group: ConsumerGroup, samples: int) -> int:
+    pending = (
+        getsizeof(entry_id) + getsizeof(entry) + 8 * POINTER_BYTES
+        for entry_id, entry in group.pending.items()
+    )
+    consumers = (
+        getsizeof(one) + getsizeof(name) + getsizeof(one.pending) for name, one in group.consumers.items()
+    )
+    own = getsizeof(group) + getsizeof(group.pending) + getsizeof(group.consumers)
+    return (
+        own + _total(pending, len(group.pending), samples) + _total(consumers, len(group.consumers), samples)
+    )
 
 
 def _total(sizes: Iterable[int], count: int, samples: int) -> int:

@@ -29,7 +29,7 @@ from typing import Protocol
 
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.keyspace import Database, Keyspace
-from shoal.node.dataset.values import Value
+from shoal.node.dataset.values import Value, parts_of
 
 LARGE_VALUE_ELEMENTS = 4096
 """Containers with more elements are told in pieces, so that one value does not outlast a slice."""
@@ -117,7 +117,7 @@ class SlotWalk:
 
     def _tell_next(self, picture: _Picture) -> int:
         key, value = self._rest.popitem()
-        if len(value) <= LARGE_VALUE_ELEMENTS or isinstance(value, bytes | bytearray):
+        if parts_of(value) <= LARGE_VALUE_ELEMENTS:
             return self._tell(picture, key, value)
         self._large_key = key
         self._large_pieces = self._sink.add_in_pieces(picture.index, key, value, picture.expires.get(key))

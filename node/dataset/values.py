@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
 
 
@@ -71,7 +72,7 @@ class SetValue(Table[None]):
 
 
 StringValue = bytes | bytearray
-Value = bytes | bytearray | ListValue | HashValue | SetValue | SortedSet
+Value = bytes | bytearray | ListValue | HashValue | SetValue | SortedSet | Stream
 
 
 def type_name(value: Value) -> bytes:
@@ -96,6 +97,17 @@ def copy_value(value: Value) -> Value:
             return SetValue.of(value)
         case SortedSet():
             return SortedSet.of(value.scores)
+        case Stream():
+            return value.copy()
+
+
+def parts_of(value: Value) -> int:
+    """How many things a container holds: how long it takes to walk through it."""
+    if isinstance(value, bytes | bytearray):
+        return 1
+    if isinstance(value, Stream):
+        return len(value) + sum(len(group.pending) for group in value.groups.values())
+    return len(value)
 
 
 _TYPE_NAMES: dict[type, bytes] = {
@@ -105,4 +117,5 @@ _TYPE_NAMES: dict[type, bytes] = {
     HashValue: b"hash",
     SetValue: b"set",
     SortedSet: b"zset",
+    Stream: b"stream",
 }

@@ -11,10 +11,10 @@ from __future__ import annotations
 from itertools import pairwise
 from struct import unpack_from
 
+from shoal.node.dataset.listpack import COUNT_UNKNOWN, back_length
 from shoal.node.persistence.errors import RdbError
 
 _END = 0xFF
-_COUNT_UNKNOWN = 0xFFFF
 
 
 def listpack(blob: bytes) -> list[bytes]:
@@ -33,14 +33,14 @@ def listpack(blob: bytes) -> list[bytes]:
                 continue
         element, size = _listpack_element(blob, position)
         position += size
-        back = _back_length(size)
+        back = back_length(size)
         if blob[position : position + len(back)] != back:
             raise RdbError("listpack: an entry's two lengths differ")
         position += len(back)
         elements.append(element)
     if position != end:
         raise RdbError("listpack: the last entry passes the end")
-    if count != _COUNT_UNKNOWN and count != len(elements):
+    if count != COUNT_UNKNOWN and count != len(elements):
         raise RdbError(f"listpack: holds {len(elements)} entries, not {count}")
     return elements
 
@@ -71,18 +71,6 @@ def _listpack_element(blob: bytes, position: int) -> tuple[bytes, int]:
 _LISTPACK_INTEGERS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 
 
-def _back_length(size: int) -> bytes:
-    """An entry's length for readers coming from behind: seven bits a byte, the lowest last."""
-    if size < 128:
-        return size.to_bytes(1, "little")
-    reversed_bytes = bytearray()
-    while size > 127:
-        reversed_bytes.append(size & 127 | 128)
-        size >>= 7
-    reversed_bytes.append(size)
-    return bytes(reversed(reversed_bytes))
-
-
 def ziplist(blob: bytes) -> list[bytes]:
     """The elements of a ziplist: u32 size, u32 offset of the last entry, u16 count, entries, 0xFF."""
     if len(blob) < 11 or int.from_bytes(blob[:4], "little") != len(blob) or blob[-1] != _END:
@@ -104,7 +92,7 @@ def ziplist(blob: bytes) -> list[bytes]:
         elements.append(element)
     if position != end or tail != last:
         raise RdbError("ziplist: the last entry is not where the header says")
-    if count != _COUNT_UNKNOWN and count != len(elements):
+    if count != COUNT_UNKNOWN and count != len(elements):
         raise RdbError(f"ziplist: holds {len(elements)} entries, not {count}")
     return elements
 

@@ -42,17 +42,17 @@ SET_INTSET = 11
 SORTED_SET_ZIPLIST = 12
 HASH_ZIPLIST = 13
 LIST_QUICKLIST = 14
+STREAM = 15
 HASH_LISTPACK = 16
 SORTED_SET_LISTPACK = 17
 LIST_QUICKLIST_2 = 18
+STREAM_2 = 19
 SET_LISTPACK = 20
+STREAM_3 = 21
 
 UNSUPPORTED_TYPES = {
     6: "a module's value",
     7: "a module's value",
-    15: "a stream",
-    19: "a stream",
-    21: "a stream",
     22: "a hash whose fields expire",
     23: "a hash whose fields expire",
     24: "a hash whose fields expire",

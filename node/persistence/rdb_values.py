@@ -13,17 +13,19 @@ from struct import unpack
 
 from shoal.node.dataset.numbers import parse_float
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.errors import NeedMore, RdbError
 from shoal.node.persistence.rdb_encodings import intset, listpack, ziplist, zipmap
 from shoal.node.persistence.rdb_source import Source
+from shoal.node.persistence.rdb_streams import StreamReader
 
 
 class ValueReader:
     """Reads one value of the given object type. RdbError if Shoal cannot hold that type."""
 
-    __slots__ = ("_items", "_kind", "_remaining")
+    __slots__ = ("_items", "_kind", "_remaining", "_stream")
 
     def __init__(self, kind: int) -> None:
         if kind in rdb.UNSUPPORTED_TYPES:
@@ -33,6 +35,7 @@ class ValueReader:
         self._kind = kind
         self._remaining = -1
         self._items: list[bytes] = []
+        self._stream = StreamReader(kind) if kind in _STREAMS else None
 
     def read(self, source: Source) -> Value:
         """The value; or NeedMore, after which `read` goes on with a source that begins at its position.
@@ -40,6 +43,8 @@ class ValueReader:
         A damaged file may hold containers without elements: they are returned, for the caller to refuse.
         """
         kind = self._kind
+        if self._stream is not None:
+            return self._stream.read(source)
         if kind == rdb.STRING:
             return source.string()
         if kind in _BLOBS:
@@ -61,8 +66,8 @@ class ValueReader:
 
 
 def is_empty(value: Value) -> bool:
-    """Whether this is a container without elements, which no key may hold."""
-    return not isinstance(value, (bytes, bytearray)) and not len(value)
+    """Whether this is a container without elements, which no key may hold; streams may be empty."""
+    return not isinstance(value, (bytes, bytearray, Stream)) and not len(value)
 
 
 # --- elements ------------------------------------------------------------------------------------------
@@ -186,4 +191,5 @@ _BLOBS: dict[int, tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes]], 
     rdb.SORTED_SET_LISTPACK: (listpack, _sorted_set_in_text),
     rdb.SET_LISTPACK: (listpack, _set),
 }
-_READABLE = {rdb.STRING, *_ELEMENTS, *_BLOBS}
+_STREAMS = (rdb.STREAM, rdb.STREAM_2, rdb.STREAM_3)
+_READABLE = {rdb.STRING, *_ELEMENTS, *_BLOBS, *_STREAMS}

@@ -12,12 +12,15 @@ from itertools import chain, islice
 from struct import pack
 
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
+from shoal.node.persistence.rdb_primitives import encode_length, encode_string
+from shoal.node.persistence.rdb_streams import encode_stream
 
 _PIECE_ELEMENTS = 1000
-_ONE_BYTE = [bytes((size,)) for size in range(64)]
+_PIECE_NODES = 20
 
 
 class RdbWriter:
@@ -60,11 +63,12 @@ class RdbWriter:
         """
         assert self._waiting is None, "one key at a time is written in pieces"
         kind, elements = _encoded_elements(value)
-        head = self._head(database, key, kind, expiry_ms) + encode_length(len(value))
+        elements_at_once = _PIECE_NODES if isinstance(value, Stream) else _PIECE_ELEMENTS
+        head = self._head(database, key, kind, expiry_ms)
         self._parts.append(head)
         self._waiting = []
         yield len(head)
-        while piece := b"".join(islice(elements, _PIECE_ELEMENTS)):
+        while piece := b"".join(islice(elements, elements_at_once)):
             self._parts.append(piece)
             yield len(piece)
         self._parts += self._waiting
@@ -72,8 +76,7 @@ class RdbWriter:
 
     def _head(self, database: int, key: bytes, kind: bytes, expiry_ms: int | None) -> bytes:
         """All of an entry that stands before the value."""
-        size = len(key)
-        head = kind + (_ONE_BYTE[size] if size < 64 else encode_length(size)) + key
+        head = kind + encode_string(key)
         if expiry_ms is not None:
             head = _EXPIRY + expiry_ms.to_bytes(8, "little", signed=True) + head
         if database != self._database:
@@ -102,46 +105,35 @@ def encode_value(value: Value) -> tuple[bytes, bytes]:
     if isinstance(value, bytes | bytearray):
         return _STRING, encode_string(value)
     kind, elements = _encoded_elements(value)
-    return kind, encode_length(len(value)) + b"".join(elements)
-
-
-def encode_string(text: bytes | bytearray) -> bytes:
-    """A string as it is, after its length."""
-    size = len(text)
-    return (_ONE_BYTE[size] if size < 64 else encode_length(size)) + text
-
-
-def encode_length(number: int) -> bytes:
-    """An unsigned number below 2^64."""
-    if number < 1 << 6:
-        return _ONE_BYTE[number]
-    if number < 1 << 14:
-        return (number | 1 << 14).to_bytes(2, "big")
-    if number < 1 << 32:
-        return b"\x80" + number.to_bytes(4, "big")
-    return b"\x81" + number.to_bytes(8, "big")
+    return kind, b"".join(elements)
 
 
 def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
-    """A container's object type and its elements.
+    """A container's object type, and its RDB form in small parts.
 
     Sorted sets go from the greatest score down, an order in which Redis inserts each at its list's head.
     """
-    if isinstance(value, ListValue):
-        return _LIST, map(encode_string, value)
-    if isinstance(value, SetValue):
-        return _SET, map(encode_string, value)
-    if isinstance(value, HashValue):
-        return _HASH, map(encode_string, chain.from_iterable(value.items()))
-    if isinstance(value, SortedSet):
-        return _SORTED_SET, (
-            encode_string(member) + pack("<d", score) for score, member in reversed(value.order)
-        )
-    raise TypeError(f"a string has no elements: {type(value)}")
+    kind: bytes
+    elements: Iterator[bytes]
+    match value:
+        case Stream():
+            return _STREAM, encode_stream(value)
+        case ListValue():
+            kind, elements = _LIST, map(encode_string, value)
+        case SetValue():
+            kind, elements = _SET, map(encode_string, value)
+        case HashValue():
+            kind, elements = _HASH, map(encode_string, chain.from_iterable(value.items()))
+        case SortedSet():
+            kind = _SORTED_SET
+            elements = (encode_string(member) + pack("<d", score) for score, member in reversed(value.order))
+        case bytes() | bytearray():
+            raise TypeError("a string has no elements")
+    return kind, chain((encode_length(len(value)),), elements)
 
 
-_STRING, _LIST, _SET, _HASH, _SORTED_SET = (
-    bytes((kind,)) for kind in (rdb.STRING, rdb.LIST, rdb.SET, rdb.HASH, rdb.SORTED_SET)
+_STRING, _LIST, _SET, _HASH, _SORTED_SET, _STREAM = (
+    bytes((kind,)) for kind in (rdb.STRING, rdb.LIST, rdb.SET, rdb.HASH, rdb.SORTED_SET, rdb.STREAM_2)
 )
 _AUX, _FUNCTION, _EXPIRY, _SELECT, _END = (
     bytes((opcode,)) for opcode in (rdb.AUX, rdb.FUNCTION2, rdb.EXPIRY_MS, rdb.SELECT_DATABASE, rdb.END)

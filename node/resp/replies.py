@@ -77,6 +77,13 @@ class PairList:
 
 
 @dataclass(frozen=True, slots=True)
+class ByKey:
+    """What XREAD found under each key: a map in RESP3, an array of two-element arrays in RESP2."""
+
+    items: list[tuple[Reply, Reply]]
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """An out-of-band message: `>` in RESP3, an array in RESP2."""
 
@@ -112,6 +119,7 @@ Reply: TypeAlias = (
     | SetReply
     | Pairs
     | PairList
+    | ByKey
     | Push
     | Verbatim
     | BigNumber

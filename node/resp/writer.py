@@ -13,6 +13,7 @@ from typing import Any
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
     BigNumber,
+    ByKey,
     CommandError,
     NoReply,
     NullArray,
@@ -101,6 +102,7 @@ _RESP2: dict[type, Encoder] = {
     SetReply: lambda reply: _array2(reply.members),
     Pairs: _pairs2,
     PairList: lambda reply: _array2([item for pair in reply.items for item in pair]),
+    ByKey: lambda reply: _array2(reply.items),
     Push: lambda reply: _array2(reply.elements),
     Verbatim: lambda reply: _bulk(reply.text),
     BigNumber: lambda reply: _bulk(reply.digits),
@@ -118,7 +120,7 @@ def _map3(reply: dict[bytes, Reply]) -> bytes:
     return _pairs3(Pairs(list(reply.items())))
 
 
-def _pairs3(reply: Pairs) -> bytes:
+def _pairs3(reply: Pairs | ByKey) -> bytes:
     body = [_RESP3[type(item)](item) for pair in reply.items for item in pair]
     return b"%%%d\r\n" % len(reply.items) + b"".join(body)
 
@@ -152,6 +154,7 @@ _RESP3: dict[type, Encoder] = {
     SetReply: lambda reply: _many3(b"~", reply.members),
     Pairs: _pairs3,
     PairList: _pair_list3,
+    ByKey: _pairs3,
     Push: lambda reply: _many3(b">", reply.elements),
     Verbatim: _verbatim3,
     BigNumber: lambda reply: b"(%b\r\n" % reply.digits,

@@ -24,6 +24,8 @@ ENCODING_DIRECTIVES = (
     "zset_max_listpack_value",
     "list_max_listpack_size",
     "hll_sparse_max_bytes",
+    "stream_node_max_bytes",
+    "stream_node_max_entries",
 )
 """Attributes that `Config` and `EncodingLimits` have in common."""
 

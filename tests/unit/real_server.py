@@ -74,9 +74,28 @@ def fill(client: redis.Redis) -> None:
     scores = {"a": 1, "b": 1.5, "c": -0.125, "d": float("inf"), "e": float("-inf"), "f": 1e6, "g": 0}
     client.zadd("zset:small", scores)
     client.zadd("zset:many", {f"member {i}": i / 8 for i in range(1000)})
+    fill_streams(client)
     client.pexpire("hash:small", 7_200_000)
     client.pexpire("zset:many", 7_200_000)
     client.execute_command("SELECT", 9)
     client.set("string:63", b"the same name in another database")
     client.rpush("list:elsewhere", 1, 2, 3)
     client.execute_command("SELECT", 0)
+
+
+def fill_streams(client: redis.Redis) -> None:
+    """Streams of one node and of many, with gaps, with groups, and with nothing in them."""
+    for number in range(1, 350):
+        client.xadd(
+            "stream:many", {"field": number, "other": "x" * (number % 90)}, id=f"{number}-{number % 3}"
+        )
+    client.xtrim("stream:many", maxlen=260)
+    client.xdel("stream:many", "100-1", "200-2", "349-1")
+    client.xadd("stream:one", {"a": 1}, id=f"5-{(1 << 64) - 1}")
+    client.xadd("stream:one", {"b": "c" * 5000, "": ""}, id="6-0")
+    client.xgroup_create("stream:many", "readers", "120", entries_read=120)
+    client.xgroup_create("stream:many", "idle", "$")
+    client.xreadgroup("readers", "alice", {"stream:many": ">"}, count=20)
+    client.xreadgroup("readers", "bob", {"stream:many": ">"}, count=5)
+    client.xack("stream:many", "readers", "125-2", "126-0")
+    client.xgroup_create("stream:empty", "waiting", mkstream=True)

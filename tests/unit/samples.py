@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hypothesis import strategies as st
 
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.stream_groups import ConsumerGroup
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
@@ -36,12 +40,32 @@ def sorted_set(scores: dict[bytes, float]) -> SortedSet:
     return value
 
 
+def stream_of(steps: list[tuple[int, list[bytes], int]]) -> Stream:
+    """A stream of small nodes with some entries deleted, and a group that has some of them pending."""
+    value = Stream()
+    group = value.groups[b"group"] = ConsumerGroup(0, 0)
+    consumers = [group.add_consumer(name, NOW_MS) for name in (b"alice", b"bob")]
+    for step, pairs, use in steps:
+        value.append(value.last_id + step, pairs, 200, 4)
+        if use < len(consumers):
+            value.deliver(group, value.last_id)
+            group.assign(value.last_id, consumers[use], NOW_MS - 1).deliveries = use
+        elif use == len(consumers):
+            value.delete(value.last_id)
+    return value
+
+
 _texts = st.one_of(
     st.binary(max_size=20),
     st.integers(-(1 << 63), (1 << 63) - 1).map(lambda n: b"%d" % n),
     st.binary(min_size=64),
 )
 _scores = st.floats(allow_nan=False)
+_steps = st.one_of(st.integers(1, 5), st.integers(1, 1 << 100))
+_pairs = st.one_of(
+    _texts.map(lambda text: [b"field", text]),
+    st.lists(st.tuples(_texts, _texts), min_size=1, max_size=3).map(lambda pairs: [*chain(*pairs)]),
+)
 
 values: st.SearchStrategy[Value] = st.one_of(
     _texts,
@@ -50,6 +74,7 @@ values: st.SearchStrategy[Value] = st.one_of(
     st.lists(_texts, min_size=1, max_size=20, unique=True).map(set_value),
     st.dictionaries(_texts, _texts, min_size=1, max_size=20).map(hash_value),
     st.dictionaries(_texts, _scores, min_size=1, max_size=20).map(sorted_set),
+    st.lists(st.tuples(_steps, _pairs, st.integers(0, 5)), max_size=20).map(stream_of),
 )
 
 
@@ -63,7 +88,27 @@ def plain(value: Value) -> object:
         return set(value)
     if isinstance(value, SortedSet):
         return ("scores", list(value), dict(value.scores))
+    if isinstance(value, Stream):
+        return ("stream", *_plain_stream(value))
     return ("fields", dict(value))
+
+
+def _plain_stream(value: Stream) -> list[object]:
+    groups = {
+        name: (
+            group.last_id,
+            group.entries_read,
+            {
+                key: (one.consumer.name, one.delivered_ms, one.deliveries)
+                for key, one in group.pending.items()
+            },
+            {one.name: (one.seen_ms, list(one.pending)) for one in group.consumers.values()},
+        )
+        for name, group in value.groups.items()
+    }
+    nodes = [(key, node.listpack()) for key, node in value.nodes.items()]
+    counts = [value.length, value.last_id, value.max_deleted_id, value.entries_added, value.radix_nodes]
+    return [list(value.entries()), nodes, groups, *counts]
 
 
 def plain_keyspace(keyspace: Keyspace) -> Plain:

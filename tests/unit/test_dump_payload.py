@@ -28,6 +28,7 @@ def refusal(payload: bytes) -> str:
     return refused.value.text.decode()
 
 
+@settings(deadline=None)
 @given(values)
 def test_a_value_comes_back_from_its_payload(value):
     assert plain(restore(dump(value))) == plain(value)
@@ -43,6 +44,7 @@ def test_an_unknown_version_is_refused(version):
     assert refusal(sealed(b"\x00\x0210", version)) == WRONG_CHECKSUM
 
 
+@settings(deadline=None)
 @given(values, st.integers(0), st.integers(1, 255))
 def test_any_altered_byte_breaks_the_checksum(value, at, difference):
     payload = bytearray(dump(value))

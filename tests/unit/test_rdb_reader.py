@@ -205,7 +205,7 @@ def test_a_large_value_is_kept_as_it_comes_and_not_read_anew():
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"\x15\x01s\x00", "'s': it holds a stream"),
+        (b"\x15\x01s\x01\x01k\x00", "'s': a stream's node has no id for a key"),
         (b"\x07\x01m\x00", "'m': it holds a module's value"),
         (b"\x18\x01h\x00", "'h': it holds a hash whose fields expire"),
         (b"\x63\x01u\x00", "'u': it is of an unknown object type 99"),

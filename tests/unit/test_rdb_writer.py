@@ -1,7 +1,7 @@
 """Writing RDB data: what real servers make of it, and what comes back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.cluster.slots import key_slot
@@ -33,6 +33,7 @@ def keyspace_of(content) -> Keyspace:
     return keyspace
 
 
+@settings(deadline=None)
 @given(keyspaces, st.booleans(), st.integers(1, 100))
 def test_what_is_written_is_read_back(content, checksum, chunk):
     keyspace = keyspace_of(content)

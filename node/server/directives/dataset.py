@@ -8,7 +8,6 @@ from shoal.node.server.special_parameters import KeyspaceEvents
 _FREED_AT_ONCE = "none: values are freed by reference count; a flush drops whole tables at once"
 _NO_DEFRAGMENTATION = "none: Python's allocator cannot be told to move what it holds"
 _ONE_STRUCTURE = "none: a value is one Python structure whatever its size"
-_NO_STREAMS = "none: streams have no nodes here"
 
 _POLICIES = (
     "volatile-lru",
@@ -55,8 +54,8 @@ class DatasetDirectives:
     zset_max_listpack_entries = Integer(128, 0, LONG_MAX, alias="zset-max-ziplist-entries")
     zset_max_listpack_value = Memory(64, 0, LONG_MAX, alias="zset-max-ziplist-value")
     hll_sparse_max_bytes = Memory(3000, 0, LONG_MAX)
-    stream_node_max_bytes = Memory(4096, 0, LONG_MAX, effect=_NO_STREAMS)
-    stream_node_max_entries = Integer(100, 0, LONG_MAX, effect=_NO_STREAMS)
+    stream_node_max_bytes = Memory(4096, 0, LONG_MAX)
+    stream_node_max_entries = Integer(100, 0, LONG_MAX)
 
     activerehashing = YesNo(True, effect="none: Python resizes its tables itself")
     activedefrag = YesNo(False, effect=_NO_DEFRAGMENTATION)

@@ -1,0 +1,77 @@
+"""Stream ids: milliseconds and a sequence number, each of 64 bits, kept as one number of 128 bits.
+
+So ids compare, step and serve as keys as numbers do; `ms-seq` is how clients see them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from shoal.node.resp.replies import CommandError
+
+SEQUENCE_BITS = 64
+SEQUENCE_MAX = (1 << SEQUENCE_BITS) - 1
+MAX_ID = (1 << 2 * SEQUENCE_BITS) - 1
+ID_BYTES = 16
+
+INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
+
+_LONGEST_ID = 127
+_NUMBER = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)\Z")
+_NEGATIVE = re.compile(rb"-[1-9][0-9]*\Z")
+
+
+def make_id(milliseconds: int, sequence: int) -> int:
+    """The id of these two numbers, each taken modulo 2^64."""
+    return (milliseconds & SEQUENCE_MAX) << SEQUENCE_BITS | sequence & SEQUENCE_MAX
+
+
+def format_id(entry_id: int) -> bytes:
+    """`ms-seq`."""
+    return b"%d-%d" % (entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX)
+
+
+def parse_id(text: bytes, missing_sequence: int = 0) -> int:
+    """An id as clients write it: `ms`, `ms-seq`, or `-` and `+` for the least and the greatest."""
+    if text == b"-":
+        return 0
+    if text == b"+":
+        return MAX_ID
+    return parse_strict_id(text, missing_sequence)
+
+
+def parse_strict_id(text: bytes, missing_sequence: int = 0) -> int:
+    """`ms` or `ms-seq`; CommandError for anything else."""
+    milliseconds, dash, sequence = text.partition(b"-")
+    if len(text) > _LONGEST_ID:
+        raise CommandError(INVALID_ID)
+    return make_id(_number(milliseconds), _number(sequence) if dash else missing_sequence)
+
+
+def parse_range_start(text: bytes) -> int:
+    """Where a range begins; after `(`, with the id that follows."""
+    if len(text) < 2 or text[:1] != b"(":
+        return parse_id(text)
+    start = parse_strict_id(text[1:])
+    if start == MAX_ID:
+        raise CommandError("ERR invalid start ID for the interval")
+    return start + 1
+
+
+def parse_range_end(text: bytes) -> int:
+    """Where a range ends; after `(`, with the id before."""
+    if len(text) < 2 or text[:1] != b"(":
+        return parse_id(text, SEQUENCE_MAX)
+    end = parse_strict_id(text[1:], SEQUENCE_MAX)
+    if end == 0:
+        raise CommandError("ERR invalid end ID for the interval")
+    return end - 1
+
+
+def _number(text: bytes) -> int:
+    """An unsigned number of 64 bits, read as generously as C's strtoull reads, which Redis falls back on."""
+    found = _NUMBER.match(text)
+    if found is None or _NEGATIVE.match(text) or int(found[2]) > SEQUENCE_MAX:
+        raise CommandError(INVALID_ID)
+    number = int(found[2])
+    return -number & SEQUENCE_MAX if found[1] == b"-" else number

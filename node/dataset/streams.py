@@ -1,0 +1,229 @@
+"""A stream: entries in the order of their ids, and the groups that read it.
+
+Entries lie in nodes (`stream_nodes.py`), found by their first id in O(log n). Appending fills the last node;
+trimming drops whole nodes from the front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sortedcontainers import SortedDict
+
+from shoal.node.dataset.radix_trees import NODES_OF_NOTHING, nodes_of_key
+from shoal.node.dataset.stream_groups import ConsumerGroup
+from shoal.node.dataset.stream_ids import MAX_ID
+from shoal.node.dataset.stream_nodes import StreamNode
+
+LARGEST_NODE_BYTES = 1 << 30
+
+Entry = tuple[int, list[bytes]]
+"""An id, and names and contents in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """What to drop from the front: all beyond `max_length` entries, or all ids below `min_id`.
+
+    `approximate` drops whole nodes only, and none that would bring the number above `limit` (0: no limit).
+    """
+
+    max_length: int | None = None
+    min_id: int = 0
+    approximate: bool = False
+    limit: int = 0
+
+
+class Stream:
+    """Its length, its ids and its nodes. A stream without entries stays."""
+
+    __slots__ = ("entries_added", "groups", "last_id", "length", "max_deleted_id", "nodes", "radix_nodes")
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.last_id = 0
+        """The greatest id ever given; the next one is greater."""
+        self.max_deleted_id = 0
+        """The greatest id that was taken out from between others, by XDEL."""
+        self.entries_added = 0
+        self.nodes: SortedDict[int, StreamNode] = SortedDict()
+        self.radix_nodes = NODES_OF_NOTHING
+        """Nodes of the radix tree that Redis would keep them in, for XINFO."""
+        self.groups: dict[bytes, ConsumerGroup] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    # --- changing ----------------------------------------------------------------------------------
+
+    def append(self, entry_id: int, pairs: Sequence[bytes], max_bytes: int, max_entries: int) -> None:
+        """Add an entry; its id is greater than `last_id`. The limits say when a node is full, 0 is none."""
+        node = self.nodes.peekitem(-1)[1] if self.nodes else None
+        if node is None or _is_full(node, sum(map(len, pairs)), max_bytes, max_entries):
+            node = StreamNode(entry_id, pairs[::2])
+            self.add_node(node)
+        node.append(entry_id, pairs)
+        self.length += 1
+        self.entries_added += 1
+        self.last_id = entry_id
+
+    def delete(self, entry_id: int) -> bool:
+        """Take out an entry; False if there is none of this id."""
+        node = self._node_of(entry_id)
+        if node is None:
+            return False
+        position = node.position(entry_id)
+        if position == len(node) or node.id(position) != entry_id:
+            return False
+        if len(node) == 1:
+            self._drop_node(node)
+        else:
+            node.delete(position, position + 1)
+        self.length -= 1
+        self.max_deleted_id = max(self.max_deleted_id, entry_id)
+        return True
+
+    def trim(self, trim: Trim) -> int:
+        """Drop entries from the front; returns how many. O(1) for each node that goes, and for one more."""
+        before = self.length
+        while self.nodes and (trim.max_length is None or self.length > trim.max_length):
+            node = self.nodes.peekitem(0)[1]
+            if trim.limit and before - self.length + len(node) > trim.limit:
+                break
+            if trim.max_length is None:
+                is_whole = node.last_id < trim.min_id
+            else:
+                is_whole = self.length - len(node) >= trim.max_length
+            if is_whole:
+                self._drop_node(node)
+                self.length -= len(node)
+                continue
+            if not trim.approximate:
+                surplus = (
+                    node.position(trim.min_id) if trim.max_length is None else self.length - trim.max_length
+                )
+                node.delete(0, surplus)
+                self.length -= surplus
+            break
+        return before - self.length
+
+    def add_node(self, node: StreamNode) -> None:
+        """Put a node behind the others."""
+        self.nodes[node.first_id] = node
+        self.radix_nodes += nodes_of_key(self.nodes, node.first_id)
+
+    def _drop_node(self, node: StreamNode) -> None:
+        self.radix_nodes -= nodes_of_key(self.nodes, node.first_id)
+        del self.nodes[node.first_id]
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def entries(self, start: int = 0, end: int = MAX_ID) -> Iterator[Entry]:
+        """Entries with ids from `start` to `end`, both included. O(log n) for the first."""
+        first = next(self.nodes.irange(maximum=start, reverse=True), None)
+        for key in self.nodes.irange(minimum=first):
+            node = self.nodes[key]
+            if key > end:
+                return
+            stop = len(node) if node.last_id <= end else node.position(end + 1)
+            for position in range(0 if key >= start else node.position(start), stop):
+                yield node.entry(position)
+
+    def entries_backwards(self, start: int = 0, end: int = MAX_ID) -> Iterator[Entry]:
+        """The same entries, the greatest id first."""
+        for key in self.nodes.irange(maximum=end, reverse=True):
+            node = self.nodes[key]
+            if node.last_id < start:
+                return
+            stop = len(node) if node.last_id <= end else node.position(end + 1)
+            first = 0 if key >= start else node.position(start)
+            for position in range(stop - 1, first - 1, -1):
+                yield node.entry(position)
+
+    def get(self, entry_id: int) -> Entry | None:
+        """The entry of this id."""
+        return next(self.entries(entry_id, entry_id), None)
+
+    def has(self, entry_id: int) -> bool:
+        """Whether there is an entry of this id."""
+        node = self._node_of(entry_id)
+        position = 0 if node is None else node.position(entry_id)
+        return node is not None and position < len(node) and node.id(position) == entry_id
+
+    @property
+    def first_id(self) -> int:
+        """The id of the first entry; 0 without entries."""
+        return next((node.id(0) for node in self.nodes.values() if len(node)), 0) if self.length else 0
+
+    @property
+    def top_id(self) -> int:
+        """The id of the last entry that is there; 0 without entries."""
+        if not self.length:
+            return 0
+        nodes: Iterator[StreamNode] = (self.nodes[key] for key in reversed(self.nodes))
+        return next(node.id(len(node) - 1) for node in nodes if len(node))
+
+    def _node_of(self, entry_id: int) -> StreamNode | None:
+        """The node where an entry of this id would be."""
+        key = next(self.nodes.irange(maximum=entry_id, reverse=True), None)
+        return None if key is None else self.nodes[key]
+
+    # --- how far a group is ------------------------------------------------------------------------
+
+    def deliver(self, group: ConsumerGroup, entry_id: int) -> None:
+        """Let a group's reading reach an entry, which is greater than what it read last."""
+        if group.entries_read is not None and not self._has_gaps_from(entry_id):
+            group.entries_read += 1
+        elif self.entries_added:
+            group.entries_read = self.count_added_until(entry_id)
+        group.last_id = entry_id
+
+    def lag(self, group: ConsumerGroup) -> int | None:
+        """How many entries the group has still to read; None if entries taken out make that unknown."""
+        if not self.entries_added:
+            return 0
+        read = group.entries_read
+        if read is None or self._has_gaps_from(group.last_id):
+            read = self.count_added_until(group.last_id)
+        return None if read is None else self.entries_added - read
+
+    def count_added_until(self, entry_id: int) -> int | None:
+        """How many entries were ever added up to this id; None where that is not known.
+
+        It is known at either end: before and at the first entry (unless XDEL took one out behind it, since
+        nobody knows how many) and at the last id.
+        """
+        if not self.entries_added:
+            return 0
+        if entry_id == self.last_id or (not self.length and entry_id < self.last_id):
+            return self.entries_added
+        first = self.first_id
+        if entry_id > self.last_id or self.max_deleted_id >= first:
+            return None
+        if entry_id < first:
+            return self.entries_added - self.length
+        return self.entries_added - self.length + 1 if entry_id == first else None
+
+    def _has_gaps_from(self, entry_id: int) -> bool:
+        """Whether an entry at or behind this id was taken out by XDEL."""
+        return self.length > 0 and 0 < self.max_deleted_id >= entry_id
+
+    def copy(self) -> Stream:
+        """A stream that shares nothing alterable with this one."""
+        other = Stream()
+        other.length, other.last_id = self.length, self.last_id
+        other.max_deleted_id, other.entries_added = self.max_deleted_id, self.entries_added
+        other.radix_nodes = self.radix_nodes
+        other.nodes.update((key, node.copy()) for key, node in self.nodes.items())
+        other.groups = {name: group.copy() for name, group in self.groups.items()}
+        return other
+
+
+def _is_full(node: StreamNode, text_bytes: int, max_bytes: int, max_entries: int) -> bool:
+    """Whether an entry with so many bytes of text begins a new node."""
+    if not 0 < max_bytes <= LARGEST_NODE_BYTES:
+        max_bytes = LARGEST_NODE_BYTES
+    if node.size + text_bytes >= max_bytes:
+        return True
+    return 0 < max_entries <= len(node) + node.deleted
