@@ -96,7 +96,7 @@ def xgroup_destroy(call: Call, key: bytes, name: bytes) -> Reply:
     stream = _existing_stream(call, key)
     if stream.groups.pop(name, None) is None:
         return 0
-    call.db.changed_unwatched(key, "xgroup-destroy")
+    call.db.changed(key, "xgroup-destroy")  # so that those who wait in the group hear of it
     return 1
 
 

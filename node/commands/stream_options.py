@@ -123,7 +123,7 @@ class TrimOptions:
         if self.approximate:
             exact[self.threshold_at - 1] = b"="
             by_length = self.strategy == b"MAXLEN"
-            exact[self.threshold_at] = b"%d" % len(stream) if by_length else format_id(stream.first_id)
+            exact[self.threshold_at] = b"%d" % len(stream) if by_length else format_id(stream.trimmed_to)
         return exact
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import islice
 
-from shoal.node.commands.call import Call
-from shoal.node.commands.options import SYNTAX_ERROR
+from shoal.node.commands.call import Call, KeyWait
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, block, key_arg
 from shoal.node.commands.stream_deliveries import (
@@ -18,33 +16,27 @@ from shoal.node.commands.stream_deliveries import (
     seen_consumer,
 )
 from shoal.node.commands.stream_ranges import shown
-from shoal.node.dataset.numbers import require_integer
+from shoal.node.commands.stream_read_options import (
+    NEW_ENTRIES,
+    ReadRequest,
+    id_read_last,
+    id_to_read_for_group,
+    parse_read,
+)
 from shoal.node.dataset.stream_groups import Consumer
-from shoal.node.dataset.stream_ids import MAX_ID, format_id, parse_strict_id
+from shoal.node.dataset.stream_ids import format_id
 from shoal.node.dataset.streams import Stream
-from shoal.node.resp.replies import NULL_ARRAY, ByKey, CommandError, Reply
+from shoal.node.resp.replies import NO_REPLY, NULL_ARRAY, ByKey, CommandError, Reply
 
 _COUNT = Arg("count", "integer", token="COUNT", optional=True)
 _BLOCK = Arg("milliseconds", "integer", token="BLOCK", optional=True)
 _STREAMS = block("streams", key_arg(multiple=True), Arg("id", multiple=True), token="STREAMS")
 
-NEW_ENTRIES = MAX_ID
-"""What stands for the id `>`."""
+COUNT_AFTER_WAIT = 1000
+"""How many entries a client gets at most that had to wait for them, unless COUNT says otherwise."""
 
-
-@dataclass(slots=True)
-class ReadRequest:
-    """What one XREAD or XREADGROUP asks for. `ids` are those read last: what follows is new."""
-
-    count: int | None = None
-    block_ms: int | None = None
-    group: bytes | None = None
-    consumer: bytes = b""
-    no_ack: bool = False
-    """Nothing becomes pending."""
-    keys: Sequence[bytes] = ()
-    texts: Sequence[bytes] = ()
-    ids: list[int] = field(default_factory=list)
+_KEY_GONE = "UNBLOCKED the stream key no longer exists"
+_GROUP_GONE = "NOGROUP the consumer group this client was blocked on no longer exists"
 
 
 @command(
@@ -59,16 +51,25 @@ class ReadRequest:
     arguments=(_COUNT, _BLOCK, _STREAMS),
 )
 def xread(call: Call, *words: bytes) -> Reply:
-    request = _parse(words, "XREAD")
+    request = parse_read(words, "XREAD", call.now_ms)
+    read_last: dict[bytes, int] = {}
+    found: list[tuple[Reply, Reply]] = []
     for key, text in zip(request.keys, request.texts, strict=True):
         stream = call.db.read_stream(key)
-        request.ids.append(_id_read_last(text, stream))
-    found: list[tuple[Reply, Reply]] = []
-    for key, after in zip(request.keys, request.ids, strict=True):
-        stream = call.db.read_stream(key)
+        after = id_read_last(text, stream)
+        read_last.setdefault(key, after)
         if stream is not None and stream.top_id > after:
             found.append((key, shown(stream.entries(after + 1), request.count)))
-    return ByKey(found) if found else NULL_ARRAY
+    if found:
+        return ByKey(found)
+
+    def serve(key: bytes) -> Reply:
+        stream = call.db.read_stream(key)
+        if stream is None or stream.top_id <= read_last[key]:
+            return NO_REPLY
+        return ByKey([(key, shown(stream.entries(read_last[key] + 1), request.count or COUNT_AFTER_WAIT))])
+
+    return _wait(call, request, serve, gone=None)
 
 
 @command(
@@ -89,26 +90,49 @@ def xread(call: Call, *words: bytes) -> Reply:
     ),
 )
 def xreadgroup(call: Call, *words: bytes) -> Reply:
-    request = _parse(words, "XREADGROUP")
-    if request.group is None:
-        raise CommandError("ERR Missing GROUP option for XREADGROUP")
+    request = parse_read(words, "XREADGROUP", call.now_ms)
     for key, text in zip(request.keys, request.texts, strict=True):
         find_group(call.db.read_stream(key), key, request.group, "in XREADGROUP with GROUP option")
-        request.ids.append(_id_to_read_for_group(text))
+        request.ids.append(id_to_read_for_group(text))
     propagate_nothing_else(call)
     found: list[tuple[Reply, Reply]] = []
     for key, after in zip(request.keys, request.ids, strict=True):
-        entries = _read_for_group(call, request, request.group, key, after)
+        stream = call.db.change_stream(key)
+        entries = None if stream is None else _read_for_group(call, request, key, stream, after)
         if entries is not None:
             found.append((key, entries))
-    return ByKey(found) if found else NULL_ARRAY
+    if found:
+        return ByKey(found)
+
+    def serve(key: bytes) -> Reply:
+        stream = call.db.change_stream(key)
+        if stream is None:
+            return NO_REPLY
+        if request.group not in stream.groups:
+            raise CommandError(_GROUP_GONE)
+        if stream.top_id <= stream.groups[request.group].last_id:
+            return NO_REPLY
+        propagate_nothing_else(call)
+        request.count = request.count or COUNT_AFTER_WAIT
+        return ByKey([(key, _read_for_group(call, request, key, stream, NEW_ENTRIES))])
+
+    return _wait(call, request, serve, gone=CommandError(_KEY_GONE))
 
 
-def _read_for_group(call: Call, request: ReadRequest, name: bytes, key: bytes, after: int) -> Reply | None:
+def _wait(
+    call: Call, request: ReadRequest, serve: Callable[[bytes], Reply], *, gone: CommandError | None
+) -> Reply:
+    """Nothing is new: wait, if BLOCK says so. Later entries are looked for behind the ids of now."""
+    if request.block_ms is None:
+        return NULL_ARRAY
+    return call.wait_for_keys(KeyWait(tuple(request.keys), Stream, serve, request.block_ms, gone=gone))
+
+
+def _read_for_group(
+    call: Call, request: ReadRequest, key: bytes, stream: Stream, after: int
+) -> list[Reply] | None:
     """New entries of one stream, if there are any, or those this consumer has not acknowledged."""
-    stream = call.db.change_stream(key)
-    if stream is None:
-        return None
+    name = request.group
     group = stream.groups[name]
     is_new = request.consumer not in group.consumers
     consumer = seen_consumer(call, key, group, request.consumer)
@@ -148,75 +172,3 @@ def _unacknowledged(
         if len(found) == count:
             break
     return found
-
-
-# --- arguments -----------------------------------------------------------------------------------------
-
-
-def _parse(words: Sequence[bytes], command_name: str) -> ReadRequest:
-    """Read the options, up to the keys and as many ids behind STREAMS."""
-    request = ReadRequest()
-    is_group = command_name == "XREADGROUP"
-    position = 0
-    while position < len(words):
-        word, left = words[position].upper(), len(words) - position - 1
-        if word == b"BLOCK" and left:
-            request.block_ms = _parse_timeout(words[position + 1])
-            position += 1
-        elif word == b"COUNT" and left:
-            request.count = max(require_integer(words[position + 1]), 0) or None
-            position += 1
-        elif word == b"STREAMS" and left:
-            if left % 2:
-                raise CommandError(_UNBALANCED.format(command_name, ">" if is_group else "$"))
-            middle = position + 1 + left // 2
-            request.keys, request.texts = words[position + 1 : middle], words[middle:]
-            return request
-        elif word == b"GROUP" and left >= 2:
-            if not is_group:
-                raise CommandError(_ONLY_FOR_GROUPS.format("GROUP"))
-            request.group, request.consumer = words[position + 1], words[position + 2]
-            position += 2
-        elif word == b"NOACK":
-            if not is_group:
-                raise CommandError(_ONLY_FOR_GROUPS.format("NOACK"))
-            request.no_ack = True
-        else:
-            break
-        position += 1
-    raise CommandError(SYNTAX_ERROR)
-
-
-def _parse_timeout(text: bytes) -> int:
-    timeout = require_integer(text, "ERR timeout is not an integer or out of range")
-    if timeout < 0:
-        raise CommandError("ERR timeout is negative")
-    return timeout
-
-
-def _id_read_last(text: bytes, stream: Stream | None) -> int:
-    """The id behind which XREAD reads."""
-    if text == b"$":
-        return 0 if stream is None else stream.last_id
-    if text == b">":
-        raise CommandError(_NEW_FOR_XREAD)
-    return parse_strict_id(text)
-
-
-def _id_to_read_for_group(text: bytes) -> int:
-    """The id behind which a consumer reads what it has not acknowledged, or NEW_ENTRIES."""
-    if text == b"$":
-        raise CommandError(_LAST_FOR_GROUP)
-    return NEW_ENTRIES if text == b">" else parse_strict_id(text)
-
-
-_ONLY_FOR_GROUPS = "ERR The {} option is only supported by XREADGROUP. You called XREAD instead."
-_UNBALANCED = "ERR Unbalanced {} list of streams: for each stream key an ID or '{}' must be specified."
-_NEW_FOR_XREAD = (
-    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
-)
-_LAST_FOR_GROUP = (
-    "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer"
-    " by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty"
-    " result set."
-)

@@ -157,6 +157,12 @@ class Stream:
         return next((node.id(0) for node in self.nodes.values() if len(node)), 0) if self.length else 0
 
     @property
+    def trimmed_to(self) -> int:
+        """The id below which everything is gone, as whole nodes went."""
+        first: int = self.nodes.peekitem(0)[0] if self.nodes else MAX_ID
+        return first
+
+    @property
     def top_id(self) -> int:
         """The id of the last entry that is there; 0 without entries."""
         if not self.length:

@@ -19,6 +19,7 @@ from tests.differential.executor import LocalServer, RealServer
 from tests.differential.strategies import KEYS, any_case, sequences, several, words
 from tests.differential.test_lists import SIDES
 from tests.differential.test_sorted_sets import AGGREGATE, PAIRS, TWO_KEYS
+from tests.differential.test_streams import ENTRIES, GROUP_COMMANDS
 from tests.peers import REDIS7_SERVER, needs
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
@@ -97,9 +98,16 @@ def listener(redis7: RealServer) -> Iterator[Listener]:
     redis7.run("CONFIG", "SET", "notify-keyspace-events", "")
 
 
+FAMILIES = {"collections": EVENT_COMMANDS, "streams": ENTRIES + GROUP_COMMANDS}
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sequences(EVENT_COMMANDS))
-def test_events_are_those_of_redis(listener: Listener, commands: list[Command]) -> None:
+@given(data=st.data())
+def test_events_are_those_of_redis(
+    listener: Listener, family: list[st.SearchStrategy[Command]], data: st.DataObject
+) -> None:
+    commands = data.draw(sequences(family))
     ours, mine = LocalServer(), list[Event]()
     ours.keyspace.on_event = lambda _, event, key: mine.append((event.encode(), key))
     listener.server.run("FLUSHALL")

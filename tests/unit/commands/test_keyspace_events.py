@@ -46,6 +46,12 @@ CASES = [
     (["RPUSH k v"], "INCR k", []),
     (["SET k v"], "INCR k", []),
     (["SET k v"], "LCS k j BOGUS", []),
+    ([], "XADD k 1 a 1", ["xadd k"]),
+    (["XADD k 1 a 1"], "XADD k MAXLEN 1 2 a 1", ["xadd k", "xtrim k"]),
+    (["XADD k 1 a 1"], "XTRIM k MAXLEN 0", ["xtrim k"]),
+    (["XADD k 1 a 1"], "XTRIM k MAXLEN 1", []),
+    (["XADD k 1 a 1"], "XDEL k 1 2", ["xdel k"]),
+    ([], "XGROUP CREATE k g $ MKSTREAM", ["xgroup-create k"]),
 ]
 
 
@@ -78,3 +84,32 @@ def test_expiry_is_an_event_but_no_change_of_a_command() -> None:
     server.run("GET", "k")
     assert (events, server.expired, server.propagated) == (["expired k"], [(0, b"k")], [])
     assert server.keyspace.changes == changes
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("XGROUP CREATE k h 0", ["xgroup-create k"]),
+        ("XGROUP SETID k g 1", ["xgroup-setid k"]),
+        ("XGROUP CREATECONSUMER k g c", ["xgroup-createconsumer k"]),
+        ("XREADGROUP GROUP g c STREAMS k >", ["xgroup-createconsumer k"]),
+        ("XREADGROUP GROUP g a STREAMS k >", []),
+        ("XACK k g 1-0", []),
+        ("XCLAIM k g b 0 1-0", ["xgroup-createconsumer k"]),
+        ("XGROUP DELCONSUMER k g a", ["xgroup-delconsumer k"]),
+        ("XSETID k 9-9", ["xsetid k"]),
+    ],
+)
+def test_what_groups_do_counts_but_is_nothing_to_those_who_watch(command: str, expected: list[str]) -> None:
+    server = LocalServer()
+    for line in ("XADD k 1 a 1", "XGROUP CREATE k g 0", "XREADGROUP GROUP g a STREAMS k >", "XADD k 2 a 1"):
+        server.run(*line.split())
+    events: list[str] = []
+    server.keyspace.on_event = lambda database, event, key: events.append(f"{event} {key.decode()}")
+    watcher = FlaggingWatcher()
+    server.call.db.watchers = {b"k": [watcher]}
+    changes = server.keyspace.changes
+    server.run(*command.split())
+    assert events == expected
+    assert server.keyspace.changes > changes
+    assert not watcher.changed
