@@ -1,4 +1,4 @@
-"""The command line: what can be typed, its help, and the values it becomes.
+"""The command line: what can be typed, and its help.
 
 Names of cluster options are those of `redis-cli --cluster`, and its longer spelling (`--cluster-yes` for
 `--yes`) is understood everywhere.
@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
-from fractions import Fraction
 
 from shoal import __version__
-from shoal.cli.addresses import Address, parse_address
-from shoal.cli.topology import SlotRange
-from shoal.cluster.slots import SLOT_COUNT
+from shoal.cli.argument_values import (
+    SeedAction,
+    address,
+    natural,
+    percentage,
+    port,
+    positive,
+    ranges,
+    slot_amount,
+    weight,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,6 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_inspecting_commands(commands)
     _add_moving_commands(commands)
     _add_membership_commands(commands)
+    _add_data_commands(commands)
+    commands.add_parser("help", help="show this, or the help of a command").add_argument("topic", nargs="?")
     return parser
 
 
@@ -52,6 +60,7 @@ def _command(
         help="password of the nodes (default: the environment variable REDISCLI_AUTH)",
     )
     parser.add_argument("--user", help="user name that goes with the password")
+    parser.add_argument("--askpass", action="store_true", help="ask for the password on the terminal")
     return parser
 
 
@@ -71,8 +80,8 @@ def _add_local_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "  shoal up --detach && shoal status && shoal down\n"
         "  shoal up -- --maxmemory 100mb          further directives for every node",
     )
-    _option(up, "primaries", type=_positive, help="how many primaries (default 3)")
-    _option(up, "replicas", type=_natural, help="replicas of each primary (default 1)")
+    _option(up, "primaries", type=positive, help="how many primaries (default 3)")
+    _option(up, "replicas", type=natural, help="replicas of each primary (default 1)")
     up.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     up.add_argument(
         "--detach", action="store_true", help="return when the cluster is ready, leave it running"
@@ -82,7 +91,7 @@ def _add_local_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     )
     up.add_argument(
         "--node-timeout",
-        type=_positive,
+        type=positive,
         default=5000,
         metavar="MS",
         help="milliseconds after which a silent node counts as failing (default 5000)",
@@ -98,7 +107,7 @@ def _add_local_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "  shoal status\n  shoal status --port 7100 --json",
     )
     for parser in (up, down, status):
-        parser.add_argument("--port", type=_port, default=7000, help="port of the first node (default 7000)")
+        parser.add_argument("--port", type=port, default=7000, help="port of the first node (default 7000)")
         parser.add_argument(
             "--dir", help="where the nodes keep their data (default: ~/.local/state/shoal/PORT)"
         )
@@ -130,7 +139,7 @@ def _add_inspecting_commands(commands: argparse._SubParsersAction[argparse.Argum
     )
     _option(call, "only-primaries", "only-masters", action="store_true", help="leave replicas out")
     _option(call, "only-replicas", "only-slaves", action="store_true", help="leave primaries out")
-    _seed(call)
+    _seed(call, or_two_words=False)
     call.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
     )
@@ -164,11 +173,11 @@ def _add_fix(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _transfer_options(parser: argparse.ArgumentParser) -> None:
     """How keys go from node to node."""
     _option(
-        parser, "timeout", type=_positive, default=60000, metavar="MS",
+        parser, "timeout", type=positive, default=60000, metavar="MS",
         help="milliseconds one transfer may take (default 60000)",
     )  # fmt: skip
     _option(
-        parser, "pipeline", type=_positive, metavar="N",
+        parser, "pipeline", type=positive, metavar="N",
         help="keys per transfer (default: as many as stay quick)",
     )  # fmt: skip
     _option(parser, "replace", action="store_true", help="overwrite keys the target already has")
@@ -187,8 +196,8 @@ def _add_moving_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     _option(reshard, "from", metavar="NODES", help="ids or addresses of sources, comma-separated, or all")
     _option(reshard, "to", metavar="NODE", help="id or address of the node that gets the slots")
     amount = reshard.add_mutually_exclusive_group()
-    amount.add_argument("--slots", "--cluster-slots", type=_slot_amount, help="how many slots to move")
-    amount.add_argument("--ranges", type=_ranges, default=(), help="which slots to move, such as 0-99,200")
+    amount.add_argument("--slots", "--cluster-slots", type=slot_amount, help="how many slots to move")
+    amount.add_argument("--ranges", type=ranges, default=(), help="which slots to move, such as 0-99,200")
     _option(reshard, "yes", action="store_true", help="do not ask")
     rebalance = _command(
         commands,
@@ -202,7 +211,7 @@ def _add_moving_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     _option(
         rebalance,
         "weight",
-        type=_weight,
+        type=weight,
         action="extend",
         nargs="+",
         default=[],
@@ -217,7 +226,7 @@ def _add_moving_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
         help="give slots also to primaries that have none",
     )
     _option(
-        rebalance, "threshold", type=_percentage, default=2.0, metavar="PERCENT",
+        rebalance, "threshold", type=percentage, default=2.0, metavar="PERCENT",
         help="do nothing while every node is this close to its share (default 2)",
     )  # fmt: skip
     _option(rebalance, "simulate", action="store_true", help="show the moves without making them")
@@ -234,8 +243,8 @@ def _add_membership_commands(commands: argparse._SubParsersAction[argparse.Argum
         "  shoal create 10.0.0.1:7000 10.0.0.2:7000 10.0.0.3:7000 --yes\n"
         "  shoal create 127.0.0.1:7000 … 127.0.0.1:7005 --replicas 1",
     )
-    create.add_argument("addresses", type=_address, nargs="+", metavar="HOST:PORT")
-    _option(create, "replicas", type=_natural, default=0, help="replicas of each primary (default 0)")
+    create.add_argument("addresses", type=address, nargs="+", metavar="HOST:PORT")
+    _option(create, "replicas", type=natural, default=0, help="replicas of each primary (default 0)")
     _option(create, "yes", action="store_true", help="do not ask")
     create.add_argument(
         "--if-needed",
@@ -250,10 +259,12 @@ def _add_membership_commands(commands: argparse._SubParsersAction[argparse.Argum
         "  shoal add-node 127.0.0.1:7006 127.0.0.1:7000 --replica\n"
         "  shoal add-node 127.0.0.1:7006 127.0.0.1:7000 --primary-id 127.0.0.1:7001",
     )
-    add.add_argument("new", type=_address, metavar="NEW", help="address of the node that joins")
-    _seed(add)
+    add.add_argument("new", type=address, metavar="NEW", help="address of the node that joins")
+    _seed(add, or_two_words=False)
     _option(add, "replica", "slave", action="store_true", help="join as replica of the primary with fewest")
-    _option(add, "primary-id", "master-id", metavar="NODE", help="join as replica of this one")
+    _option(
+        add, "primary-id", "master-id", "primaries-id", metavar="NODE", help="join as replica of this one"
+    )
     _option(add, "yes", action="store_true", help=argparse.SUPPRESS)
     remove = _command(
         commands,
@@ -261,72 +272,55 @@ def _add_membership_commands(commands: argparse._SubParsersAction[argparse.Argum
         "remove a node that has no slots",
         "  shoal del-node 127.0.0.1:7000 127.0.0.1:7006\n  shoal del-node 127.0.0.1:7000 NODE_ID",
     )
-    _seed(remove)
+    _seed(remove, or_two_words=False)
     remove.add_argument("node", metavar="NODE", help="id or address of the node to remove")
     _option(remove, "yes", action="store_true", help=argparse.SUPPRESS)
 
 
-def _seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("seed", type=_address, metavar="HOST:PORT", help="any node of the cluster")
+def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    timeout = _command(
+        commands,
+        "set-timeout",
+        "set cluster-node-timeout on every node, and in its configuration file",
+        "  shoal set-timeout 127.0.0.1:7000 10000",
+    )
+    _seed(timeout, or_two_words=False)
+    timeout.add_argument("milliseconds", type=positive, help="how long a node may be silent; at least 100")
+    imported = _command(
+        commands,
+        "import",
+        "move or copy the keys of a server outside the cluster into it",
+        "  shoal import 127.0.0.1:7000 --from 127.0.0.1:6379             moves every key of database 0\n"
+        "  shoal import 127.0.0.1:7000 --from 127.0.0.1:6379 --copy      leaves them there as well\n"
+        "A key the cluster already has is left alone and named, unless the values are equal or --replace\n"
+        "is given. The server may be in use meanwhile: each key moves atomically.",
+    )
+    _seed(imported)
+    _option(
+        imported, "from", type=address, required=True, metavar="HOST:PORT", help="the server with the keys"
+    )
+    _option(imported, "from-user", help="user name to log in there with")
+    _option(imported, "from-pass", metavar="PASSWORD", help="password to log in there with")
+    _option(imported, "from-askpass", action="store_true", help="ask for that password on the terminal")
+    _option(imported, "copy", action="store_true", help="leave the keys also where they are")
+    _transfer_options(imported)
+    backup = _command(
+        commands,
+        "backup",
+        "save a snapshot of each primary, and who has which slots, in a folder",
+        "  shoal backup 127.0.0.1:7000 /var/backups/cluster\n"
+        "Writes redis-node-HOST-PORT-ID.rdb for each primary, and nodes.json. To restore, start a server on\n"
+        "each file, outside of a cluster, and shoal import from it.",
+    )
+    _seed(backup, or_two_words=False)
+    backup.add_argument("directory", help="folder to write to; made if need be")
 
 
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
-
-
-def _integer(text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    return _integer(text, 0, 10**9)
-
-
-def _positive(text: str) -> int:
-    return _integer(text, 1, 10**9)
-
-
-def _port(text: str) -> int:
-    return _integer(text, 1, 65535)
-
-
-def _slot_amount(text: str) -> int:
-    return _integer(text, 1, SLOT_COUNT)
-
-
-def _ranges(text: str) -> Sequence[SlotRange]:
-    ranges: list[SlotRange] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        start = _integer(first, 0, SLOT_COUNT - 1)
-        end = _integer(last, start, SLOT_COUNT - 1) if dash else start
-        ranges.append((start, end))
-    return ranges
-
-
-def _weight(text: str) -> tuple[str, Fraction]:
-    node, _, weight = text.rpartition("=")
-    try:
-        value = (
-            Fraction(weight) if len(weight) < 20 and weight.replace(".", "", 1).isdigit() else Fraction(-1)
+def _seed(parser: argparse.ArgumentParser, *, or_two_words: bool = True) -> None:
+    """Any node of the cluster. Commands that take no other words understand `HOST PORT` as well."""
+    if or_two_words:
+        parser.add_argument(
+            "seed", nargs="+", action=SeedAction, metavar="HOST:PORT", help="any node of the cluster"
         )
-    except ValueError:
-        value = Fraction(-1)
-    if not node or value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NODE=WEIGHT, such as 127.0.0.1:7001=1.5")
-    return node, value
-
-
-def _percentage(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage")
-    return value
+    else:
+        parser.add_argument("seed", type=address, metavar="HOST:PORT", help="any node of the cluster")

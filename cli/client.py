@@ -88,6 +88,10 @@ class Connection:
         replies, self._ready = self._ready[:count], self._ready[count:]
         return replies
 
+    def take_over(self) -> trio.SocketStream:
+        """The bare stream, for what does not consist of commands and replies. No reply may be outstanding."""
+        return self._stream
+
     async def aclose(self) -> None:
         await self._stream.aclose()
 

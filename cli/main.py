@@ -33,7 +33,10 @@ Work = Callable[[], Awaitable[int]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command == "help":
+        parser.parse_args([*([options.topic] if options.topic else []), "--help"])
     printer = Printer(as_json=options.json)
     # Loaded only now, so that --help and --version answer at once.
     import trio
@@ -69,7 +72,7 @@ def _choose(options: argparse.Namespace, printer: Printer) -> Work:
     """The coroutine function of the command, with its arguments."""
     from shoal.cli.client import Credentials
 
-    credentials = Credentials(options.user, options.password)
+    credentials = Credentials(options.user, _ask_password("") if options.askpass else options.password)
     command: str = options.command
     if command in {"up", "down", "status"}:
         return _choose_local(options, credentials, printer)
@@ -79,6 +82,8 @@ def _choose(options: argparse.Namespace, printer: Printer) -> Work:
         return _choose_inspecting(options, credentials, printer)
     if command == "fix":
         return _choose_fix(options, credentials, printer)
+    if command in {"import", "backup", "set-timeout"}:
+        return _choose_data(options, credentials, printer)
     from shoal.cli import membership
 
     if command == "create":
@@ -165,6 +170,44 @@ def _choose_fix(options: argparse.Namespace, credentials: Credentials, printer: 
         dry_run=options.dry_run,
         yes=options.yes,
     )
+
+
+def _choose_data(options: argparse.Namespace, credentials: Credentials, printer: Printer) -> Work:
+    from shoal.cli.client import Credentials
+    from shoal.cli.draining import MigrateOptions
+
+    if options.command == "set-timeout":
+        from shoal.cli import configuring
+
+        return partial(
+            configuring.run_set_timeout, options.seed, credentials, printer, milliseconds=options.milliseconds
+        )
+    if options.command == "backup":
+        from shoal.cli import backing_up
+
+        return partial(
+            backing_up.run_backup, options.seed, credentials, printer, directory=Path(options.directory)
+        )
+    from shoal.cli import importing
+
+    source = getattr(options, "from")
+    password = _ask_password(f" of {source}") if options.from_askpass else options.from_pass
+    return partial(
+        importing.run_import,
+        options.seed,
+        credentials,
+        printer,
+        MigrateOptions(options.timeout, options.pipeline, options.replace),
+        source=source,
+        source_credentials=Credentials(options.from_user, password),
+        copy=options.copy,
+    )
+
+
+def _ask_password(whose: str) -> str:
+    import getpass
+
+    return getpass.getpass(f"Please input password{whose}: ")
 
 
 def _choose_inspecting(options: argparse.Namespace, credentials: Credentials, printer: Printer) -> Work:

@@ -164,25 +164,50 @@ def plan_rebalance(
 ) -> list[Move]:
     """Moves that bring every weighted node to its share; none if all are within the threshold already.
 
-    `slots` are the slots of each node that takes part, `weights` the weight of each of them.
+    `slots` are the slots of each node that takes part, `weights` the weight of each of them. The outcome is
+    that of redis-cli: a share is rounded down, who has more gives all beyond it, and what rounding leaves
+    over goes one by one, in the order given, to those that have no more than their share. Who is furthest
+    below gets from who is furthest above, lowest slots first.
     """
-    nodes = sorted(slots, key=lambda node: (-len(slots[node]), node))
-    total = sum(len(slots[node]) for node in nodes)
-    expected = dict(zip(nodes, share_out(total, [weights[node] for node in nodes]), strict=True))
-    if not any(_is_off(len(slots[node]), expected[node], threshold_percent) for node in nodes):
+    surplus = _surplus(slots, weights)
+    if not any(_is_off(len(slots[node]), surplus[node], threshold_percent, len(slots)) for node in slots):
         return []
-    surplus = {node: deque(sorted(slots[node])[: len(slots[node]) - expected[node]])
-               for node in nodes if len(slots[node]) > expected[node]}  # fmt: skip
+    left_over = sum(surplus.values())
+    while left_over > 0:
+        for node in surplus:
+            if surplus[node] <= 0 < left_over:
+                surplus[node] -= 1
+                left_over -= 1
+    order = deque(sorted(surplus, key=lambda node: surplus[node]))
+    spare = {node: deque(sorted(slots[node])) for node in slots}
     moves: list[Move] = []
-    for node in nodes:
-        missing = expected[node] - len(slots[node])
-        for source, spare in surplus.items():
-            taken = tuple(spare.popleft() for _ in range(min(missing, len(spare))))
-            if taken:
-                moves.append(Move(source, node, taken))
-                missing -= len(taken)
+    while len(order) > 1:
+        target, source = order[0], order[-1]
+        count = min(-surplus[target], surplus[source])
+        if count > 0:
+            moves.append(Move(source, target, tuple(spare[source].popleft() for _ in range(count))))
+            surplus[target] += count
+            surplus[source] -= count
+        if not surplus[target]:
+            order.popleft()
+        if order and not surplus[order[-1]]:
+            order.pop()
     return moves
 
 
-def _is_off(count: int, expected: int, threshold_percent: float) -> bool:
-    return abs(count - expected) * 100 > threshold_percent * max(expected, 1)
+def _surplus(slots: Mapping[str, Sequence[int]], weights: Mapping[str, Fraction]) -> dict[str, int]:
+    """How many slots each node has beyond its share, rounded down; negative if it lacks some."""
+    whole = sum(weights[node] for node in slots)
+    if whole <= 0:
+        raise CliError("all weights are zero; give at least one node a weight above 0")
+    total = sum(len(own) for own in slots.values())
+    return {node: len(own) - int(total * weights[node] / whole) for node, own in slots.items()}
+
+
+def _is_off(count: int, surplus: int, threshold_percent: float, nodes: int) -> bool:
+    """Beyond the threshold, which counts in percent of what the node has; at 0, beyond what rounding does."""
+    if not threshold_percent:
+        return abs(surplus) >= nodes
+    if not count:
+        return -surplus > 1
+    return abs(surplus) * 100 > threshold_percent * count

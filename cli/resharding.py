@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from shoal.cli.addresses import Address
-from shoal.cli.checks import OpenSlot, check, format_ranges, print_node, report
+from shoal.cli.checks import OpenSlot, check, find_open_slots, format_ranges, print_node, report
 from shoal.cli.client import Credentials
 from shoal.cli.discovery import Cluster, open_cluster
 from shoal.cli.draining import MigrateOptions
@@ -22,6 +22,7 @@ from shoal.cli.topology import ClusterView, Node, SlotRange, slots_in
 from shoal.cluster.slots import slot_ranges
 
 AGREEMENT_TIMEOUT = 15.0
+NEWS_TIMEOUT = 5.0
 
 
 async def run_reshard(
@@ -38,6 +39,7 @@ async def run_reshard(
 ) -> int:
     """Move `count` slots, or the slots in `ranges`, to one node from others."""
     async with open_cluster(seed, credentials) as cluster:
+        open_slots = await _require_sound(cluster, printer)
         view = cluster.view
         if count is None and not ranges:
             count = int(_ask("How many slots do you want to move (from 1 to 16384)?", "--slots"))
@@ -47,7 +49,6 @@ async def run_reshard(
         )
         goal = view.find_primary(target)
         givers = _find_sources(view, sources, goal)
-        open_slots = _require_sound(view, printer)
         moves = _plan(givers, goal, count, ranges, open_slots)
         _show_plan(view, moves, goal, printer)
         if not moves:
@@ -73,9 +74,9 @@ async def run_rebalance(
 ) -> int:
     """Move as few slots as bring every primary to its share."""
     async with open_cluster(seed, credentials) as cluster:
+        open_slots = await _require_sound(cluster, printer)
         view = cluster.view
-        shares = _weights(view, weights, use_empty)
-        open_slots = _require_sound(view, printer)
+        shares = _weights(view, weights, use_empty, printer)
         moves = _resumed_moves(open_slots)
         moves += plan_rebalance(_slots_after(view, moves, shares), shares, threshold)
         if not moves:
@@ -174,27 +175,47 @@ def _plan(
     return first + plan_reshard(rest, goal.id, (count or 0) - len(started))
 
 
-def _require_sound(view: ClusterView, printer: Printer) -> list[OpenSlot]:
-    """Refuse a cluster that disagrees or has holes. Returns the open slots that can simply be continued."""
+async def _require_sound(cluster: Cluster, printer: Printer) -> list[OpenSlot]:
+    """Refuse a cluster that disagrees or has holes. Returns the open slots that can simply be continued.
+
+    A run that was interrupted in its last steps may have left nodes that have not heard of the new owner
+    yet, and will in a moment, or a mark on a source that has given its slot away.
+    """
+    await cluster.wait_for_agreement(NEWS_TIMEOUT)
+    await _close_finished(cluster)
+    view = cluster.view
     health = check(view)
     report(view, health, printer, show_nodes=False)
     if not health.agreed_and_covered:
-        raise CliError("Please fix your cluster problems first: see the report of shoal check")
+        raise CliError("Please fix your cluster problems first: see the report above, and shoal fix")
     owners = view.owners()
     continuable: list[OpenSlot] = []
     for opened in health.open_slots:
         if opened.target not in {node.id for node in view.primaries}:
             raise CliError(
-                f"slot {opened.slot} is open towards {opened.target}, which is no primary here; close it "
-                f"with CLUSTER SETSLOT {opened.slot} STABLE on {opened.source}"
+                f"slot {opened.slot} is open towards {opened.target}, which is no primary here; run shoal fix"
             )
         if opened.source not in {node.id for node in owners[opened.slot]}:
             raise CliError(
-                f"slot {opened.slot} is open from {opened.source}, which does not own it; close it with "
-                f"CLUSTER SETSLOT {opened.slot} STABLE on the node that shows it"
+                f"slot {opened.slot} is open from {opened.source}, which does not own it; run shoal fix"
             )
         continuable.append(opened)
     return continuable
+
+
+async def _close_finished(cluster: Cluster) -> None:
+    """Take the mark off sources whose slot is the target's already, unless keys were left behind."""
+    owners = cluster.view.owners()
+    closed = False
+    for opened in find_open_slots(cluster.view):
+        if opened.target_marked or [node.id for node in owners.get(opened.slot, ())] != [opened.target]:
+            continue
+        source = cluster.connection(opened.source)
+        if await source.call("CLUSTER", "COUNTKEYSINSLOT", opened.slot) == 0:
+            await source.call("CLUSTER", "SETSLOT", opened.slot, "STABLE")
+            closed = True
+    if closed:
+        await cluster.load()
 
 
 def _resumed_moves(open_slots: Sequence[OpenSlot]) -> list[Move]:
@@ -219,15 +240,16 @@ def _slots_after(
 
 
 def _weights(
-    view: ClusterView, given: Sequence[tuple[str, Fraction]], use_empty: bool
+    view: ClusterView, given: Sequence[tuple[str, Fraction]], use_empty: bool, printer: Printer
 ) -> dict[str, Fraction]:
     """The weight of each primary that takes part: 1 unless given; empty ones only if asked for."""
     named = {view.find_primary(text).id: weight for text, weight in given}
     shares = {
-        node.id: named.get(node.id, Fraction(1))
-        for node in view.primaries
-        if node.line.ranges or use_empty or node.id in named
+        node.id: named.get(node.id, Fraction(1)) for node in view.primaries if node.line.ranges or use_empty
     }
+    for node_id in named.keys() - shares.keys():
+        address = view.find(node_id).address
+        printer.warning(f"{address} has no slots, and gets none without --use-empty-primaries.")
     if not any(shares.values()):
         raise CliError("all weights are zero; give at least one node a weight above 0")
     return shares

@@ -206,10 +206,13 @@ class ClusterView:
         return [node for node in self.replicas if node.line.primary_id == primary_id]
 
     def find(self, text: str) -> Node:
-        """The node with this id or address. Raises CliError naming what can be given."""
+        """The node with this id, beginning of an id, or address. Raises CliError naming what can be given."""
         for node in self.nodes:
             if node.id == text.lower() or str(node.address) == text:
                 return node
+        begun = [node for node in self.nodes if text and node.id.startswith(text.lower())]
+        if len(begun) == 1:
+            return begun[0]
         known = ", ".join(str(node.address) for node in self.nodes)
         raise CliError(f"no node {text} in this cluster; give a node's id or one of {known}")
 

@@ -105,6 +105,10 @@ class Nodes:
         """Addresses of `count` fresh nodes that answer already."""
         return self._start(count, lambda port: self.root / str(port), directives)
 
+    def start_from_files(self, count: int) -> list[str]:
+        """As `start`, each node with a configuration file, `node.conf`, which it can rewrite."""
+        return self._start(count, lambda port: self.root / str(port), (), with_files=True)
+
     def move(self) -> list[str]:
         """End every node and start it again, with all it knows, at another address."""
         homes = [self.root / str(port) for port in self.processes]
@@ -113,20 +117,30 @@ class Nodes:
         remaining = iter(homes)
         return self._start(len(homes), lambda _: next(remaining), ())
 
-    def _start(self, count: int, home: Callable[[int], Path], directives: tuple[str, ...]) -> list[str]:
+    def _start(
+        self,
+        count: int,
+        home: Callable[[int], Path],
+        directives: tuple[str, ...],
+        *,
+        with_files: bool = False,
+    ) -> list[str]:
         first = free_ports(count)
         ports = list(range(first, first + count))
         for port in ports:
-            self._start_one(port, home(port), directives)
+            self._start_one(port, home(port), directives, with_file=with_files)
         for port in ports:
             eventually(partial(_answers, port), f"node {port} answers")
         return [f"{HOST}:{port}" for port in ports]
 
-    def _start_one(self, port: int, home: Path, directives: tuple[str, ...]) -> None:
+    def _start_one(self, port: int, home: Path, directives: tuple[str, ...], *, with_file: bool) -> None:
         home.mkdir(exist_ok=True)
+        file = [str(home / "node.conf")] if with_file else []
+        for path in file:
+            Path(path).touch()
         process = subprocess.Popen(
             [
-                str(self.program), "--port", str(port), "--bind", HOST, "--dir", str(home),
+                str(self.program), *file, "--port", str(port), "--bind", HOST, "--dir", str(home),
                 "--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--save", "",
                 "--repl-diskless-sync-delay", "0", "--logfile", str(home / "log"), *directives,
             ],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from shoal.cli.addresses import Address
 from shoal.cli.arguments import build_parser
 from tests.cli.conftest import shoal
+from tests.peers import REDIS7_CLI, VALKEY8_CLI, needs
 
 SEED = "127.0.0.1:7000"
 
@@ -74,6 +78,10 @@ def test_a_senseless_command_line_exits_with_two(words: list[str]) -> None:
         "add-node",
         "del-node",
         "call",
+        "fix",
+        "import",
+        "backup",
+        "set-timeout",
     ],
 )
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
@@ -87,3 +95,66 @@ def test_a_server_that_is_not_there_is_one_line_and_status_one() -> None:
     assert tried.status == 1
     assert tried.err.startswith("[ERR] cannot connect to 127.0.0.1:1")
     assert tried.err.count("\n") == 1
+
+
+_HELP_OPTION = re.compile(r"^ {17}(--cluster-[a-z-]+)(?: (.+))?$")
+_WORDS_OF = {
+    "create": [SEED, SEED],
+    "add-node": [SEED, SEED],
+    "del-node": [SEED, "a" * 40],
+    "call": [SEED, "ping"],
+    "set-timeout": [SEED, "1000"],
+    "backup": [SEED, "/tmp"],
+    "help": [],
+}
+_VALUES = {"--cluster-from": SEED, "--cluster-weight": "a=1", "--cluster-from-user": "u"}
+
+
+def listed_options(program: Path) -> dict[str, list[list[str]]]:
+    """By subcommand of `--cluster help`, its options, each with a value if it takes one."""
+    told = subprocess.run(
+        [str(program), "--cluster", "help"], capture_output=True, text=True, timeout=30, check=False
+    )
+    found: dict[str, list[list[str]]] = {}
+    for line in told.stdout.splitlines():
+        if option := _HELP_OPTION.match(line):
+            name, value = option.groups()
+            found[list(found)[-1]].append([name, *([_VALUES.get(name, "5")] if value else [])])
+        elif line.startswith("  ") and not line.startswith("  --"):
+            found[line.split()[0]] = []
+    return found
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(REDIS7_CLI, marks=needs(REDIS7_CLI)), pytest.param(VALKEY8_CLI, marks=needs(VALKEY8_CLI))],
+    ids=["redis7", "valkey8"],
+)
+def test_whatever_the_help_of_redis_cli_lists_is_understood(program: Path) -> None:
+    listed = listed_options(program)
+    assert len(listed) == 13
+    parse = build_parser().parse_args
+    for command, options in listed.items():
+        words = _WORDS_OF.get(command, [SEED])
+        required = ["--from", SEED] if command == "import" else []
+        parse([command, *words, *required])
+        for option in options:
+            given = [*option, *words] if command == "call" else [*words, *required, *option]
+            parse([command, *given])
+            parse([command, *[word.replace("--cluster-", "--") for word in given]])
+
+
+@pytest.mark.parametrize("command", ["check", "info", "fix", "rebalance", "reshard", "import"])
+def test_host_and_port_may_be_two_words(command: str) -> None:
+    extra = ["--from", SEED] if command == "import" else []
+    assert build_parser().parse_args([command, "127.0.0.1", "7000", *extra]).seed == Address(
+        "127.0.0.1", 7000
+    )
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([command, "127.0.0.1", "7000", "7001", *extra])
+
+
+def test_help_is_a_command_too() -> None:
+    assert "reshard" in shoal("help").out
+    assert "examples:\n  shoal fix" in shoal("help", "fix").out
