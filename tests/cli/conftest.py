@@ -18,8 +18,13 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.peers import REDIS7_SERVER
+
+# How long an example takes says more about what else the machine is doing than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 HOST = "127.0.0.1"
 DEADLINE_SECONDS = 30.0
