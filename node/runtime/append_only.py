@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shoal.node.resp.replies import CommandError, Reply, Status
+from shoal.node.resp.replies import OK, CommandError, Reply, Status
 from shoal.node.runtime.append_only_files import AppendOnlyFiles
-from shoal.node.runtime.append_only_log import AppendOnlyLog, Increment, StartSoon
+from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
+from shoal.node.runtime.append_only_log import AppendOnlyLog, Clock, Increment, StartSoon
 from shoal.node.runtime.append_only_rewrite import Rewrite
 from shoal.node.runtime.disk import Disk
 from shoal.node.server.append_only import AofState
@@ -22,6 +23,7 @@ STARTED = Status(b"Background append only file rewriting started")
 CANNOT_START = (
     "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
 )
+CANNOT_LOAD = "ERR Error trying to load the AOF files, check server logs."
 CANNOT_TURN_ON = "Unable to turn on AOF. Check server logs."
 PATIENCE = 3
 """After so many rewrites that failed in a row, the next ones on our own account wait longer and longer."""
@@ -31,11 +33,14 @@ MAX_DELAY_MINUTES = 60
 class AppendOnlyFile:
     """Everything the runtime does about it. `writer` appends; at most one rewrite runs."""
 
-    def __init__(self, server: Server, log: Log, disk: Disk | None = None) -> None:
+    def __init__(
+        self, server: Server, log: Log, disk: Disk | None = None, clock: Clock = time.monotonic
+    ) -> None:
         self.server = server
         self.log = log
         self.files = AppendOnlyFiles(server.config, disk or Disk())
-        self.writer = AppendOnlyLog(server, log, self.files.disk)
+        self.writer = AppendOnlyLog(server, log, self.files.disk, clock)
+        self._clock = clock
         self._start_soon: StartSoon = lambda task: None
         self._rewrite: Rewrite | None = None
         self._may_rewrite_at = 0.0
@@ -86,7 +91,7 @@ class AppendOnlyFile:
     def _turn_on(self) -> None:
         aof = self.server.aof
         aof.record(AofState.WAITING, recording=False)
-        aof.last_write_error = None
+        aof.write_error = aof.sync_error = None
         if self._rewrite is not None:
             self.log.warning(
                 "AOF was enabled but there is already an AOF rewriting in background."
@@ -112,18 +117,30 @@ class AppendOnlyFile:
         self.writer.forget_unwritten()
         aof.record(AofState.OFF, recording=False)
         aof.rewrite_scheduled = False
-        aof.last_write_error = None
+        aof.write_error = aof.sync_error = None
         self.server.refresh_gates()
 
     def restart(self) -> None:
-        """All data were replaced by a primary's: the file is worth nothing until it is rewritten."""
-        self.server.aof.pending.clear()
+        """All data were replaced by a primary's (`suspend`): write them into a new base."""
         self._give_up()
         self.writer.switch(None)
         self.writer.forget_unwritten()
-        self.server.aof.record(AofState.WAITING, recording=False)
         if self._must_wait() or not self._begin():
             self.server.aof.rewrite_scheduled = True
+
+    def load_again(self, waiting: Session) -> None:
+        """DEBUG LOADAOF: all data anew from the files, as a restart would have them."""
+        server, reply = self.server, CommandError(CANNOT_LOAD)
+        self._append_pending()
+        self.writer.flush(force=True)
+        server.keyspace.flush()
+        try:
+            AppendOnlyLoading(server, self.files, self.log).load_files()
+        except (LoadingFailed, OSError) as error:
+            self.log.warning(str(error))
+            server.end_wait(waiting, reply)
+        else:
+            server.end_wait(waiting, OK)
 
     def finish(self) -> None:
         """The process ends: everything is written and durable."""
@@ -154,7 +171,7 @@ class AppendOnlyFile:
         self._append_pending()
         self.writer.flush(force=True)
         try:
-            if aof.unwritten_bytes:
+            if aof.unwritten_bytes:  # they are part of the base, and would come again in the increment
                 raise OSError(0, f"{aof.unwritten_bytes} bytes could not be appended yet")
             self._rewrite = Rewrite(self.server, self.files, self.writer)
         except OSError as error:
@@ -203,8 +220,8 @@ class AppendOnlyFile:
 
     def _give_up(self) -> None:
         if self._rewrite is not None:
-            self.log.notice("Killing running AOF rewrite")
-            self._rewrite.is_given_up = True
+            self.log.notice("Killing running AOF rewrite child")  # the words that tools wait for
+            self._rewrite.give_up()
             self._end()
             self._drop_first_increment()
 
@@ -255,7 +272,7 @@ class AppendOnlyFile:
 
     def _is_held_back(self) -> bool:
         """Whether rewrites failed so often that the next one waits: each makes a further increment."""
-        now = time.monotonic()
+        now = self._clock()
         if self.server.aof.failed_rewrites < PATIENCE:
             self._delay_minutes, self._may_rewrite_at = 0, 0.0
             return False

@@ -54,21 +54,24 @@ class AppendOnlyLoading:
             ) from None
         except OSError as error:
             raise LoadingFailed(f"Can't load the append-only file: {error}") from None
-        self._load_files()
+        self.load_files()
         seconds = time.monotonic() - started
         self._log.notice(f"DB loaded from append only file: {seconds:.3f} seconds")
 
-    def _load_files(self) -> None:
+    def load_files(self) -> None:
+        """Load what the manifest at hand names into an empty keyspace. LoadingFailed, OSError."""
         manifest, server = self._files.manifest, self._server
         if manifest.base is not None:
             server.aof.base_size = self._files.disk.size(self._files.path(manifest.base.name))
         keyspace = server.keyspace
         mode, keyspace.expiry_mode = keyspace.expiry_mode, ExpiryMode.IGNORE
+        recording, server.aof.is_recording = server.aof.is_recording, False
         try:
             for file in manifest.files:
                 self._load(file, is_last=file is manifest.files[-1])
         finally:
             keyspace.expiry_mode = mode
+            server.aof.is_recording = recording
         keyspace.changes = 0
         server.persistence.keys_loaded = len(keyspace)
 

@@ -21,6 +21,8 @@ POSTPONED_AT_MOST_SECONDS = 2.0
 ERRORS_APART_SECONDS = 30
 """A disk that fails, fails often: it is told so often and no more."""
 
+Clock = Callable[[], float]
+"""Seconds that only ever grow."""
 StartSoon = Callable[[Callable[[], Awaitable[None]]], None]
 
 
@@ -36,8 +38,9 @@ class Increment:
         self.fd = fd
         self.size = size
         self.synced_size = size
-        self.syncing_since: float | None = None
+        self.is_syncing = False
         self._one_sync = trio.Lock()
+        self._is_closed = False
 
     def append(self, data: bytes) -> tuple[int, OSError | None]:
         """Write; returns how many of the bytes stay in the file, and why it is not all of them.
@@ -67,33 +70,36 @@ class Increment:
     async def sync_in_thread(self) -> None:
         """`sync`, other work going on meanwhile; after the one that may be going on already."""
         async with self._one_sync:
-            if self.synced_size == self.size:
+            if self._is_closed:
                 return
-            size, self.syncing_since = self.size, time.monotonic()
+            size, self.is_syncing = self.size, True
             try:
                 await trio.to_thread.run_sync(self._disk.sync, self.fd)
                 self.synced_size = size
             finally:
-                self.syncing_since = None
+                self.is_syncing = False
 
     def close(self) -> None:
-        """Nothing more is appended, and nobody waits for an fsync."""
+        """Nothing more is appended; everything is as durable as it will be."""
+        self._is_closed = True
         self._disk.close(self.fd)
 
 
 class AppendOnlyLog:
     """Carries out AppendToLog and SyncLog."""
 
-    def __init__(self, server: Server, log: Log, disk: Disk) -> None:
+    def __init__(self, server: Server, log: Log, disk: Disk, clock: Clock) -> None:
         self.server = server
         self.log = log
         self.disk = disk
         self.increment: Increment | None = None
         self.start_soon: StartSoon = lambda task: None
         """How to begin a task; the node says once it runs."""
+        self._clock = clock
         self._unwritten = b""
         self._postponed_since: float | None = None
-        self._synced_at = time.monotonic()
+        self._synced_at = clock()
+        """When the last fsync began."""
         self._error_told_at = -float(ERRORS_APART_SECONDS)
 
     # --- appending ---------------------------------------------------------------------------------
@@ -111,14 +117,17 @@ class AppendOnlyLog:
             return
         if facts.flush_sleep_seconds:
             time.sleep(facts.flush_sleep_seconds)
+        started = self._clock()
         kept, error = increment.append(data)
+        self._note_time("aof-write", started)
         facts.current_size += kept
         self._unwritten = data[kept:]
         facts.unwritten_bytes = len(self._unwritten)
         self._postponed_since = None
         if error is not None:
             self._write_failed(error, kept)
-        elif facts.last_write_error is not None:
+        elif facts.write_error is not None:
+            facts.write_error = None
             self._recovered()
 
     def _is_postponed(self) -> bool:
@@ -127,10 +136,10 @@ class AppendOnlyLog:
         Linux lets a write wait for an fsync of the same file. With `everysec` that would stop the node
         whenever the disk is busy, so for two seconds nothing is written, and no longer.
         """
-        increment, now = self.increment, time.monotonic()
-        if increment is None or increment.syncing_since is None or self._policy != "everysec":
+        increment, now = self.increment, self._clock()
+        if increment is None or not increment.is_syncing or self._policy != "everysec":
             return False
-        if now - increment.syncing_since < LATE_AFTER_SECONDS:
+        if now - self._synced_at < LATE_AFTER_SECONDS:
             return False
         if self._postponed_since is None:
             self._postponed_since = now
@@ -153,6 +162,7 @@ class AppendOnlyLog:
         """`always`: what was appended is durable when this returns. CannotPersist otherwise."""
         if self.increment is None or self._spares_disk():
             return
+        started = self._clock()
         try:
             self.increment.sync()
         except OSError as error:
@@ -161,7 +171,15 @@ class AppendOnlyLog:
                 f" {error.strerror}. Exiting..."
             )
             raise CannotPersist from error
-        self._synced_at = time.monotonic()
+        self._note_time("aof-fsync-always", started)
+        self._synced_at = self._clock()
+
+    def _note_time(self, event: str, started: float) -> None:
+        """For the latency monitor: how long the disk took."""
+        threshold_ms = self.server.config.latency_monitor_threshold
+        milliseconds = int((self._clock() - started) * 1000)
+        if 0 < threshold_ms <= milliseconds:
+            self.server.latency.note(event, self.server.keyspace.now_ms // 1000, milliseconds)
 
     def _spares_disk(self) -> bool:
         """Whether a snapshot or a rewrite has the disk for itself: `no-appendfsync-on-rewrite`."""
@@ -172,29 +190,28 @@ class AppendOnlyLog:
     def look(self) -> None:
         """A few times a second: try again what failed or was postponed, and begin the second's fsync."""
         self.flush()
-        increment, now = self.increment, time.monotonic()
-        if (
-            increment is not None
-            and self._policy == "everysec"
-            and increment.synced_size != increment.size
-            and increment.syncing_since is None
-            and now - self._synced_at >= SYNC_EVERY_SECONDS
-            and not self._spares_disk()
-        ):
-            self._synced_at = now
-            self.start_soon(self._sync_in_background)
-
-    async def _sync_in_background(self) -> None:
-        increment, facts = self.increment, self.server.aof
-        if increment is None or increment.syncing_since is not None:
+        increment, now, failed = self.increment, self._clock(), self.server.aof.sync_error is not None
+        if increment is None or increment.is_syncing or now - self._synced_at < SYNC_EVERY_SECONDS:
             return
+        is_due = self._policy == "everysec" and increment.synced_size != increment.size
+        if failed or (is_due and not self._spares_disk()):
+            self._synced_at = now
+            self.start_soon(lambda: self._sync_in_background(increment))
+
+    async def _sync_in_background(self, increment: Increment) -> None:
+        """An fsync that fails says that bytes may be lost, and the next one need not say it again.
+
+        So once the disk is well, all data are written anew: what is in memory is what was promised.
+        """
+        facts = self.server.aof
         facts.pending_fsyncs += 1
         try:
             await increment.sync_in_thread()
         except OSError as error:
-            self._failed(error, f"Fail to fsync the AOF file: {error.strerror}")
+            self._sync_failed(error)
         else:
-            if not self._unwritten:
+            if facts.sync_error is not None:
+                facts.sync_error, facts.rewrite_scheduled = None, True
                 self._recovered()
         finally:
             facts.pending_fsyncs -= 1
@@ -202,36 +219,39 @@ class AppendOnlyLog:
     # --- when the disk fails -----------------------------------------------------------------------
 
     def _write_failed(self, error: OSError, kept: int) -> None:
-        told = f"Error writing to the AOF file: {error.strerror}"
+        told = f"Error writing to the AOF file: {_reason(error)}"
         if kept:
             told += f". {kept} bytes of an unfinished write could not be removed again"
-        self._failed(error, told)
+        self.server.aof.write_error = _reason(error)
+        self._failed(told)
         if self._policy == "always":
             self.log.warning(
                 "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting..."
             )
             raise CannotPersist from error
 
-    def _failed(self, error: OSError, told: str) -> None:
-        now = time.monotonic()
+    def _sync_failed(self, error: OSError) -> None:
+        self.server.aof.sync_error = _reason(error)
+        self._failed(f"Fail to fsync the AOF file: {_reason(error)}")
+
+    def _failed(self, told: str) -> None:
+        """No client may write what might not be kept."""
+        now = self._clock()
         if now - self._error_told_at >= ERRORS_APART_SECONDS:
             self._error_told_at = now
             self.log.warning(told)
-        self.server.aof.last_write_error = error.strerror or str(error)
         self.server.refresh_gates()
 
     def _recovered(self) -> None:
-        if self.server.aof.last_write_error is not None:
-            self.server.aof.last_write_error = None
-            self.log.warning("AOF write error looks solved, Shoal can write again.")
-            self.server.refresh_gates()
+        self.log.warning("AOF write error looks solved, Shoal can write again.")
+        self.server.refresh_gates()
 
     # --- another file ------------------------------------------------------------------------------
 
     def switch(self, increment: Increment | None) -> None:
         """Append to another file from now on. What the old one holds is made durable in the background."""
         old, self.increment = self.increment, increment
-        self._synced_at = time.monotonic()
+        self._synced_at = self._clock()
         if old is not None:
             self.start_soon(lambda: self._retire(old))
 
@@ -239,7 +259,8 @@ class AppendOnlyLog:
         try:
             await old.sync_in_thread()
         except OSError as error:
-            self._failed(error, f"Fail to fsync the AOF file: {error.strerror}")
+            if self.increment is not None:  # otherwise nobody counts on the file any more
+                self._sync_failed(error)
         finally:
             old.close()
 
@@ -257,3 +278,7 @@ class AppendOnlyLog:
             self.increment.sync()
         except OSError as error:
             self.log.warning(f"Fail to fsync the AOF file: {error.strerror}.")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -23,13 +23,12 @@ from shoal.node.persistence.aof_writer import AofSave
 from shoal.node.persistence.rdb_saver import RdbSave
 from shoal.node.runtime.append_only_log import AppendOnlyLog, Increment
 from shoal.node.runtime.disk import write_all
+from shoal.node.runtime.slices import SLICE_BYTES, between_slices, slice_bytes
 from shoal.node.server.append_only import AofState, timestamp
 
 if TYPE_CHECKING:
     from shoal.node.runtime.append_only_files import AppendOnlyFiles
     from shoal.node.server.server import Server
-
-SLICE_BYTES = 64 * 1024
 
 
 class BaseWriter:
@@ -49,18 +48,22 @@ class BaseWriter:
             head = timestamp(second) if server.config.aof_timestamp_enabled else b""
             self._save = AofSave(server.keyspace, head)
 
-    def step(self) -> bool:
-        """Write a slice; True when that was the last. OSError."""
-        write_all(self._disk, self._fd, self._save.step(SLICE_BYTES))
+    def step(self, budget: int) -> bool:
+        """Write a slice of about so many bytes; True when that was the last. OSError."""
+        write_all(self._disk, self._fd, self._save.step(budget))
         return self._save.done
 
     def sync(self) -> None:
         """Make the file durable. OSError."""
         self._disk.sync(self._fd)
 
-    def close(self) -> None:
-        """Write no more."""
+    def stop(self) -> None:
+        """Write no more; the keyspace forgets us. Harmless when all is written."""
         self._save.stop()
+
+    def close(self) -> None:
+        """`stop`, and close the file."""
+        self.stop()
         self._disk.close(self._fd)
 
 
@@ -73,7 +76,7 @@ class Rewrite:
         self._log = log
         self._replaced = len(files.manifest.increments)
         self._is_first = server.aof.state is AofState.WAITING
-        self.is_given_up = False
+        self._scope = trio.CancelScope()
         files.make_folder()
         self._base = BaseWriter(server, files)
         try:
@@ -101,24 +104,29 @@ class Rewrite:
         self._server.aof.record(state, recording=True)
 
     async def run(self) -> bool:
-        """Steps 2 to 5, other work going on between slices. False if given up; OSError if it failed."""
-        base = self._base
+        """Steps 2 to 4, other work going on between slices. False if given up; OSError if it failed."""
+        base, config = self._base, self._server.config
         try:
-            while not self.is_given_up and not base.step():
-                await trio.lowlevel.checkpoint()
-            if not self.is_given_up:
+            with self._scope:
+                while not base.step(slice_bytes(config)):
+                    await between_slices(config)
                 await trio.to_thread.run_sync(base.sync)
         finally:
             base.close()
-        if self.is_given_up:
+        if self._scope.cancel_called:
             return False
         self._install()
         return True
 
+    def give_up(self) -> None:
+        """Stop at once. What was there before still counts."""
+        self._scope.cancel()
+        self._base.stop()
+
     def run_now(self) -> None:
-        """Steps 2 to 5 at once, nothing else going on. OSError."""
+        """Steps 2 to 4 at once, nothing else going on. OSError."""
         try:
-            while not self._base.step():
+            while not self._base.step(SLICE_BYTES):
                 pass
             self._base.sync()
         finally:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shoal.node.resp.replies import OK, CommandError
+from shoal.node.server.append_only import AofState
 from shoal.node.server.effects import Shutdown
 
 if TYPE_CHECKING:
@@ -77,6 +78,13 @@ class Ending:
         self.server.end_wait(session, OK)
 
     def _end(self, request: Shutdown) -> None:
+        aof = self.server.aof
+        if aof.state is AofState.WAITING and aof.rewriting_since is not None:
+            if not request.force:
+                self.log.warning("Writing initial AOF, can't exit.")
+                self._go_on()
+                return
+            self.log.warning("Writing initial AOF. Exit anyway.")
         if request.save or (request.save is None and self.server.config.save):
             self.log.notice("Saving the final RDB snapshot before exiting.")
             if not self.snapshots.save_now() and not request.force:

@@ -34,6 +34,7 @@ from shoal.node.server.effects import (
     AppendToLog,
     ClosePrimaryLink,
     CloseSession,
+    LoadLog,
     OpenPrimaryLink,
     ReplaceSnapshot,
     RestartLog,
@@ -164,6 +165,8 @@ class Node:
                 self.append_only.writer.sync()
             case RewriteLog(waiting):
                 self.append_only.begin_rewrite(waiting)
+            case LoadLog(waiting):
+                self.append_only.load_again(waiting)
             case RestartLog():
                 self.append_only.restart()
             case SaveSnapshot(waiting):

@@ -11,9 +11,9 @@ from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_saver import RdbSave
+from shoal.node.runtime.slices import SLICE_BYTES
 
 READ_SIZE = 1 << 20
-SLICE_BYTES = 64 * 1024
 
 
 def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool, keep_expired: bool) -> RdbLoader:
@@ -45,10 +45,10 @@ class SnapshotFile:
         self.changes_at_start = keyspace.changes
         self._save = RdbSave(keyspace, auxiliary, checksum=checksum)
 
-    def step(self) -> bool:
+    def step(self, budget: int) -> bool:
         """Write a slice; True when the file is complete, durable and in place. OSError ends the save."""
         try:
-            self._file.write(self._save.step(SLICE_BYTES))
+            self._file.write(self._save.step(budget))
             if self._save.done:
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -61,7 +61,7 @@ class SnapshotFile:
 
     def finish(self) -> None:
         """Write all that is left, at once."""
-        while not self.step():
+        while not self.step(SLICE_BYTES):
             pass
 
     def abandon(self) -> None:

@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import trio
-
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.rdb_file import SnapshotFile
+from shoal.node.runtime.slices import between_slices, slice_bytes
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
@@ -56,11 +55,11 @@ class Snapshots:
         reply: Reply = CommandError(GIVEN_UP)
         try:
             while self._running is save:
-                if save.step():
+                if save.step(slice_bytes(self.server.config)):
                     self._running, reply = None, OK
                     self._succeeded(save)
                 else:
-                    await trio.lowlevel.checkpoint()
+                    await between_slices(self.server.config)
         except OSError as error:
             self._running, reply = None, CommandError(f"ERR {error}")
             self._failed(error)
@@ -119,9 +118,14 @@ class Snapshots:
         self.log.warning(f"Error saving the DB to {self.path}: {error}")
 
     def is_due(self) -> bool:
-        """Whether a save point is reached and no save is under way."""
+        """Whether a save point is reached, or a save was asked for, and nothing else writes all the data."""
         state, server = self.server.persistence, self.server
         now = server.keyspace.now_ms // 1000
-        if state.in_progress_since is not None or now < self._failed_at + RETRY_AFTER_SECONDS:
+        if state.in_progress_since is not None or server.aof.rewriting_since is not None:
             return False
+        if now < self._failed_at + RETRY_AFTER_SECONDS:
+            return False
+        if state.save_scheduled:
+            state.save_scheduled = False
+            return True
         return state.is_due(server.config.save, server.keyspace.changes, now)

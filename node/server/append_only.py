@@ -45,8 +45,9 @@ class AppendOnly:
         self.pending: list[bytes] = []
         """What this turn's commands changed, in order."""
         self.reset()
-        self.last_write_error: str | None = None
-        """Why appending fails, while it does: then nothing is written by clients either."""
+        self.write_error: str | None = None
+        """Why the last write to the file failed, if it did; so for `sync_error` and the last fsync."""
+        self.sync_error: str | None = None
         self.current_size = 0
         self.base_size = 0
         """How large all files together were after the last rewrite."""
@@ -72,6 +73,15 @@ class AppendOnly:
         self.is_recording = recording
         self._reader.database = NO_DATABASE
 
+    def suspend(self) -> None:
+        """All data were replaced: what the file holds is a past that is over, and nothing may follow it.
+
+        The old files still count until a rewrite from the new data is in place (RestartLog), so a crash
+        before that brings back the old data whole, not a mixture.
+        """
+        self.pending.clear()
+        self.record(AofState.WAITING, recording=False)
+
     def append(self, operations: Operations, rendered: bytes) -> None:
         """What one command changed here, or a command of our primary."""
         if self._server.config.aof_timestamp_enabled:
@@ -85,16 +95,26 @@ class AppendOnly:
             self._annotated_second = second
             self.pending.append(timestamp(second))
 
+    @property
+    def error(self) -> str | None:
+        """Why what clients write might not be kept: they are refused while there is a reason."""
+        return self.write_error or self.sync_error
+
     def take(self) -> bytes:
         """What is to be appended now."""
         data = b"".join(self.pending)
         self.pending.clear()
         return data
 
+    @property
+    def syncs_always(self) -> bool:
+        """Whether nothing may leave before it is durable."""
+        return self._server.config.appendfsync == "always"
+
     def effects(self) -> list[ServerEffect]:
         """What has gathered, as the first effects of a turn."""
         appended: list[ServerEffect] = [AppendToLog(self.take())]
-        if self._server.config.appendfsync == "always":
+        if self.syncs_always:
             appended.append(SyncLog())
         return appended
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shoal.node.server.effects import SyncLog
+
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
 
@@ -66,6 +68,12 @@ def _apply_query_limits(server: Server) -> None:
         session.parser.limit(config.proto_max_bulk_len, config.client_query_buffer_limit)
 
 
+def _apply_fsync_policy(server: Server) -> None:
+    """What was appended under a laxer policy is durable before the first reply under `always`."""
+    if server.aof.is_recording and server.aof.syncs_always:
+        server.effects.append(SyncLog())
+
+
 def _apply_save_points(server: Server) -> None:
     server.refresh_gates()
 
@@ -81,5 +89,6 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (tuple(name.replace("_", "-") for name in ENCODING_DIRECTIVES), _apply_encodings),
     (("maxmemory",), _apply_memory_limit),
     (("proto-max-bulk-len", "client-query-buffer-limit"), _apply_query_limits),
+    (("appendfsync",), _apply_fsync_policy),
     (("save", "stop-writes-on-bgsave-error"), _apply_save_points),
 )

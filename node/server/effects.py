@@ -39,6 +39,13 @@ class RewriteLog:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadLog:
+    """Replace all data by those of the append-only file; `waiting` is told when that is done."""
+
+    waiting: Session
+
+
+@dataclass(frozen=True, slots=True)
 class RestartLog:
     """All data were replaced by a primary's: what the append-only file holds is a past that is over."""
 
@@ -105,6 +112,8 @@ class ClosePrimaryLink:
 
 
 ServerEffect: TypeAlias = (
-    "Effect | AppendToLog | SyncLog | RewriteLog | RestartLog | SaveSnapshot | ReplaceSnapshot | Shutdown"
-    " | AbortShutdown | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
+    "Effect"
+    " | AppendToLog | SyncLog | RewriteLog | LoadLog | RestartLog"
+    " | SaveSnapshot | ReplaceSnapshot | Shutdown | AbortShutdown"
+    " | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
 )

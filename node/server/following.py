@@ -274,6 +274,7 @@ class Following:
         replication.disconnect_replicas()
         self.server.keyspace.adopt(incoming.keyspace)
         if self.server.config.appendonly:
+            self.server.aof.suspend()
             self.server.effects.append(RestartLog())
         replication.history.adopt(incoming.replid, incoming.offset)
         replication.history.keep_backlog(self.server.config.repl_backlog_size)

@@ -178,7 +178,7 @@ def _append_only(aof: AppendOnly, now: int) -> Fields:
         ("aof_last_bgrewrite_status", "ok" if aof.last_rewrite_ok else "err"),
         ("aof_rewrites", aof.rewrites),
         ("aof_rewrites_consecutive_failures", aof.failed_rewrites),
-        ("aof_last_write_status", "ok" if aof.last_write_error is None else "err"),
+        ("aof_last_write_status", "ok" if aof.error is None else "err"),
     ]
     if is_on:
         fields += [

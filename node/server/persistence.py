@@ -16,6 +16,8 @@ class PersistenceState:
     keys_loaded: int = 0
     """How many keys the snapshot held that the node started from."""
     in_progress_since: int | None = None
+    save_scheduled: bool = False
+    """A snapshot was asked for that has to wait for the rewrite of the append-only file."""
     changes_saved: int = 0
     """`Keyspace.changes` at the moment of the last good snapshot."""
 

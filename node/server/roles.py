@@ -67,8 +67,8 @@ def check_replication_gates(server: Server) -> None:
             raise CommandError("READONLY You can't write against a read only replica.")
     elif cannot_save(server):
         raise CommandError(_MISCONF)
-    elif server.aof.last_write_error is not None:
-        raise CommandError(f"MISCONF Errors writing to the AOF file: {server.aof.last_write_error}")
+    elif server.aof.error is not None:
+        raise CommandError(f"MISCONF Errors writing to the AOF file: {server.aof.error}")
     elif wants_replicas(server) and server.replication.count_good_replicas() < config.min_replicas_to_write:
         raise CommandError("NOREPLICAS Not enough good replicas to write.")
 

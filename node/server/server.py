@@ -329,7 +329,7 @@ class Server:
             and self.is_primary
             and not roles.wants_replicas(self)
             and not roles.cannot_save(self)
-            and self.aof.last_write_error is None
+            and self.aof.error is None
             and not self.is_out_of_memory
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from shoal.node.runtime.log import Log
-from shoal.node.runtime.rdb_file import SLICE_BYTES
+from shoal.node.runtime.slices import SLICE_BYTES
 from shoal.node.runtime.snapshots import GIVEN_UP, Snapshots
 from shoal.node.server.session import Blocked, BlockReason
 from tests.unit.server.client import World

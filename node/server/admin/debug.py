@@ -19,6 +19,7 @@ from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_writer import RdbWriter
 from shoal.node.replication.history import NO_REPLID
 from shoal.node.resp.replies import (
+    NO_REPLY,
     OK,
     BigNumber,
     CommandError,
@@ -29,7 +30,8 @@ from shoal.node.resp.replies import (
     Status,
     Verbatim,
 )
-from shoal.node.server.session import Session
+from shoal.node.server.effects import LoadLog
+from shoal.node.server.session import Blocked, BlockReason, Session
 
 DISALLOWED = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", '
@@ -173,6 +175,17 @@ def _reload(session: Session) -> Reply:
     return OK
 
 
+def _load_append_only(session: Session) -> Reply:
+    session.server.block(session, Blocked(BlockReason.RUNTIME))
+    session.server.effects.append(LoadLog(session))
+    return NO_REPLY
+
+
+def _append_only_flush_sleep(session: Session, microseconds: bytes) -> Reply:
+    session.server.aof.flush_sleep_seconds = require_integer(microseconds) / 1_000_000
+    return OK
+
+
 def _accept(session: Session, *words: bytes) -> Reply:
     """For switches of Redis's internals that have no counterpart here, so that its tests can run."""
     return OK
@@ -225,12 +238,14 @@ def _help(session: Session) -> Reply:
 
 _MANY = 1 << 31
 _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
+    b"aof-flush-sleep": (_append_only_flush_sleep, 1, 1, " <microseconds>"),
     b"change-repl-id": (_change_replication_id, 0, 0, ""),
     b"digest": (_digest, 0, 0, ""),
     b"digest-value": (_digest_value, 0, _MANY, " [<key> ...]"),
     b"drop-cluster-packet-filter": (_drop_cluster_packets, 1, 1, " <packet type, -1 for none>"),
     b"error": (_error, 1, 1, " <message>"),
     b"help": (_help, 0, 0, ""),
+    b"loadaof": (_load_append_only, 0, 0, ""),
     b"log": (_log, 1, 1, " <message>"),
     b"object": (_object, 1, 1, " <key>"),
     b"pause-cron": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),

@@ -47,9 +47,15 @@ def save(session: Session) -> Reply:
 def bgsave(session: Session, *options: bytes) -> Reply:
     if options and (len(options) > 1 or options[0].lower() != b"schedule"):
         raise CommandError("ERR syntax error")
-    if session.server.persistence.in_progress_since is not None:
+    server = session.server
+    if server.persistence.in_progress_since is not None:
         raise CommandError(IN_PROGRESS)
-    session.server.effects.append(SaveSnapshot(None))
+    if server.aof.rewriting_since is not None or session.in_exec:
+        if not options and not session.in_exec:
+            raise CommandError(REWRITING)
+        server.persistence.save_scheduled = True
+        return Status(b"Background saving scheduled")
+    server.effects.append(SaveSnapshot(None))
     return Status(b"Background saving started")
 
 

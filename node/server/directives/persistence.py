@@ -46,7 +46,7 @@ class PersistenceDirectives:
         ("no", "yes", "clients"),
         effect="none: what RESTORE and a snapshot hold is always checked in full",
     )
-    rdb_key_save_delay = Integer(0, -INT_MAX - 1, INT_MAX, hidden=True, effect=_FOR_TESTS_OF_REDIS)
+    rdb_key_save_delay = Integer(0, -INT_MAX - 1, INT_MAX, hidden=True)
     key_load_delay = Integer(0, -INT_MAX - 1, INT_MAX, hidden=True, effect=_FOR_TESTS_OF_REDIS)
     loading_process_events_interval_bytes = Memory(
         2 << 20, 1024, INT_MAX, hidden=True, effect=_FOR_TESTS_OF_REDIS

@@ -1,0 +1,97 @@
+"""A disk that fails, fills up or stops the machine at a chosen call."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from shoal.node.runtime.disk import Disk
+
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """The machine stops here."""
+
+
+class FaultyDisk(Disk):
+    """The real disk until the call numbered `at`; then `fault` decides.
+
+    A crash loses, of every file, what was not made durable, as a machine without power does. Nothing really
+    waits for a disk: what is durable is kept account of here.
+    """
+
+    def __init__(self, at: int = -1, fault: str = "none") -> None:
+        self.at = at
+        self.fault = fault
+        self.calls: list[str] = []
+        self._paths: dict[int, Path] = {}
+        """By descriptor."""
+        self._durable: dict[Path, int] = {}
+        """How much of each file written so far is durable."""
+
+    def _call(self, name: str, action: Callable[[], T]) -> T:
+        number = len(self.calls)
+        self.calls.append(name)
+        if number == self.at:
+            if self.fault == "crash":
+                self.lose_what_is_not_durable()
+                raise Crash
+            if self.fault != "short":
+                raise OSError(getattr(errno, self.fault), os.strerror(getattr(errno, self.fault)))
+        return action()
+
+    def lose_what_is_not_durable(self) -> None:
+        """What a machine without power forgets."""
+        for path, size in self._durable.items():
+            if path.exists() and path.stat().st_size > size:
+                os.truncate(path, size)
+
+    # --- the calls ---------------------------------------------------------------------------------
+
+    def make_folder(self, path: Path) -> None:
+        self._call("make_folder", lambda: super(FaultyDisk, self).make_folder(path))
+
+    def open_to_read(self, path: Path) -> BinaryIO:
+        return self._call("open_to_read", lambda: super(FaultyDisk, self).open_to_read(path))
+
+    def open_to_append(self, path: Path) -> int:
+        fd = self._call("open_to_append", lambda: super(FaultyDisk, self).open_to_append(path))
+        self._paths[fd] = path
+        self._durable.setdefault(path, path.stat().st_size)
+        return fd
+
+    def create(self, path: Path) -> int:
+        fd = self._call("create", lambda: super(FaultyDisk, self).create(path))
+        self._paths[fd] = path
+        self._durable[path] = 0
+        return fd
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        if self.fault == "short" and len(self.calls) == self.at:
+            data = data[: len(data) // 2]
+            self.at, self.fault = self.at + 1, "ENOSPC"
+            self.calls.append("short write")
+            return super().write(fd, data)
+        return self._call("write", lambda: super(FaultyDisk, self).write(fd, data))
+
+    def sync(self, fd: int) -> None:
+        self._call("sync", lambda: None)
+        self._durable[self._paths[fd]] = os.fstat(fd).st_size
+
+    def truncate(self, target: int | Path, size: int) -> None:
+        self._call("truncate", lambda: super(FaultyDisk, self).truncate(target, size))
+
+    def rename(self, old: Path, new: Path) -> None:
+        self._call("rename", lambda: super(FaultyDisk, self).rename(old, new))
+        self._paths = {fd: new if path == old else path for fd, path in self._paths.items()}
+        self._durable[new] = self._durable.pop(old, new.stat().st_size)
+
+    def remove(self, path: Path) -> None:
+        self._call("remove", lambda: super(FaultyDisk, self).remove(path))
+
+    def sync_folder(self, path: Path) -> None:
+        self._call("sync_folder", lambda: None)
