@@ -31,7 +31,7 @@ from tests.processes.mixed_cluster import (
     started,
     wait_for_agreement,
 )
-from tests.processes.nodes import SHOAL, Node, wait_until
+from tests.processes.nodes import HOST, SHOAL, Node, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.peers, needs(REDIS7_CLI)]
 KINDS = [
@@ -54,32 +54,40 @@ class Shard:
 
 @dataclass
 class Mixed:
-    """Three shards of two nodes in whatever roles the steps before left them, and who is spare."""
+    """Three shards of two nodes, in the roles earlier steps left them in, and a spare node of each kind."""
 
     nodes: list[Node]
-    knows_shard_ids: bool
+    spares: list[Node]
+    has_extensions: bool
+    """Whether theirs tell and hear shard ids and forgotten nodes: from Redis 7.2 on."""
 
     def shard(self, *, ours_leads: bool) -> Shard:
         """A shard whose primary is ours and its replica is theirs, or the other way round."""
+        return self.shards(ours_leads=ours_leads)[0]
+
+    def shards(self, *, ours_leads: bool) -> list[Shard]:
+        """All such shards."""
         wait_for_agreement(self.nodes)
-        for primary in self.nodes:
-            if role(primary) == "master" and is_ours(primary) == ours_leads:
-                for replica in self.nodes:
-                    if is_ours(replica) != ours_leads and follows(replica, primary):
-                        return Shard(primary, replica, key_of(primary))
-        raise AssertionError("no shard has these roles")
+        return [
+            Shard(primary, replica, key_of(primary))
+            for primary in self.nodes
+            if role(primary) == "master" and is_ours(primary) == ours_leads
+            for replica in self.nodes
+            if is_ours(replica) != ours_leads and follows(replica, primary)
+        ]
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def mixed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
     theirs = (str(request.param),)
     directory = tmp_path_factory.mktemp("mixed")
-    with started(directory, [SHOAL, theirs, SHOAL, theirs, SHOAL, theirs]) as nodes:
+    with started(directory, [SHOAL, theirs] * 4) as everybody:
+        nodes, spares = everybody[:6], everybody[6:]
         share_slots(nodes[:3])
         introduce(nodes)
         for primary, replica in zip(nodes[:3], nodes[3:], strict=True):
             replicate(replica, primary)
-        yield Mixed(nodes, knows_shard_ids=request.param != REDIS7_SERVER)
+        yield Mixed(nodes, spares, has_extensions=request.param != REDIS7_SERVER)
 
 
 def test_all_nodes_say_the_same_of_the_cluster(mixed: Mixed) -> None:
@@ -88,7 +96,7 @@ def test_all_nodes_say_the_same_of_the_cluster(mixed: Mixed) -> None:
     wait_for_agreement(mixed.nodes)
     hosts = {fields[0].rpartition(",")[2] for fields in nodes_view(mixed.nodes[0]).values()}
     assert hosts == {f"node-{number}.shoal.example" for number in range(6)}
-    if mixed.knows_shard_ids:
+    if mixed.has_extensions:
         expected = shard_ids(mixed.nodes[0])
         assert len(expected) == 6 and len(set(expected.values())) == 3
         for node in mixed.nodes:
@@ -173,6 +181,54 @@ def test_a_dead_primary_is_replaced_by_its_replica_of_the_other_kind(mixed: Mixe
 
 def votes_granted(node: Node) -> int:
     return node.log.count("Failover auth granted")
+
+
+@pytest.mark.parametrize("ours_moves", [False, True], ids=["theirs-moves", "ours-moves"])
+def test_a_spare_replica_moves_to_an_orphan_of_the_other_kind_and_the_dead_one_is_forgotten(
+    mixed: Mixed, ours_moves: bool
+) -> None:
+    if len(mixed.shards(ours_leads=not ours_moves)) < 2:
+        take_over(mixed.shard(ours_leads=ours_moves))
+    orphan, donor, *_ = mixed.shards(ours_leads=not ours_moves)
+    spare = next(node for node in mixed.spares if is_ours(node) == ours_moves)
+    spare.ask("CLUSTER", "MEET", HOST, orphan.primary.port)
+    for node in mixed.nodes:
+        wait_until(partial(knows, node, id_of(spare)), f"node {node.port} knows the spare")
+        wait_until(partial(knows, spare, id_of(node)), f"the spare knows node {node.port}")
+    replicate(spare, donor.primary)
+    members = [spare, *(node for node in mixed.nodes if node is not orphan.replica)]
+    dead = id_of(orphan.replica)
+
+    for node in members:
+        node.ask("CONFIG", "SET", "cluster-allow-replica-migration", "yes")
+    orphan.replica.kill()
+    wait_until(
+        lambda: follows(spare, orphan.primary) or follows(donor.replica, orphan.primary), "a replica moves"
+    )
+    for node in members:
+        node.ask("CONFIG", "SET", "cluster-allow-replica-migration", "no")
+
+    asked = orphan.primary
+    asked.ask("CLUSTER", "FORGET", dead)
+    if not mixed.has_extensions:
+        for node in members:
+            if not is_ours(node) and node is not asked:
+                node.ask("CLUSTER", "FORGET", dead)
+        if not is_ours(asked):
+            next(node for node in members if is_ours(node)).ask("CLUSTER", "FORGET", dead)
+    for node in members:
+        wait_until(lambda node=node: not knows(node, dead), f"node {node.port} forgets the dead one")
+    mixed.nodes[:] = members
+    wait_for_agreement(mixed.nodes)
+
+
+def knows(node: Node, node_id: str) -> bool:
+    return node_id in node.ask("CLUSTER", "NODES")
+
+
+def take_over(shard: Shard) -> None:
+    shard.replica.ask("CLUSTER", "FAILOVER")
+    wait_until(partial(follows, shard.primary, shard.replica), "the roles are exchanged")
 
 
 def test_all_come_back_from_their_own_files(mixed: Mixed) -> None:
