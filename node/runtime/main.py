@@ -19,6 +19,7 @@ from shoal.cluster.settings import ClusterSettings
 from shoal.cluster.view import SavedConfig
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
+from shoal.node.runtime import process_title
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
@@ -96,6 +97,7 @@ def serve(config: Config) -> int:
         return 1
     if config.pidfile or config.daemonize:
         write_pidfile(config.pidfile or "/var/run/redis.pid", log)
+    process_title.follow_config(config)
     settle_collector()
     node = Node(server, log, nodes_file, append_only)
     status = 1

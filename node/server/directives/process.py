@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import Formatter
 
 from shoal.node.server.parameters import LONG_MAX, Choice, ChoiceSet, DirectiveError, Integer, Text, YesNo
 from shoal.node.server.special_parameters import OomScores, Percentiles
@@ -13,6 +14,21 @@ _ONE_THREAD = "none: a node is one process with one thread; pin it with taskset"
 _NO_CRASH_TEST = "none: after a crash the process ends at once, with nothing more than its report"
 _SHUTDOWN_CHOICES = ("default", "save", "nosave", "now", "force")
 _FACILITIES = ("user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
+
+
+_TITLE_VARIABLES = frozenset(
+    {"title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"}
+)
+
+
+def _title_template(template: str) -> None:
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        parts = [("", "", None, None)]
+    for _, name, form, conversion in parts:
+        if name is not None and (name not in _TITLE_VARIABLES or form or conversion):
+            raise DirectiveError("template format is invalid or contains unknown variables")
 
 
 class ShutdownOptions(ChoiceSet):
@@ -33,10 +49,8 @@ class ProcessDirectives:
     pidfile = Text(mutable=False)
     hz = Integer(10, 0)
     dynamic_hz = YesNo(True, effect="none: timers do not become dearer with more clients")
-    set_proc_title = YesNo(True, mutable=False, effect="none: a Python process keeps its title")
-    proc_title_template = Text(
-        "{title} {listen-addr} {server-mode}", effect="none: a Python process keeps its title"
-    )
+    set_proc_title = YesNo(True, mutable=False)
+    proc_title_template = Text("{title} {listen-addr} {server-mode}", _title_template)
     always_show_logo = YesNo(
         False, mutable=False, effect="differs: there is no logo, but its facts (mode, port, PID) are logged"
     )

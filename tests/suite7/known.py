@@ -1,0 +1,42 @@
+"""The failures that are expected, each with its reason, and what a run tells apart from them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.suite7.output import Outcome
+
+PATH = Path(__file__).with_name("known_failures.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A file: how many tests redis-server passes in it (counted for the unit suite only), and those we are
+    known to fail, with the reason."""
+
+    tests: int
+    failures: dict[str, str]
+
+
+def expectations() -> dict[str, Expectation]:
+    """By file; every reason is checked to say something."""
+    read: dict[str, Expectation] = {}
+    for name, entry in tomllib.loads(PATH.read_text()).items():
+        failures = entry.get("failures", {})
+        if not all(isinstance(reason, str) and reason for reason in failures.values()):
+            raise ValueError(f"{name}: a known failure without a reason")
+        read[name] = Expectation(entry.get("tests", 0), failures)
+    return read
+
+
+def surprises(outcome: Outcome, expected: Expectation) -> list[str]:
+    """What is worse than expected, and what is better: the list has to follow."""
+    found = [
+        f"unexpected failure: {name}: {why}"
+        for name, why in outcome.failed.items()
+        if name not in expected.failures
+    ]
+    found += [f"unexpected pass: {name}" for name in outcome.passed if name in expected.failures]
+    return found
