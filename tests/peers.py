@@ -11,6 +11,7 @@ REDIS7_SERVER = ROOT / "redis7" / "bin" / "redis-server"
 REDIS7_CLI = ROOT / "redis7" / "bin" / "redis-cli"
 REDIS7_BENCHMARK = ROOT / "redis7" / "bin" / "redis-benchmark"
 REDIS8_SERVER = ROOT / "redis8" / "bin" / "redis-server"
+REDIS7_CHECK_RDB = ROOT / "redis7" / "bin" / "redis-check-rdb"
 VALKEY8_CLI = ROOT / "valkey8" / "bin" / "valkey-cli"
 VALKEY8_SERVER = ROOT / "valkey8" / "bin" / "valkey-server"
 
