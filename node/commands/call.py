@@ -35,6 +35,10 @@ class KeyWait:
     """The answer when one of the keys holds a value of that type no more; None to go on waiting."""
 
 
+AS_TYPED: list[tuple[bytes, ...]] = []
+"""What `Call.propagated` is when the command itself goes to replicas, though it changed nothing."""
+
+
 class Call:
     """One client's way into the data: the same object for every command the client runs.
 
@@ -79,3 +83,7 @@ class Call:
     def wait_for_keys(self, wait: KeyWait) -> Reply:
         """Let the client wait for its keys, if it may; returns what the command returns."""
         return wait.no_wait_reply
+
+    def propagate_as_typed(self) -> None:
+        """Send the command itself to replicas although it changes no data: PUBLISH."""
+        self.propagated = AS_TYPED

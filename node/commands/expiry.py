@@ -210,7 +210,7 @@ def pexpiretime(call: Call, key: bytes) -> Reply:
 
 
 def _expires_at(db: Database, key: bytes) -> int:
-    if db.peek(key) is None:
+    if db.look(key) is None:
         return NO_KEY
     at_ms = db.expiry(key)
     return NO_EXPIRY if at_ms is None else at_ms

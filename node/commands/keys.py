@@ -69,7 +69,7 @@ def unlink(call: Call, *keys: bytes) -> Reply:
     history=(("3.0.3", "Takes more than one `key`."),),
 )
 def exists(call: Call, *keys: bytes) -> Reply:
-    return sum(call.db.peek(key) is not None for key in keys)
+    return sum(call.db.look(key) is not None for key in keys)
 
 
 @command(
@@ -100,7 +100,7 @@ def touch(call: Call, *keys: bytes) -> Reply:
     arguments=(key_arg(),),
 )
 def type_(call: Call, key: bytes) -> Reply:
-    value = call.db.peek(key)
+    value = call.db.look(key)
     return NONE if value is None else Status(type_name(value))
 
 
@@ -158,7 +158,8 @@ def _rename(db: Database, key: bytes, new_key: bytes, value: Value) -> None:
 
 
 def place(db: Database, key: bytes, value: Value, expiry: int | None) -> None:
-    """Store a value with the time to live it had elsewhere. `changed` follows."""
+    """Store a value as a new key, with the time to live it had elsewhere. `changed` follows."""
+    db.delete(key)
     db.set(key, value)
     if expiry is not None:
         db.set_expiry(key, expiry)

@@ -256,6 +256,17 @@ class CommandSpec:
         """Whether finding the keys takes more than the positions COMMAND gives."""
         return any(not spec.is_range or spec.use & KeyUse.INCOMPLETE for spec in self.keys)
 
+    @cached_property
+    def names_shard_channels(self) -> bool:
+        """Whether what stands in the place of keys are channels of sharded Pub/Sub."""
+        return any(spec.use & KeyUse.NOT_KEY for spec in self.keys)
+
+    def routed_positions(self, argv: Sequence[bytes]) -> list[int]:
+        """Positions of the words whose slot says where the command runs: its keys, or its shard channels."""
+        if self.names_shard_channels:
+            return [position for spec in self.keys for position in spec.positions(argv)]
+        return self.key_positions(argv)
+
     def key_positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of every key in a full argument vector (not of channels, which only look like keys).
 

@@ -83,11 +83,26 @@ class Database:
         keyspace = self.keyspace
         value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
-            keyspace.misses += 1
+            self._missed(key)
             return None
         keyspace.hits += 1
         self.accessed[key] = keyspace.now_ms
         return value
+
+    def look(self, key: bytes) -> Value | None:
+        """`read` for a question about the key, such as TYPE: a hit or a miss, but no access."""
+        value = self.peek(key)
+        if value is None:
+            self._missed(key)
+        else:
+            self.keyspace.hits += 1
+        return value
+
+    def _missed(self, key: bytes) -> None:
+        keyspace = self.keyspace
+        keyspace.misses += 1
+        if keyspace.on_miss is not None:
+            keyspace.on_miss(self.index, key)
 
     def peek(self, key: bytes) -> Value | None:
         """The value of a key that has not expired, without counting as an access."""
@@ -221,6 +236,8 @@ class Database:
                 table = self.tables[slot] = Table()
             self._group_counts[slot >> _GROUP_SHIFT] += 1
             table.put(key, value)
+            if keyspace.on_new_key is not None:
+                keyspace.on_new_key(self.index, key)
         self.accessed[key] = keyspace.now_ms
 
     def delete(self, key: bytes) -> bool:
@@ -415,6 +432,10 @@ class Keyspace:
         self.on_flushed: Callable[[], None] | None = None
         """Told when a client had everything deleted, so that a snapshot does not bring it back."""
         self.on_event: Callable[[int, str, bytes], None] | None = None
+        """Called with each event's database, name and key."""
+        self.on_new_key: Callable[[int, bytes], None] | None = None
+        self.on_miss: Callable[[int, bytes], None] | None = None
+        """Called when a read does not find its key."""
         self.databases = [Database(self, index) for index in range(databases)]
 
     def __len__(self) -> int:

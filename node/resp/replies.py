@@ -49,7 +49,7 @@ NULL_ARRAY = NullArray()
 
 
 class NoReply:
-    """Nothing is sent now: the command is blocked, or its answers were written as pushes."""
+    """Nothing is sent now: the command is blocked, or its client was not to be answered."""
 
 
 NO_REPLY = NoReply()
@@ -91,6 +91,16 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushes:
+    """Out-of-band messages one after the other: the answer of SUBSCRIBE, one for each channel.
+
+    They are told to a client even if it switched off its answers.
+    """
+
+    messages: list[list[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
 class Verbatim:
     """Text with a three-letter format (`txt`, `mkd`) in RESP3, a bulk string in RESP2."""
 
@@ -121,6 +131,7 @@ Reply: TypeAlias = (
     | PairList
     | ByKey
     | Push
+    | Pushes
     | Verbatim
     | BigNumber
     | None

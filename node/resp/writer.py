@@ -20,6 +20,7 @@ from shoal.node.resp.replies import (
     PairList,
     Pairs,
     Push,
+    Pushes,
     Reply,
     SetReply,
     Status,
@@ -104,6 +105,7 @@ _RESP2: dict[type, Encoder] = {
     PairList: lambda reply: _array2([item for pair in reply.items for item in pair]),
     ByKey: lambda reply: _array2(reply.items),
     Push: lambda reply: _array2(reply.elements),
+    Pushes: lambda reply: b"".join([_array2(message) for message in reply.messages]),
     Verbatim: lambda reply: _bulk(reply.text),
     BigNumber: lambda reply: _bulk(reply.digits),
 }
@@ -156,6 +158,7 @@ _RESP3: dict[type, Encoder] = {
     PairList: _pair_list3,
     ByKey: _pairs3,
     Push: lambda reply: _many3(b">", reply.elements),
+    Pushes: lambda reply: b"".join([_many3(b">", message) for message in reply.messages]),
     Verbatim: _verbatim3,
     BigNumber: lambda reply: b"(%b\r\n" % reply.digits,
 }

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from shoal.node.server.effects import SyncLog
+from shoal.node.server.keyspace_events import notify_as_configured
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -78,6 +79,10 @@ def _apply_save_points(server: Server) -> None:
     server.refresh_gates()
 
 
+def _apply_output_limits(server: Server) -> None:
+    server.client_care.note_limits()
+
+
 NOTABLE_FOR_FAST_NS = 1_000_000
 """With a threshold below this, commands declared FAST are timed one by one too."""
 
@@ -91,4 +96,6 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("proto-max-bulk-len", "client-query-buffer-limit"), _apply_query_limits),
     (("appendfsync",), _apply_fsync_policy),
     (("save", "stop-writes-on-bgsave-error"), _apply_save_points),
+    (("client-output-buffer-limit",), _apply_output_limits),
+    (("notify-keyspace-events",), notify_as_configured),
 )

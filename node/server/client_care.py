@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
@@ -48,12 +49,25 @@ class ClientCare:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.next_ms = 0
-        self._over_soft_limit_since: dict[int, int] = {}
-        """Clients whose waiting output is above the soft limit, by id: since when."""
+        self.subscriber_limit_bytes = 0
+        """From how much waiting output on a subscriber is worth a look, at every message it gets."""
+        self._over_soft_limit_since: dict[Session, int] = {}
+        """Clients whose waiting output is above their soft limit: since when."""
+
+    def note_limits(self) -> None:
+        """`client-output-buffer-limit` changed."""
+        limit = self.server.config.client_output_buffer_limit["pubsub"]
+        self.subscriber_limit_bytes = min(limit.hard_bytes or sys.maxsize, limit.soft_bytes or sys.maxsize)
 
     def look(self, now_ms: int) -> None:
-        """Hang up on every client that has been idle, or behind with its answers, for too long."""
+        """Hang up on every client that has been idle, or behind with its answers, for too long.
+
+        With neither asked for, which is the default, this looks only at the few that are behind already:
+        subscribers, whose messages nothing else holds back.
+        """
         self.next_ms = now_ms + CARE_INTERVAL_MS
+        for session in list(self._over_soft_limit_since):
+            self.check_output(session)
         config = self.server.config
         limit = config.client_output_buffer_limit["normal"]
         has_limit = bool(limit.hard_bytes or limit.soft_bytes)
@@ -63,16 +77,24 @@ class ClientCare:
             if session.is_primary_link or session.is_replica_link:
                 continue
             if config.timeout and self._is_idle(session, now_ms - config.timeout * 1000):
-                self._hang_up(session, "Closing idle client")
-            elif has_limit and self._is_behind(session, limit, now_ms):
-                self._hang_up(session, "Closing a client that does not take its answers")
+                self._hang_up_on_idle(session)
+            elif has_limit:
+                self.check_output(session)
+
+    def check_output(self, session: Session) -> None:
+        """Hang up on a client that has not taken what it is sent: too much of it, or for too long."""
+        client_class = "normal" if session.subscriptions is None else "pubsub"
+        limit = self.server.config.client_output_buffer_limit[client_class]
+        if not session.closing and self._is_behind(session, limit, self.server.keyspace.now_ms):
+            self.server.hang_up(session, "it does not take what it is sent (client-output-buffer-limit)")
 
     def forget(self, session: Session) -> None:
         """The client is gone."""
-        self._over_soft_limit_since.pop(session.id, None)
+        self._over_soft_limit_since.pop(session, None)
 
     def _is_idle(self, session: Session, since_ms: int) -> bool:
-        is_waiting = session.blocked is not None or session in self.server.monitors
+        listens = session.subscriptions is not None or session in self.server.monitors
+        is_waiting = session.blocked is not None or listens
         return session.last_seen_ms < since_ms and not is_waiting
 
     def _is_behind(self, session: Session, limit: BufferLimit, now_ms: int) -> bool:
@@ -81,9 +103,9 @@ class ClientCare:
         if not limit.soft_bytes or session.out_bytes < limit.soft_bytes:
             self.forget(session)
             return False
-        since_ms = self._over_soft_limit_since.setdefault(session.id, now_ms)
+        since_ms = self._over_soft_limit_since.setdefault(session, now_ms)
         return now_ms - since_ms >= limit.soft_seconds * 1000
 
-    def _hang_up(self, session: Session, why: str) -> None:
-        self.server.effects.append(Note(Level.VERBOSE, f"{why}: {session.address}"))
+    def _hang_up_on_idle(self, session: Session) -> None:
+        self.server.effects.append(Note(Level.VERBOSE, f"Closing idle client: {session.address}"))
         self.server.effects.append(CloseSession(session))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import CommandError
+from shoal.node.server.pubsub import Kind, Subscriptions
 from shoal.node.server.session import Session
 
 TYPES = (b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub")
@@ -28,9 +29,7 @@ def describe(session: Session) -> bytes:
         ("idle", (now_ms - session.last_seen_ms) // 1000),
         ("flags", flags_of(session)),
         ("db", session.db.index),
-        ("sub", 0),
-        ("psub", 0),
-        ("ssub", 0),
+        *_subscription_counts(session),
         ("multi", in_multi),
         ("qbuf", unread),
         ("qbuf-free", 0),
@@ -53,6 +52,12 @@ def describe(session: Session) -> bytes:
     return " ".join(f"{name}={value}" for name, value in facts).encode()
 
 
+def _subscription_counts(session: Session) -> list[tuple[str, object]]:
+    subscriptions = session.subscriptions or Subscriptions()
+    names = (("sub", Kind.CHANNEL), ("psub", Kind.PATTERN), ("ssub", Kind.SHARD))
+    return [(name, len(subscriptions.names[kind])) for name, kind in names]
+
+
 def _text(value: bytes) -> str:
     return value.decode("ascii", "replace")
 
@@ -64,6 +69,8 @@ def flags_of(session: Session) -> str:
         letters += "S"
     if session.is_primary_link:
         letters += "M"
+    if session.subscriptions is not None:
+        letters += "P"
     if session.transaction is not None:
         letters += "x"
     if session.blocked is not None:
@@ -82,10 +89,12 @@ def flags_of(session: Session) -> str:
 
 
 def type_of(session: Session) -> bytes:
-    """`normal`, `master` or `replica`, as CLIENT LIST TYPE sorts them."""
+    """`normal`, `master`, `replica` or `pubsub`, as CLIENT LIST TYPE sorts them."""
     if session.is_primary_link:
         return b"master"
-    return b"replica" if session.is_replica_link else b"normal"
+    if session.is_replica_link:
+        return b"replica"
+    return b"normal" if session.subscriptions is None else b"pubsub"
 
 
 def checked_type(name: bytes) -> bytes:

@@ -27,6 +27,7 @@ from shoal.cluster.events import (
     AdminRequest,
     Event,
     MessageReceived,
+    PublishToCluster,
     ReplicationProgress,
     SettingsChanged,
     WritesPaused,
@@ -113,6 +114,10 @@ class ClusterBridge:
                 self.server.effects.append(effect)
         return answer
 
+    def publish(self, channel: bytes, message: bytes, *, sharded: bool) -> None:
+        """Carry a message to the subscribers of other nodes: all of them, or those of our shard."""
+        self.step(PublishToCluster(channel, message, sharded))
+
     def apply(self, effect: ServerEffect) -> None:
         """Carry out an effect that concerns data or clients."""
         server = self.server
@@ -136,8 +141,12 @@ class ClusterBridge:
                 self.refresh_served()
                 server.refresh_gates()
                 server.key_waits.send_away()
-            case DeliverPublish():
-                pass  # there are no subscribers to deliver it to
+                server.pubsub.leave_slots(self._is_ours)
+            case DeliverPublish(channel, message, sharded):
+                if sharded:
+                    server.pubsub.publish_sharded(channel, message)
+                else:
+                    server.pubsub.publish(channel, message)
             case _:
                 raise AssertionError(f"nobody carries out {effect!r}")
 
@@ -154,13 +163,18 @@ class ClusterBridge:
                 served[slot] = SERVED_IF_ASKED
         self.server.served = served
 
+    def _is_ours(self, slot: int) -> bool:
+        """Whether a slot is this shard's, or on its way here: where its shard channels may be listened to."""
+        view = self.view
+        return view.slot_owner[slot] is view.myself.shard_primary or slot in view.importing
+
     def _delete_slot_keys(self, slots: tuple[int, ...]) -> None:
         """Drop keys whose slot went to another node, here and on our replicas."""
         database = self.server.keyspace.databases[0]
         for slot in slots:
             for key in list(database.tables[slot]):
                 database.delete(key)
-                database.changed(key, "del")
+                database.changed(key, None)  # the cluster still has it: no event
                 self.server.operations.append((0, (b"DEL", key)))
         self.server.propagate_each()
 

@@ -19,7 +19,7 @@ from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import COMMANDS
 from shoal.node.commands.spec import CommandSpec, Flag, Handler
 from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Reply
+from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Pushes, Reply
 from shoal.node.resp.writer import encode
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.entries import Entry
@@ -366,6 +366,8 @@ class Dispatcher:
             raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
         if is_write:
             server.check_writable()
+        if session.subscriptions is not None and session.resp == 2:
+            _check_subscribed(entry)
         if not flags & Flag.STALE and server.is_stale_replica:
             raise CommandError(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
@@ -423,6 +425,7 @@ class Dispatcher:
         request = Request(
             keys,
             is_write=is_write,
+            is_shard_pubsub=entry.spec.names_shard_channels,
             is_migrate=entry.spec.name == "MIGRATE",
             asking=session.asking or bool(entry.spec.flags & Flag.ASKING),
             readonly=session.readonly,
@@ -436,6 +439,8 @@ class Dispatcher:
 
     def _touches_migrating_key(self, session: Session, entry: Entry, argv: Arguments) -> bool:
         """Whether a write has to wait for MIGRATE: it names a key on its way, or (FLUSHALL) every key."""
+        if entry.spec.flags & Flag.PUBSUB:
+            return False
         keys = _keys_of(session, entry, argv)
         return not keys or any(key in self.server.migrating_keys for key in keys)
 
@@ -455,10 +460,9 @@ class Dispatcher:
                 session.server.effects.append(CloseSession(session))
             return
         mode = session.reply_mode
-        if mode is ReplyMode.ON:
-            if reply is not NO_REPLY:
-                session.send(reply)
-        elif mode is ReplyMode.SKIP_NEXT:
+        if reply is not NO_REPLY and (mode is ReplyMode.ON or type(reply) is Pushes):
+            session.send(reply)
+        if mode is ReplyMode.SKIP_NEXT:
             session.reply_mode = ReplyMode.SKIP
         elif mode is ReplyMode.SKIP:
             session.reply_mode = ReplyMode.ON
@@ -495,15 +499,39 @@ _RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RES
 """Commands that a transaction does not queue."""
 
 
+_WHILE_SUBSCRIBED = frozenset(
+    {
+        "PING",
+        "SUBSCRIBE",
+        "SSUBSCRIBE",
+        "UNSUBSCRIBE",
+        "SUNSUBSCRIBE",
+        "PSUBSCRIBE",
+        "PUNSUBSCRIBE",
+        "QUIT",
+        "RESET",
+    }
+)
+
+
+def _check_subscribed(entry: Entry) -> None:
+    """RESP2 cannot tell a message from a reply, so a client that listens may ask for little else."""
+    if entry.spec.name not in _WHILE_SUBSCRIBED:
+        raise CommandError(
+            f"ERR Can't execute '{entry.spec.full_name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING /"
+            " QUIT / RESET are allowed in this context"
+        )
+
+
 def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:
-    """The keys a command names; for EXEC those of everything it is about to run."""
+    """The keys (or shard channels) a command names; for EXEC those of everything it is about to run."""
     if entry.spec.name == "EXEC" and session.transaction is not None:
         return [
             queued[position]
             for queued_entry, queued in session.transaction.queued
-            for position in queued_entry.spec.key_positions(queued)
+            for position in queued_entry.spec.routed_positions(queued)
         ]
-    return [argv[position] for position in entry.spec.key_positions(argv)]
+    return [argv[position] for position in entry.spec.routed_positions(argv)]
 
 
 def _queued(session: Session, flags: Flag) -> bool:

@@ -44,7 +44,7 @@ class Entry:
         """See `Dispatcher.settle_clock`."""
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.key_position = _single_key_position(spec)
-        """Where its only key stands: 0 if it has none, NO_SINGLE_KEY if that takes a closer look."""
+        """Where its only key or shard channel stands: 0 without one, NO_SINGLE_KEY if that takes a look."""
         self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
         """How its key's slot must at least be served here for the command to take the short way."""
         self.script_at = 1 if spec.group == "scripting" and spec.keys else 0
@@ -84,6 +84,6 @@ def _single_key_position(spec: CommandSpec) -> int:
         and first.last == 0
         and first.keyword is None
         and first.count_at is None
-        and not first.use & (KeyUse.NOT_KEY | KeyUse.INCOMPLETE)
+        and not first.use & KeyUse.INCOMPLETE
     )
     return first.begin if is_single else NO_SINGLE_KEY

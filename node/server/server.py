@@ -17,6 +17,7 @@ from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
 from shoal.cluster.slots import SLOT_COUNT
+from shoal.node.commands.call import AS_TYPED
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
@@ -38,6 +39,7 @@ from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import PersistenceState
+from shoal.node.server.pubsub import PubSub
 from shoal.node.server.replication import Replication
 from shoal.node.server.scripting.scripts import Scripts
 from shoal.node.server.session import Blocked, BlockReason, Session
@@ -102,6 +104,7 @@ class Server:
         self.deadlines = Deadlines()
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
+        self.pubsub = PubSub(self.client_care)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
         self.migrating_keys: set[bytes] = set()
@@ -262,6 +265,7 @@ class Server:
         self.sessions.pop(session.id, None)
         self._stop_waiting(session)
         session.unwatch()
+        self.pubsub.forget(session)
         self.replication.forget(session)
         self.stop_monitoring(session)
         self.client_care.forget(session)
@@ -419,7 +423,7 @@ class Server:
         propagated, session.propagated = session.propagated, None
         if not self.aof.is_recording and (session.is_primary_link or not self.replication.has_stream):
             return
-        if propagated is None:
+        if propagated is None or propagated is AS_TYPED:
             self.operations.append((session.db.index, argv))
         else:
             self.operations += [(session.db.index, words) for words in propagated]

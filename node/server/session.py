@@ -20,6 +20,7 @@ from shoal.node.resp.writer import encode
 if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Database
     from shoal.node.server.entries import Entry
+    from shoal.node.server.pubsub import Subscriptions
     from shoal.node.server.server import Server
 
 
@@ -112,6 +113,7 @@ class Session(Call):
         "reply_mode",
         "resp",
         "server",
+        "subscriptions",
         "transaction",
         "watched",
         "watched_changed",
@@ -154,6 +156,8 @@ class Session(Call):
         self.no_touch = False
         self.watched: dict[tuple[Database, bytes], None] = {}
         """A set in the order of WATCH."""
+        self.subscriptions: Subscriptions | None = None
+        """What the client listens to; None if to nothing."""
         self.reset()
 
     def reset(self) -> None:
@@ -164,6 +168,7 @@ class Session(Call):
         self.parser.restrict(not self.authenticated)
         self.transaction: Transaction | None = None
         self.server.stop_monitoring(self)
+        self.server.pubsub.forget(self)
         self.unwatch()
         self.readonly = False
         self.asking = False
@@ -180,6 +185,7 @@ class Session(Call):
         self.plain = (
             self.authenticated
             and self.transaction is None
+            and self.subscriptions is None
             and self.reply_mode is ReplyMode.ON
             and not (self.readonly or self.asking or self.no_touch)
             and not (self.is_primary_link or self.is_replica_link)

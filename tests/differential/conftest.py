@@ -12,5 +12,5 @@ from tests.peers import REDIS7_SERVER
 
 @pytest.fixture(scope="session")
 def redis7() -> Iterator[RealServer]:
-    with real_redis(REDIS7_SERVER) as server:
+    with real_redis(REDIS7_SERVER, "--enable-debug-command", "yes") as server:
         yield server

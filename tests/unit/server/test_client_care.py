@@ -6,6 +6,8 @@ from shoal.node.server.session import Session
 from shoal.node.server.special_parameters import BufferLimit
 from tests.unit.server.client import World
 
+NO_LIMIT = BufferLimit(0, 0, 0)
+
 
 def hung_up_on(world: World) -> list[Session]:
     closed = [effect.session for effect in world.server.effects if isinstance(effect, CloseSession)]
@@ -41,7 +43,7 @@ def test_idle_clients_are_closed_but_not_those_who_watch() -> None:
 
 
 def test_a_client_that_does_not_take_its_answers_is_closed_at_the_hard_limit_or_after_a_while() -> None:
-    world = World(client_output_buffer_limit={"normal": BufferLimit(1000, 100, 3)})
+    world = World(client_output_buffer_limit={"normal": BufferLimit(1000, 100, 3), "pubsub": NO_LIMIT})
     world.pass_time(1000)
     hard, soft, brief = world.client(), world.client(), world.client()
     for client, size in ((hard, 2000), (soft, 200), (brief, 200)):
