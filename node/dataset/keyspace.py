@@ -457,16 +457,24 @@ class Keyspace:
         self.changes += 1
 
     def swap(self, first: int, second: int) -> None:
-        """SWAPDB: exchange the contents of two databases; clients stay with their number."""
+        """SWAPDB: exchange the contents of two databases; clients stay with their number.
+
+        A watched key changes if either database holds it: one whose time has come is not held.
+        """
         a, b = self.databases[first], self.databases[second]
+        touched = [
+            watcher
+            for database in (a, b)
+            for key, watchers in list(database.watchers.items())
+            if a.peek(key) is not None or b.peek(key) is not None
+            for watcher in watchers
+        ]
         for name in _CONTENTS:
             mine, other = getattr(a, name), getattr(b, name)
             setattr(a, name, other)
             setattr(b, name, mine)
-        for database in (a, b):
-            for watchers in database.watchers.values():
-                for watcher in watchers:
-                    watcher.watched_key_changed()
+        for watcher in touched:
+            watcher.watched_key_changed()
         self.changes += 1
 
 

@@ -368,11 +368,11 @@ class Dispatcher:
             server.check_writable()
         if session.subscriptions is not None and session.resp == 2:
             _check_subscribed(entry)
-        if not flags & Flag.STALE and server.is_stale_replica:
+        if server.is_stale_replica and not _allowed(session, entry, flags, Flag.STALE):
             raise CommandError(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
             )
-        if server.loading and not flags & Flag.LOADING:
+        if server.loading and not _allowed(session, entry, flags, Flag.LOADING):
             raise CommandError("LOADING Redis is loading the dataset in memory")
         if server.scripts.busy is not None and not flags & Flag.ALLOW_BUSY:
             raise CommandError(server.scripts.busy.busy_text)
@@ -538,6 +538,13 @@ def _queued(session: Session, flags: Flag) -> bool:
     return session.transaction is not None and any(
         entry.spec.flags & flags for entry, _ in session.transaction.queued
     )
+
+
+def _allowed(session: Session, entry: Entry, flags: Flag, flag: Flag) -> bool:
+    """Whether a command with these flags may run in a state such as LOADING; for EXEC, all queued ones."""
+    if entry.spec.name == "EXEC" and session.transaction is not None:
+        return all(queued.spec.flags & flag for queued, _ in session.transaction.queued)
+    return bool(flags & flag)
 
 
 def _needs_memory(session: Session, entry: Entry, flags: Flag) -> bool:

@@ -200,3 +200,41 @@ def test_queued_commands_of_a_client_that_leaves_never_run(world, client):
     client("SET", "k", 1)
     world.server.disconnect(client.session)
     assert world.client()("GET", "k") is None
+
+
+@pytest.mark.parametrize("stale_in", [(0,), (1,), (0, 1)])
+def test_swapping_keys_whose_time_has_come_changes_nothing_that_is_watched(world, client, stale_in):
+    client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    for database in stale_in:
+        client("SELECT", database)
+        client("SET", "k", "v", "PX", 1)
+    world.pass_time(10)
+    client("SELECT", 1)
+    client("WATCH", "k")
+    client("SWAPDB", 0, 1)
+    client("MULTI")
+    client("PING")
+    assert client("EXEC") == ["PONG"]
+
+
+@pytest.mark.parametrize("holder", [0, 1])
+def test_swapping_a_watched_key_in_or_out_fails_the_transaction(client, holder):
+    client("SELECT", holder)
+    client("SET", "k", "v")
+    client("SELECT", 1)
+    client("WATCH", "k")
+    client("SWAPDB", 0, 1)
+    client("MULTI")
+    client("PING")
+    assert client("EXEC") is None
+
+
+def test_exec_is_refused_where_a_queued_command_would_be(world, client):
+    client("CONFIG", "SET", "replica-serve-stale-data", "no")
+    client("MULTI")
+    client("GET", "k")
+    world.server.follow_primary("127.0.0.1", 7001)
+    assert client("EXEC").startswith("EXECABORT Transaction discarded because of: MASTERDOWN")
+    client("MULTI")
+    client("PING")
+    assert client("EXEC").startswith("EXECABORT")
