@@ -437,6 +437,8 @@ class Keyspace:
         self.on_miss: Callable[[int, bytes], None] | None = None
         """Called when a read does not find its key."""
         self.databases = [Database(self, index) for index in range(databases)]
+        self.functions: tuple[bytes, ...] = ()
+        """The sources of the libraries of functions, which are saved and replicated with the data."""
 
     def __len__(self) -> int:
         return sum(len(database) for database in self.databases)
@@ -448,6 +450,7 @@ class Keyspace:
     def adopt(self, other: Keyspace) -> None:
         """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""
         self.flush()
+        self.functions = other.functions
         for mine, theirs in zip(self.databases, other.databases, strict=True):
             for name in _CONTENTS:
                 setattr(mine, name, getattr(theirs, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 
 from shoal.node.dataset.keyspace import Keyspace
@@ -22,13 +22,13 @@ _NO_DATABASE = -1
 class AofSave:
     """The data as they are at its creation, as commands; `RdbSave` in another language.
 
-    `head` stands before them: an annotation, or nothing; `functions` are the sources of function libraries.
+    `head` stands before them: an annotation, or nothing. The libraries of functions come first.
     """
 
-    def __init__(self, keyspace: Keyspace, head: bytes = b"", functions: Iterable[bytes] = ()) -> None:
+    def __init__(self, keyspace: Keyspace, head: bytes = b"") -> None:
         self.done = False
         self._parts = [head]
-        self._parts += [encode_command((b"FUNCTION", b"LOAD", code)) for code in functions]
+        self._parts += [encode_command((b"FUNCTION", b"LOAD", code)) for code in keyspace.functions]
         self._database = _NO_DATABASE
         self._walk = SlotWalk(keyspace, self)
 

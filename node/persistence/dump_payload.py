@@ -24,19 +24,28 @@ _VERSION = rdb.RDB_VERSION.to_bytes(2, "little")
 def dump(value: Value) -> bytes:
     """A value as a payload that Redis 7.0 and later, Valkey and Shoal restore."""
     kind, body = encode_value(value)
-    payload = kind + body + _VERSION
+    return seal(kind + body)
+
+
+def seal(body: bytes) -> bytes:
+    """Version and checksum behind what they vouch for."""
+    payload = body + _VERSION
     return payload + crc64(payload).to_bytes(8, "little")
+
+
+def checked(payload: bytes) -> bytes:
+    """What version and checksum vouch for; CommandError if they do not."""
+    covered = payload[:-8]
+    if len(payload) < _FOOTER_BYTES or not rdb.readable_version(int.from_bytes(covered[-2:], "little")):
+        raise CommandError(WRONG_CHECKSUM)
+    if int.from_bytes(payload[-8:], "little") != crc64(covered):
+        raise CommandError(WRONG_CHECKSUM)
+    return covered[:-2]
 
 
 def restore(payload: bytes) -> Value:
     """The value of a payload; CommandError with RESTORE's texts if it is damaged, foreign or unsupported."""
-    covered = payload[:-8]
-    if len(payload) < _FOOTER_BYTES or not rdb.readable_version(int.from_bytes(covered[-2:], "little")):
-        raise CommandError(WRONG_CHECKSUM)
-    expected = int.from_bytes(payload[-8:], "little")
-    if expected != crc64(covered):
-        raise CommandError(WRONG_CHECKSUM)
-    source = Source(covered[:-2])
+    source = Source(checked(payload))
     try:
         value = ValueReader(source.byte()).read(source)
     except (RdbError, NeedMore):

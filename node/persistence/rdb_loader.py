@@ -22,8 +22,6 @@ class RdbLoader:
         self.loaded = 0
         self.expired_skipped = 0
         self.auxiliary: dict[bytes, bytes] = {}
-        self.functions: list[bytes] = []
-        """The source of each function library, in the file's order."""
         self.empty_keys: list[bytes] = []
         """Keys of a damaged file that held containers without elements, and were skipped."""
         self._keyspace = keyspace
@@ -37,7 +35,7 @@ class RdbLoader:
             elif type(event) is Auxiliary:
                 self.auxiliary[event.name] = event.value
             elif type(event) is Function:
-                self.functions.append(event.code)
+                self._keyspace.functions += (event.code,)
             elif type(event) is EmptyKey:
                 self.empty_keys.append(event.key)
 

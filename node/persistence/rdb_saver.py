@@ -12,15 +12,14 @@ from shoal.node.persistence.rdb_writer import RdbWriter
 class RdbSave:
     """One save: the data as they are at its creation, whatever is written between its steps.
 
-    `auxiliary` are facts about the file, such as redis-ver or repl-offset; `functions` the sources of the
-    function libraries; `slots` restricts it to some. Its bytes all come from `step`, until `done`.
+    `auxiliary` are facts about the file, such as redis-ver or repl-offset; `slots` restricts it to some.
+    Its bytes all come from `step`, until `done`.
     """
 
     def __init__(
         self,
         keyspace: Keyspace,
         auxiliary: Mapping[bytes, bytes],
-        functions: Iterable[bytes] = (),
         *,
         checksum: bool = True,
         slots: Iterable[int] | None = None,
@@ -28,7 +27,7 @@ class RdbSave:
         self.done = False
         self._writer = RdbWriter(checksum=checksum)
         self._writer.header(auxiliary)
-        for code in functions:
+        for code in keyspace.functions:
             self._writer.function(code)
         self._walk = SlotWalk(keyspace, self._writer, slots)
 

@@ -9,6 +9,7 @@ script runs, so that whoever owns the interpreter may turn to other things or en
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha1
 from pkgutil import get_data
 from typing import Any, NoReturn, Protocol
@@ -28,6 +29,19 @@ Script = Any
 """A compiled script; only the interpreter that made it can run it."""
 
 
+@dataclass(slots=True)
+class RegisteredFunction:
+    """What a library said of a function of it."""
+
+    name: bytes
+    flags: list[bytes]
+    description: bytes | None
+    callback: Script = None
+
+
+Accept = Callable[[RegisteredFunction], bytes | None]
+
+
 class Caller(Protocol):
     """What the functions of the `redis` table do. None of it may raise."""
 
@@ -37,8 +51,8 @@ class Caller(Protocol):
     def call(self, words: Sequence[bytes]) -> Reply:
         """Run a command; an error is its reply."""
 
-    def look_up(self) -> bool:
-        """Called every so often; True ends the script. May let others work before it returns."""
+    def look_up(self) -> bytes | None:
+        """Called every so often; words end the script with them. May let others work before it returns."""
 
     def log(self, level: int, text: bytes) -> None: ...
 
@@ -70,6 +84,7 @@ class Interpreter:
                 b"call": self._call,
                 b"keep_frames": keep_frames,
                 b"look_up": caller.look_up,
+                b"register": self._register,
                 b"log": lambda level, text: caller.log(int(level), text),
                 b"set_resp": self._set_resp,
                 b"set_repl": lambda targets: caller.set_repl(int(targets)),
@@ -82,7 +97,10 @@ class Interpreter:
                 b"libraries": self._lua.table_from({}),
             }
         )
-        self._compile, self._run = self._load("sandbox")(host)
+        self._registered: list[RegisteredFunction] = []
+        self._accept: Accept = lambda function: None
+        functions = self._load("sandbox")(host)
+        self._compile, self._run, self._load_library, self._run_function = functions
 
     def _load(self, name: str) -> Callable[..., Any]:
         source = get_data(__package__, f"{name}.lua")
@@ -104,9 +122,46 @@ class Interpreter:
 
     def run(self, script: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
         """Run a script, of whose arguments the first `keys` are keys. Its error is raised."""
+        return self._enter(self._run, script, name, keys, words)
+
+    def run_function(self, callback: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
+        """Run a function of a library, as `run` does a script."""
+        return self._enter(self._run_function, callback, name, keys, words)
+
+    def load_library(self, source: bytes, name: bytes, accept: Accept) -> list[RegisteredFunction]:
+        """Run a library's code; the functions it registers, each of which `accept` may refuse with words."""
+        self._registered, self._accept = [], accept
         try:
-            answer = self._run(script, keys, *words)
+            callbacks, *message = _as_tuple(self._load_library(source, name))
+        except LuaError as error:
+            self.collect()
+            raise CommandError(f"ERR Error registering functions: {error}") from None
+        if callbacks == b"!":
+            raise CommandError(b"ERR Error " + message[0])
+        for function, callback in zip(self._registered, list(callbacks.values()), strict=True):
+            function.callback = callback
+        return self._registered
+
+    def _register(self, name: bytes, flags: bytes, description: bytes | bool, _: int) -> bytes | None:
+        function = RegisteredFunction(
+            name, flags.split(b",") if flags else [], description if isinstance(description, bytes) else None
+        )
+        refused = self._accept(function)
+        if refused is None:
+            self._registered.append(function)
+        return refused
+
+    def collect(self) -> None:
+        """Free what no script can reach any more."""
+        self._lua.gccollect()
+
+    def _enter(
+        self, way_in: Callable[..., Any], script: Script, name: bytes, keys: int, words: Sequence[bytes]
+    ) -> Reply:
+        try:
+            answer = way_in(script, keys, *words)
         except LuaMemoryError:
+            self.collect()
             raise CommandError(b"ERR Error running script " + name + b", not enough memory") from None
         except LuaError as error:
             raise CommandError(f"ERR Error running script {name.decode()}, {error}") from None
@@ -127,7 +182,10 @@ class Interpreter:
     def _fail(
         self, text: bytes, name: bytes, source: bytes | None, line: bytes | None, counted: bool
     ) -> NoReturn:
-        if source is not None and line is not None:
+        if text == _OUT_OF_MEMORY:
+            self.collect()
+            text = b"ERR Error running script " + name + b", not enough memory"
+        elif source is not None and line is not None:
             text = b"%b script: %b, on %b:%b." % (text, name, source, line)
         raise script_error(text, counted=counted)
 
@@ -150,6 +208,7 @@ class Interpreter:
         self._caller.resp = int(version)
 
 
+_OUT_OF_MEMORY = b"ERR Error running script, not enough memory"
 _NOT_WORDS = b"ERR Lua redis lib command arguments must be strings or integers"
 
 

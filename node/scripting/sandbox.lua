@@ -11,7 +11,7 @@ local host = ...
 
 local error, pcall, xpcall, type, tostring, tonumber = error, pcall, xpcall, type, tostring, tonumber
 local select, unpack, setfenv, setmetatable, getmetatable = select, unpack, setfenv, setmetatable, getmetatable
-local rawget, rawset, next, pairs, loadstring, load = rawget, rawset, next, pairs, loadstring, load
+local rawget, rawset, next, pairs, ipairs, loadstring, load = rawget, rawset, next, pairs, ipairs, loadstring, load
 local byte, find, gsub, match, sub = string.byte, string.find, string.gsub, string.match, string.sub
 local floor, concat = math.floor, table.concat
 local create, wrap = coroutine.create, coroutine.wrap
@@ -272,18 +272,18 @@ end
 
 -- --- looking up from a long computation -----------------------------------------------------------------------
 
-local killed = false
+local killed
 
--- Called after so many instructions. Once a script is killed it is called at each line, so that no pcall
--- in the script can go on regardless.
+-- Called after so many instructions. Once a script is killed, which `killed` says with what words, it is
+-- called at each line, so that no pcall in the script can go on regardless.
 local function look_up()
     if is_ours(getinfo(2, "S")) and killed then
         return
     end
-    if killed or host.look_up() then
-        killed = true
+    killed = killed or host.look_up()
+    if killed then
         sethook(look_up, "l")
-        error(error_table("Script killed by user with SCRIPT KILL..."), 0)
+        error(error_table(killed), 0)
     end
 end
 
@@ -464,39 +464,39 @@ local function take_apart(value, marks, values, depth)
         values[#values + 1] = false
         return
     end
-    local field = value.err
+    local field = rawget(value, "err")
     if type(field) == "string" then
         marks[#marks + 1] = "-"
         values[#values + 1] = field
-        values[#values + 1] = value.ignore_error_stats_update == true
+        values[#values + 1] = rawget(value, "ignore_error_stats_update") == true
         return
     end
-    field = value.ok
+    field = rawget(value, "ok")
     if type(field) == "string" then
         marks[#marks + 1] = "+"
         values[#values + 1] = field
         return
     end
-    field = value.double
+    field = rawget(value, "double")
     if type(field) == "number" then
         marks[#marks + 1] = "d"
         values[#values + 1] = field
         return
     end
-    field = value.big_number
+    field = rawget(value, "big_number")
     if type(field) == "string" then
         marks[#marks + 1] = "b"
         values[#values + 1] = field
         return
     end
-    field = value.verbatim_string
-    if type(field) == "table" and type(field.format) == "string" and type(field.string) == "string" then
+    field = rawget(value, "verbatim_string")
+    if type(field) == "table" and type(rawget(field, "format")) == "string" and type(rawget(field, "string")) == "string" then
         marks[#marks + 1] = "v"
-        values[#values + 1] = field.format
-        values[#values + 1] = field.string
+        values[#values + 1] = rawget(field, "format")
+        values[#values + 1] = rawget(field, "string")
         return
     end
-    field = value.map
+    field = rawget(value, "map")
     if type(field) == "table" then
         marks[#marks + 1] = "{"
         for key, item in next, contents[field] or field do
@@ -506,7 +506,7 @@ local function take_apart(value, marks, values, depth)
         marks[#marks + 1] = "}"
         return
     end
-    field = value.set
+    field = rawget(value, "set")
     if type(field) == "table" then
         marks[#marks + 1] = "<"
         for key in next, contents[field] or field do
@@ -517,11 +517,11 @@ local function take_apart(value, marks, values, depth)
     end
     marks[#marks + 1] = "["
     local n = 1
-    local item = value[1]
+    local item = rawget(value, 1)
     while item ~= nil do
         take_apart(item, marks, values, depth + 1)
         n = n + 1
-        item = value[n]
+        item = rawget(value, n)
     end
     marks[#marks + 1] = "]"
 end
@@ -708,11 +708,8 @@ local function finished(ok, value)
             return kind == "number" and "i" or "s", value
         end
         local marks, values = {}, {}
-        local could, message = pcall(take_apart, value, marks, values, 0)
-        if could then
-            return concat(marks), values
-        end
-        value = describe_error(message)
+        take_apart(value, marks, values, 0)
+        return concat(marks), values
     end
     local err = value
     if type(err) ~= "table" then
@@ -726,23 +723,173 @@ local function finished(ok, value)
         rawget(err, "ignore_error_stats_update") == true
 end
 
-local function run(script, key_count, ...)
+local function split(key_count, ...)
     local keys, arguments = {}, { ... }
     if key_count > 0 then
-        keys = arguments
-        arguments = {}
+        keys, arguments = arguments, {}
         for position = key_count + 1, select("#", ...) do
             arguments[position - key_count] = keys[position]
             keys[position] = nil
         end
     end
+    return keys, arguments
+end
+
+local function begin()
     if killed then
-        killed = false
+        killed = nil
         watch()
     end
+end
+
+local function run(script, key_count, ...)
+    local keys, arguments = split(key_count, ...)
+    begin()
     shared.KEYS, shared.ARGV = keys, arguments
     return finished(xpcall(script, describe_error))
 end
 
+local function run_function(callback, key_count, ...)
+    local keys, arguments = split(key_count, ...)
+    begin()
+    return finished(xpcall(function() return callback(keys, arguments) end, describe_error))
+end
+
+-- --- libraries of functions ------------------------------------------------------------------------------------
+
+-- While a library is loaded it sees the `redis` table below and nothing else; what it defines then sees
+-- all that scripts see. Both are the contents of one and the same environment.
+local function_contents = {}
+for name, value in pairs(shared) do
+    function_contents[name] = value
+end
+
+local api = {}
+for name, value in pairs(redis) do
+    if name ~= "breakpoint" and name ~= "debug" and name ~= "replicate_commands" then
+        api[name] = value
+    end
+end
+function_contents.redis = readonly(api)
+setmetatable(function_contents, { __index = nonexistent })
+
+local registered
+
+local function fail(text)
+    error(error_table(text), 0)
+end
+
+local function named_arguments(given)
+    if type(given) ~= "table" then
+        fail(
+            "calling redis.register_function with a single argument is only applicable to Lua table"
+                .. " (representing named arguments)."
+        )
+    end
+    local name, callback, description
+    local flags = {}
+    for key, value in next, given do
+        if key == "function_name" then
+            name = value
+            if type(name) ~= "string" and type(name) ~= "number" then
+                fail("function_name argument given to redis.register_function must be a string")
+            end
+        elseif key == "description" then
+            description = value
+            if type(description) ~= "string" and type(description) ~= "number" then
+                fail("description argument given to redis.register_function must be a string")
+            end
+        elseif key == "callback" then
+            callback = value
+            if type(callback) ~= "function" then
+                fail("callback argument given to redis.register_function must be a function")
+            end
+        elseif key == "flags" then
+            flags = value
+            if type(flags) ~= "table" then
+                fail(
+                    "flags argument to redis.register_function must be a table representing function flags"
+                )
+            end
+        else
+            fail("unknown argument given to redis.register_function")
+        end
+    end
+    if not name then
+        fail("redis.register_function must get a function name argument")
+    elseif not callback then
+        fail("redis.register_function must get a callback argument")
+    end
+    return name, callback, flags, description
+end
+
+local function register_function(...)
+    local count = select("#", ...)
+    if count < 1 or count > 2 then
+        fail("wrong number of arguments to redis.register_function")
+    end
+    if not registered then
+        fail("redis.register_function can only be called on FUNCTION LOAD command")
+    end
+    local name, callback, flags, description = ...
+    if count == 1 then
+        name, callback, flags, description = named_arguments(name)
+    else
+        if type(name) ~= "string" and type(name) ~= "number" then
+            fail("first argument to redis.register_function must be a string")
+        elseif type(callback) ~= "function" then
+            fail("second argument to redis.register_function must be a function")
+        end
+        flags, description = {}, nil
+    end
+    local names = {}
+    for position, flag in ipairs(flags) do
+        names[position] = type(flag) == "string" and flag or "?"
+    end
+    local refused = host.register(
+        tostring(name),
+        concat(names, ","),
+        description and tostring(description) or false,
+        #registered + 1
+    )
+    if refused then
+        fail(refused)
+    end
+    registered[#registered + 1] = callback
+end
+
+local loading_api = { register_function = register_function, log = redis.log }
+for name, value in pairs(redis) do
+    if type(value) ~= "function" and sub(name, 1, 4) ~= "REPL" then
+        loading_api[name] = value
+    end
+end
+
+local loading_contents = setmetatable({ redis = readonly(loading_api, nonexistent) }, { __index = nonexistent })
+local function_access = { __index = function_contents, __newindex = refuse_change }
+local function_environment = setmetatable({}, function_access)
+contents[function_environment] = function_contents
+function_contents._G = function_environment
+
+-- Runs a library's code; the functions it registers, in order, or "!" and what went wrong.
+local function load_library(source, name)
+    local chunk, message = compile(source, name)
+    if not chunk then
+        return "!", "compiling function: " .. message
+    end
+    setfenv(chunk, function_environment)
+    begin()
+    registered = {}
+    function_access.__index = loading_contents
+    local ok, err = xpcall(chunk, describe_error)
+    function_access.__index = function_contents
+    local found = registered
+    registered = nil
+    if ok then
+        return found
+    end
+    return "!", "registering functions: " .. (type(err) == "table" and err.err or tostring(err))
+end
+
 watch()
-return compile, run
+return compile, run, load_library, run_function

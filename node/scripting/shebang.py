@@ -47,7 +47,8 @@ def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
     for option in options:
         if not option.startswith(b"flags="):
             raise CommandError(b"ERR Unknown lua shebang option: " + option)
-        flags |= _flags(option.removeprefix(b"flags=").split(b","))
+        names = option.removeprefix(b"flags=")
+        flags |= _flags(names.split(b",") if names else ())
     return flags, body[len(line) :]
 
 

@@ -383,7 +383,9 @@ class Dispatcher:
                 server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
                 return NO_REPLY
             return QUEUED
-        may_write = is_write or entry.is_write or (is_exec and _queued(session, Flag.MAY_REPLICATE))
+        may_write = bool(flags & (Flag.WRITE | Flag.MAY_REPLICATE)) or (
+            is_exec and _queued(session, Flag.MAY_REPLICATE)
+        )
         if server.pause.holds(session, is_write=may_write, flags=flags):
             server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
             return NO_REPLY
@@ -532,6 +534,9 @@ def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:
             for position in queued_entry.spec.routed_positions(queued)
         ]
     return [argv[position] for position in entry.spec.routed_positions(argv)]
+
+
+_MAY_WRITE = Flag.WRITE | Flag.MAY_REPLICATE
 
 
 def _queued(session: Session, flags: Flag) -> bool:

@@ -25,6 +25,8 @@ class FullSync:
         """Without an end mark: everything, once it is made."""
         self._writer = RdbWriter(checksum=False)
         self._writer.header(auxiliary)
+        for code in keyspace.functions:
+            self._writer.function(code)
         self._walk = SlotWalk(keyspace, self._writer)
 
     @property

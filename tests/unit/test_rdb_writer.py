@@ -85,7 +85,8 @@ def test_a_real_server_loads_our_file_as_the_same_data(program, tmp_path):
     keyspace = load((tmp_path / "dump.rdb").read_bytes())
     facts = {b"redis-ver": b"7.0.15", b"redis-bits": b"64", b"ctime": b"1700000000", b"used-mem": b"1"}
     function = b"#!lua name=mine\nredis.register_function('f', function() return 1 end)"
-    save = RdbSave(keyspace, facts, [function])
+    keyspace.functions = (function,)
+    save = RdbSave(keyspace, facts)
     with (tmp_path / "dump.rdb").open("wb") as file:
         while not save.done:
             file.write(save.step(10_000))
@@ -149,7 +150,7 @@ def test_facts_functions_and_idle_times_are_kept():
     loader.apply(RdbReader().feed(writer.take()))
     loader.apply([Entry(0, b"k", b"v", None, 60, None)])
     assert loader.auxiliary == {b"repl-id": b"f" * 40, b"repl-offset": b"17"}
-    assert loader.functions == [b"#!lua name=mine"]
+    assert keyspace.functions == (b"#!lua name=mine",)
     assert keyspace.databases[0].accessed[b"k"] == NOW_MS - 60_000
 
 

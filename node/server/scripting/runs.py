@@ -30,12 +30,12 @@ class ScriptRun:
     name: bytes
     caller: Session
     flags: ScriptFlag
-    is_function: bool
     read_only: bool
     started_ns: int
     was_out_of_memory: bool
     slot: int | None
     """Cluster mode: the one slot it may touch; None until that is known."""
+    is_function: bool = False
     wrote: bool = False
     targets: int = EVERYWHERE
     is_busy: bool = False

@@ -15,6 +15,7 @@ from shoal.node.scripting.interpreter import Interpreter, Script
 from shoal.node.scripting.lrand48 import Lrand48
 from shoal.node.scripting.shebang import ScriptFlag, split_shebang
 from shoal.node.server.scripting.calls import call_command
+from shoal.node.server.scripting.functions import Function, Functions
 from shoal.node.server.scripting.runs import ScriptRun, check_may_run, effective_flags
 from shoal.node.server.scripting.suspension import Suspension
 from shoal.node.server.session import Session
@@ -23,6 +24,12 @@ from shoal.node.server.versions import REDIS_VERSION
 if TYPE_CHECKING:
     from shoal.node.server.entries import Entry
     from shoal.node.server.server import Server
+
+LOAD_LIMIT_NS = 500_000_000
+"""How long a library may take to register its functions."""
+
+_LOAD_TIMEOUT = b"FUNCTION LOAD timeout"
+_KILLED = b"Script killed by user with SCRIPT KILL..."
 
 NAME_OF_SCRIPTS = b"@user_script"
 _LEVELS = (Level.DEBUG, Level.VERBOSE, Level.NOTICE, Level.WARNING)
@@ -54,7 +61,10 @@ class Scripts:
         self.cached: dict[bytes, CachedScript] = {}
         """By digest, in lower case."""
         self._interpreter: Interpreter | None = None
-        self._random = Lrand48(0)
+        self._random = Lrand48(server.rng.getrandbits(32))
+        self.loading_since_ns: int | None = None
+        """When the library that is being loaded began to run."""
+        self.functions = Functions(self)
 
     # --- the cache ---------------------------------------------------------------------------------
 
@@ -62,10 +72,13 @@ class Scripts:
     def interpreter(self) -> Interpreter:
         """The Lua state, which a server gets with its first script."""
         if self._interpreter is None:
-            major, minor, patch = map(int, REDIS_VERSION.split("."))
-            self._random.seed(self.server.rng.getrandbits(32))
-            self._interpreter = Interpreter(self, REDIS_VERSION, major << 16 | minor << 8 | patch)
+            self._interpreter = self.new_interpreter()
         return self._interpreter
+
+    def new_interpreter(self) -> Interpreter:
+        """A Lua state of its own, whose scripts run commands here."""
+        major, minor, patch = map(int, REDIS_VERSION.split("."))
+        return Interpreter(self, REDIS_VERSION, major << 16 | minor << 8 | patch)
 
     @property
     def memory_bytes(self) -> int:
@@ -94,6 +107,9 @@ class Scripts:
         return effective_flags(entry.spec.flags, self._declared_flags(entry, argv[entry.script_at]))
 
     def _declared_flags(self, entry: Entry, script: bytes) -> ScriptFlag:
+        if entry.spec.name.startswith("FCALL"):
+            function = self.functions.find(script)
+            return function.flags if function is not None else ScriptFlag.COMPATIBLE
         if entry.spec.name.startswith("EVALSHA"):
             cached = self.cached.get(script.lower())
             return cached.flags if cached is not None else ScriptFlag.COMPATIBLE
@@ -104,23 +120,30 @@ class Scripts:
 
     # --- running -----------------------------------------------------------------------------------
 
+    def call_function(
+        self, caller: Session, function: Function, keys: int, words: Sequence[bytes], *, read_only: bool
+    ) -> Reply:
+        """Run a function of a library; its error is raised."""
+        run = self._new_run(caller, function.name, function.flags, words[:keys], read_only=read_only)
+        run.is_function = True
+        enter = self.functions.interpreter.run_function
+        return self.execute(run, lambda: enter(function.callback, function.name, keys, words))
+
     def run(
         self, caller: Session, digest: bytes, keys: int, words: Sequence[bytes], *, read_only: bool
     ) -> Reply:
         """Run a cached script; its error is raised."""
         script = self.cached[digest]
-        return self.execute(
-            ScriptRun(
-                digest,
-                caller,
-                script.flags,
-                is_function=False,
-                read_only=read_only,
-                started_ns=0,
-                was_out_of_memory=self.server.is_out_of_memory,
-                slot=self._slot_of(words[:keys]),
-            ),
-            lambda: self.interpreter.run(script.compiled, digest, keys, words),
+        run = self._new_run(caller, digest, script.flags, words[:keys], read_only=read_only)
+        return self.execute(run, lambda: self.interpreter.run(script.compiled, digest, keys, words))
+
+    def _new_run(
+        self, caller: Session, name: bytes, flags: ScriptFlag, keys: Sequence[bytes], *, read_only: bool
+    ) -> ScriptRun:
+        server = self.server
+        slot = key_slot(keys[0]) if keys and server.cluster is not None else None
+        return ScriptRun(
+            name, caller, flags, read_only, server.dispatcher.clock_ns(), server.is_out_of_memory, slot
         )
 
     def execute(self, run: ScriptRun, enter: Callable[[], Reply]) -> Reply:
@@ -137,7 +160,6 @@ class Scripts:
         session.is_primary_link = run.caller.is_primary_link
         self.resp = 2
         began_ns, entry = dispatcher.command_started_ns, dispatcher.timed_entry
-        run.started_ns = dispatcher.clock_ns()
         self.running = run
         try:
             return enter()
@@ -154,9 +176,6 @@ class Scripts:
         session.in_exec = True
         return session
 
-    def _slot_of(self, keys: Sequence[bytes]) -> int | None:
-        return key_slot(keys[0]) if keys and self.server.cluster is not None else None
-
     # --- what the interpreter asks -----------------------------------------------------------------
 
     def call(self, words: Sequence[bytes]) -> Reply:
@@ -166,26 +185,31 @@ class Scripts:
         session.resp = self.resp
         return call_command(self.server, session, run, words)
 
-    def look_up(self) -> bool:
-        run = self.running
+    def look_up(self) -> bytes | None:
+        run, now_ns = self.running, self.server.dispatcher.clock_ns()
         if run is None:
-            return False
+            began_ns = self.loading_since_ns
+            return _LOAD_TIMEOUT if began_ns is not None and now_ns - began_ns > LOAD_LIMIT_NS else None
         threshold_ms = self.server.config.busy_reply_threshold
-        elapsed_ms = (self.server.dispatcher.clock_ns() - run.started_ns) // 1_000_000
+        elapsed_ms = (now_ns - run.started_ns) // 1_000_000
         if not threshold_ms or elapsed_ms < threshold_ms:
-            return False
+            return None
         if not run.is_busy:
             run.is_busy = True
-            how, name = "FUNCTION" if run.is_function else "SCRIPT", run.name.decode(errors="replace")
-            text = (
-                f"Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try"
-                f" killing the script using the {how} KILL command. Script name is: {name}."
-            )
-            self.server.effects.append(Note(Level.WARNING, text))
+            self._tell_slow(run, elapsed_ms)
         self.suspension.pause()
-        if run.killed:
-            self.server.effects.append(Note(Level.WARNING, "Lua script killed by user with SCRIPT KILL."))
-        return run.killed
+        if not run.killed:
+            return None
+        self.server.effects.append(Note(Level.WARNING, "Lua script killed by user with SCRIPT KILL."))
+        return _KILLED
+
+    def _tell_slow(self, run: ScriptRun, elapsed_ms: int) -> None:
+        how, name = "FUNCTION" if run.is_function else "SCRIPT", run.name.decode(errors="replace")
+        text = (
+            f"Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try"
+            f" killing the script using the {how} KILL command. Script name is: {name}."
+        )
+        self.server.effects.append(Note(Level.WARNING, text))
 
     def log(self, level: int, text: bytes) -> None:
         self.server.effects.append(Note(_LEVELS[level], text.decode("utf-8", "replace")))

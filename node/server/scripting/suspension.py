@@ -34,7 +34,8 @@ class Suspension:
         """The stack that runs now, or is suspended."""
         self._session: Session | None = None
         """Whose command is suspended."""
-        self._argv: Sequence[bytes] = ()
+        self.command: Sequence[bytes] = ()
+        """Its words."""
         self._operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         self._now_ms = 0
         self._began_ns = 0
@@ -55,7 +56,7 @@ class Suspension:
             if worker.dead:
                 self._worker = None
         if not worker.dead:
-            self._session, self._argv, self._began_ns = session, list(argv), began_ns
+            self._session, self.command, self._began_ns = session, list(argv), began_ns
             self._keep()
             session.propagated = []
             self.server.block(session, Blocked(BlockReason.SCRIPT))
@@ -71,7 +72,7 @@ class Suspension:
         """Run the suspended command until it pauses or ends; then its client has its reply."""
         server, worker, session = self.server, self._worker, self._session
         assert worker is not None and session is not None
-        entry = server.dispatcher.look_up(self._argv)
+        entry = server.dispatcher.look_up(self.command)
         assert entry is not None
         now_ms = server.keyspace.now_ms
         server.keyspace.now_ms = self._now_ms
@@ -91,7 +92,7 @@ class Suspension:
         session.propagated = None
         if server.operations:
             server.propagate_operations(session)
-        server.dispatcher.note_long_call(session, entry, self._argv, self._began_ns)
+        server.dispatcher.note_long_call(session, entry, self.command, self._began_ns)
         server.suspension_ended()
         if not session.closing:
             server.end_wait(session, reply)
