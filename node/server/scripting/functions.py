@@ -114,9 +114,17 @@ class Functions:
         self._adopt(libraries)
 
     def _adopt(self, libraries: dict[bytes, Library]) -> None:
-        self._libraries = libraries
-        self._compiled_from = self._keyspace.functions = tuple(library.code for library in libraries.values())
+        self._keyspace.functions = tuple(library.code for library in libraries.values())
         self._keyspace.changes += 1
+        self._take(libraries)
+
+    def _take(self, libraries: dict[bytes, Library]) -> None:
+        self._libraries, self._compiled_from = libraries, self._keyspace.functions
+        self._by_name = {
+            name.lower(): function
+            for library in libraries.values()
+            for name, function in library.functions.items()
+        }
 
     # --- compiling ---------------------------------------------------------------------------------
 
