@@ -383,9 +383,7 @@ class Dispatcher:
                 server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
                 return NO_REPLY
             return QUEUED
-        may_write = bool(flags & (Flag.WRITE | Flag.MAY_REPLICATE)) or (
-            is_exec and _queued(session, Flag.MAY_REPLICATE)
-        )
+        may_write = bool(flags & _MAY_WRITE) or (is_exec and _queued(session, _MAY_WRITE))
         if server.pause.holds(session, is_write=may_write, flags=flags):
             server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
             return NO_REPLY
