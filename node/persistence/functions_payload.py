@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.dump_payload import checked, seal
 from shoal.node.persistence.errors import NeedMore, RdbError
+from shoal.node.persistence.rdb_primitives import encode_string
 from shoal.node.persistence.rdb_source import Source
-from shoal.node.persistence.rdb_writer import encode_string
 from shoal.node.resp.replies import CommandError
 
 _FUNCTION = bytes((rdb.FUNCTION2,))
