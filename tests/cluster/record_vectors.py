@@ -1,18 +1,19 @@
 """Record what real servers say on the bus, and the nodes.conf they write.
 
-Run as `python -m tests.cluster.record_vectors [name...]`.
+Run as `python -m tests.cluster.record_vectors [name...]`; needs a C compiler, for `telling_module.c`.
 
 Four nodes of one version (three primaries, a replica; one with a hostname, one with a human-readable name)
-live through joining, PUBLISH, a manual failover, a crash with an election, a return and a FORGET. Each
-announces the port of a relay as its bus port, so every packet passes here. One packet of each shape (type,
-extensions, role of the sender, flags) is kept in `vectors/<name>.bin`, end to end as on a link, and a
-nodes.conf with open slots in `vectors/<name>.conf`. The recordings are committed:
-tests do not need this script.
+live through joining, PUBLISH, a module's message, a manual failover, a crash with an election, a return and a
+FORGET. Each announces the port of a relay as its bus port, so every packet passes here. One packet of each
+shape (type, extensions, role of the sender, flags) is kept in `vectors/<name>.bin`, end to end as on a link,
+and a nodes.conf with open slots in `vectors/<name>.conf`. The recordings are committed: no test needs this
+script.
 """
 
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,7 +25,8 @@ from shoal.cluster.wire import MalformedPacket, PacketReader, decode
 from tests.cluster.real_cluster import form_cluster, free_ports, is_ok, is_synced, real_nodes, wait_until
 from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER
 
-VECTORS = Path(__file__).parent / "vectors"
+HERE = Path(__file__).parent
+VECTORS = HERE / "vectors"
 PEERS = {"redis-7.0": REDIS7_SERVER, "redis-8.0": REDIS8_SERVER, "valkey-8.1": VALKEY8_SERVER}
 MOST_PINGS = 10
 KNOWS_EXTENSIONS = ("redis-8.0", "valkey-8.1")
@@ -126,16 +128,24 @@ def record(name: str, directory: Path) -> bool:
     ports, relays = free_ports(4), free_ports(4)
     for port, relay in zip(ports, relays, strict=True):
         Relay(relay, port + 10000, recording)
-    options: list[tuple[str, ...]] = [("--cluster-announce-bus-port", str(relay)) for relay in relays]
+    module = directory / "module.so"
+    compiler = ["cc", "-shared", "-fPIC", "-o", module, HERE / "telling_module.c"]
+    subprocess.run(compiler, check=True)
+    options: list[tuple[str, ...]] = [
+        ("--cluster-announce-bus-port", str(relay), "--loadmodule", str(module)) for relay in relays
+    ]
     options[0] += ("--cluster-announce-hostname", "first.shoal.example")
     if name in KNOWS_EXTENSIONS:
         options[1] += ("--cluster-announce-human-nodename", "second-node")
+    if name == "valkey-8.1":
+        options[1] += ("--cluster-announce-client-ipv4", "127.0.0.1", "--cluster-announce-client-ipv6", "::1")
     options[2] += ("--cluster-announce-ip", "127.0.0.1")
     with real_nodes(PEERS[name], directory, options, ports) as nodes:
         first, second, third, replica = nodes
         form_cluster(nodes, bus_ports=relays)
         for node in nodes:
             node.run("PUBLISH", "news", "hello from " + name)
+            node.run("telltales.tell")
         first.run(
             "SPUBLISH", next(c for c in map(str, range(100)) if key_slot(c.encode()) < 5461), "to the shard"
         )
