@@ -36,8 +36,7 @@ def pfadd(call: Call, key: bytes, *elements: bytes) -> Reply:
     changed = found is None
     limit = call.encoding_limits.hll_sparse_max_bytes
     try:
-        for element in elements:
-            changed = hyperloglog.add(sketch, element, limit) or changed
+        changed = hyperloglog.add(sketch, elements, limit) or changed
     except CorruptSketchError:
         raise CommandError(CORRUPT) from None
     if changed:
@@ -96,7 +95,8 @@ def pfmerge(call: Call, destination: bytes, *sources: bytes) -> Reply:
     sketch = hyperloglog.empty() if found is None else _alterable(found)
     if any_dense:
         hyperloglog.make_dense(sketch)
-    hyperloglog.raise_all(sketch, ranks, call.encoding_limits.hll_sparse_max_bytes)
+    places = ((register, rank) for register, rank in enumerate(ranks) if rank)
+    hyperloglog.raise_registers(sketch, places, call.encoding_limits.hll_sparse_max_bytes)
     hyperloglog.invalidate(sketch)
     call.db.set(destination, sketch, keep_expiry=True)
     call.db.changed(destination, "pfadd")
@@ -206,17 +206,16 @@ _INSPECTIONS: dict[bytes, Callable[[Call, bytes, bytearray], Reply]] = {
 def pfselftest(call: Call) -> Reply:
     sparse, dense = hyperloglog.empty(), hyperloglog.empty()
     hyperloglog.make_dense(dense)
-    checkpoint = 1
-    for number in range(1, 10_001):
-        element = call.rng.randbytes(8) + number.to_bytes(8, "little")
+    size = 0
+    for checkpoint in (1, 10, 100, 1000, 10_000):
+        elements = [call.rng.randbytes(16) for _ in range(checkpoint - size)]
+        size = checkpoint
         for sketch in (sparse, dense):
-            hyperloglog.add(sketch, element, call.encoding_limits.hll_sparse_max_bytes)
-        if number == checkpoint:
-            checkpoint *= 10
-            ranks = hyperloglog.ranks_of(dense)
-            if hyperloglog.ranks_of(sparse) != ranks:
-                raise CommandError("ERR TESTFAILED dense/sparse disagree")
-            error = abs(hyperloglog.estimate(ranks) - number)
-            if error > math.ceil(6 * 1.04 / math.sqrt(REGISTERS) * number):
-                raise CommandError(f"ERR TESTFAILED Too big error. card:{number} abserr:{error}")
+            hyperloglog.add(sketch, elements, call.encoding_limits.hll_sparse_max_bytes)
+        ranks = hyperloglog.ranks_of(dense)
+        if hyperloglog.ranks_of(sparse) != ranks:
+            raise CommandError("ERR TESTFAILED dense/sparse disagree")
+        error = abs(hyperloglog.estimate(ranks) - size)
+        if error > math.ceil(6 * 1.04 / math.sqrt(REGISTERS) * size):
+            raise CommandError(f"ERR TESTFAILED Too big error. card:{size} abserr:{error}")
     return OK

@@ -14,6 +14,7 @@ sketches", arXiv:1702.01284.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from shoal.node.dataset.murmur import murmur_hash_64a
 from shoal.node.dataset.sparse_registers import (
@@ -64,33 +65,34 @@ def place_of(element: bytes) -> tuple[int, int]:
 # --- changing --------------------------------------------------------------------------------------
 
 
-def add(sketch: bytearray, element: bytes, sparse_max_bytes: int) -> bool:
-    """Let the sketch see an element; whether that changed it. The cardinality is the caller's care."""
-    register, rank = place_of(element)
-    if is_sparse(sketch):
-        return _raise_sparse(sketch, SparseRegisters(sketch, HEADER_SIZE), register, rank, sparse_max_bytes)
-    return _raise_dense(sketch, register, rank)
+def add(sketch: bytearray, elements: Iterable[bytes], sparse_max_bytes: int) -> bool:
+    """Let the sketch see elements; whether that changed it. The cardinality is the caller's care."""
+    return raise_registers(sketch, map(place_of, elements), sparse_max_bytes)
 
 
-def raise_all(sketch: bytearray, ranks: bytes | bytearray, sparse_max_bytes: int) -> None:
-    """Raise every register to at least its rank among `ranks`."""
-    sparse = SparseRegisters(sketch, HEADER_SIZE)
-    for register, rank in enumerate(ranks):
-        if rank and is_sparse(sketch):
-            _raise_sparse(sketch, sparse, register, rank, sparse_max_bytes)
-        elif rank:
-            _raise_dense(sketch, register, rank)
+def raise_registers(sketch: bytearray, places: Iterable[tuple[int, int]], sparse_max_bytes: int) -> bool:
+    """Raise registers to at least these ranks, one after the other; whether that changed any.
 
-
-def _raise_sparse(
-    sketch: bytearray, registers: SparseRegisters, register: int, rank: int, sparse_max_bytes: int
-) -> bool:
-    if rank <= RANK_MAX_SPARSE:
-        changed = registers.raise_to(register, rank, sparse_max_bytes)
-        if changed is not None:
-            return changed
-    make_dense(sketch)
-    return _raise_dense(sketch, register, rank)
+    Sparse registers become dense where a rank, or the room they need, is too great for them.
+    """
+    changed = False
+    sparse = SparseRegisters(sketch, HEADER_SIZE) if is_sparse(sketch) else None
+    try:
+        for register, rank in places:
+            raised = None
+            if sparse is not None and rank <= RANK_MAX_SPARSE:
+                raised = sparse.raise_to(register, rank, sparse_max_bytes)
+            if raised is None:
+                if sparse is not None:
+                    sparse.store()
+                    sparse = None
+                    make_dense(sketch)
+                raised = _raise_dense(sketch, register, rank)
+            changed = changed or raised
+    finally:
+        if sparse is not None:
+            sparse.store()
+    return changed
 
 
 def _raise_dense(sketch: bytearray, register: int, rank: int) -> bool:

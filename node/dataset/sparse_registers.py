@@ -11,6 +11,10 @@ from the one before on.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
+from itertools import accumulate
+
 REGISTERS = 16384
 RANK_MAX_SPARSE = 32
 
@@ -25,145 +29,113 @@ _SPANS = bytes(
 """By a run's first byte: how many registers it stands for; 0 if the second byte has to be read too."""
 
 
+_RUN = re.compile(rb"[\x40-\x7f].?|.", re.DOTALL)
+
+
 class CorruptSketchError(Exception):
     """The runs do not add up to all registers."""
-
-
-def rank_of(run: int) -> int:
-    """The rank of a VAL."""
-    return (run >> 2 & 31) + 1
 
 
 def expand(data: bytes | bytearray, start: int) -> bytearray:
     """The rank in each register, from the runs at `start`. CorruptSketchError if they do not add up."""
     ranks = bytearray()
-    for run, span in runs(data, start):
-        ranks += bytes([rank_of(run) if run & _VAL else 0]) * span
+    for match in _RUN.finditer(data, start):
+        run = match[0]
+        ranks += bytes((_rank_of(run) if run[0] & _VAL else 0,)) * _span_of(run)
+        if len(ranks) > REGISTERS:
+            raise CorruptSketchError
     if len(ranks) != REGISTERS:
         raise CorruptSketchError
     return ranks
 
 
-def runs(data: bytes | bytearray, start: int) -> list[tuple[int, int]]:
-    """Each run's first byte and its number of registers. CorruptSketchError if they are too many."""
-    found: list[tuple[int, int]] = []
-    at, end, total = start, len(data), 0
-    while at < end:
-        span = _span_at(data, at)
-        total += span
-        if total > REGISTERS:
-            raise CorruptSketchError
-        found.append((data[at], span))
-        at += _size(data[at])
-    return found
-
-
 def describe(data: bytes | bytearray, start: int) -> bytes:
     """The runs in words: `z:n` and `Z:n` for ZERO and XZERO, `v:rank,n` for VAL."""
-    words: list[str] = []
-    for run, span in runs(data, start):
-        kind = "Z" if _size(run) == 2 else "z"
-        words.append(f"v:{rank_of(run)},{span}" if run & _VAL else f"{kind}:{span}")
-    return " ".join(words).encode()
+    return b" ".join(_in_words(match[0]) for match in _RUN.finditer(data, start))
 
 
-def _size(run: int) -> int:
-    """The number of bytes of a run, by its first."""
-    return 2 if run & _TYPE == _XZERO else 1
+def _in_words(run: bytes) -> bytes:
+    if run[0] & _VAL:
+        return b"v:%d,%d" % (_rank_of(run), _span_of(run))
+    return b"%b:%d" % (b"Z" if run[0] & _XZERO else b"z", _span_of(run))
 
 
-def _span_at(data: bytes | bytearray, at: int) -> int:
-    low = data[at + 1] if at + 1 < len(data) else 0
-    return _SPANS[data[at]] or ((data[at] & 0x3F) << 8 | low) + 1
+def _rank_of(run: bytes) -> int:
+    """The rank of a VAL."""
+    return (run[0] >> 2 & 31) + 1
 
 
-def _val(rank: int, span: int) -> int:
-    return _VAL | rank - 1 << 2 | span - 1
+def _span_of(run: bytes) -> int:
+    """How many registers a run stands for. An XZERO cut off by the end of the sketch lacks its low byte."""
+    return _SPANS[run[0]] or ((run[0] & 0x3F) << 8 | (run[1] if len(run) > 1 else 0)) + 1
+
+
+def _val(rank: int, span: int) -> bytes:
+    return bytes((_VAL | rank - 1 << 2 | span - 1,))
 
 
 def _zeros(span: int) -> bytes:
-    """The shortest run of so many registers without a rank; none for none."""
+    """The shortest run of so many registers without a rank."""
     if span > _ZERO_MAX:
         return bytes((_XZERO | span - 1 >> 8, span - 1 & 0xFF))
-    return bytes((span - 1,)) if span else b""
+    return bytes((span - 1,))
 
 
 class SparseRegisters:
-    """The runs in a sketch, raised in place.
-
-    Raising registers in rising order, as a merge does, goes on near where the last one was found: two runs
-    before it, for the one before may have been joined with it.
-    """
+    """The runs of a sketch, taken apart to raise registers, and to be put back by `store`."""
 
     def __init__(self, data: bytearray, start: int) -> None:
         self._data = data
         self._start = start
-        self._resume_at = start, 0
-        """A run's place and its first register, not greater than the one raised last."""
+        self._runs: list[bytes] = _RUN.findall(data, start)
+        ends = list(accumulate(map(_span_of, self._runs)))
+        self._firsts = [0, *ends[:-1]]
+        """The first register of each run."""
+        self._end = ends[-1] if ends else 0
+        self._size = len(data)
+
+    def store(self) -> None:
+        """Put the runs back into the sketch."""
+        self._data[self._start :] = b"".join(self._runs)
 
     def raise_to(self, register: int, rank: int, max_bytes: int) -> bool | None:
         """Raise a register to a rank; whether that changed it. None if the sketch would get too long."""
-        before, at, first = self._find(register)
-        data = self._data
-        run, span = data[at], _span_at(data, at)
-        if run & _VAL and rank_of(run) >= rank:
-            return False
-        offset, behind = register - first, first + span - 1 - register
-        if run & _VAL:
-            old = rank_of(run)
-            left = bytes((_val(old, offset),)) if offset else b""
-            right = bytes((_val(old, behind),)) if behind else b""
-        else:
-            left, right = _zeros(offset), _zeros(behind)
-        split = left + bytes((_val(rank, 1),)) + right
-        growth = len(split) - _size(run)
-        if growth > 0 and len(data) + growth > max_bytes:
-            return None
-        data[at : at + _size(run)] = split
-        self._join(before)
-        return True
-
-    def _find(self, register: int) -> tuple[int, int, int]:
-        """The place of the run before the register's, of that run, and the latter's first register.
-
-        The run at the beginning counts as the one before itself.
-        """
-        found = self._find_from(*self._resume_at, register)
-        if found is None and self._resume_at[0] != self._start:
-            found = self._find_from(self._start, 0, register)
-        if found is None:
+        if register >= self._end:
             raise CorruptSketchError
-        return found
-
-    def _find_from(self, at: int, first: int, register: int) -> tuple[int, int, int] | None:
-        """`_find` from a run on; None if it is too close to tell the two runs before, or there is none."""
-        data, end = self._data, len(self._data)
-        earlier = before = at, first
-        passed = 0
-        while at < end:
-            span = _SPANS[data[at]] or _span_at(data, at)
-            if register < first + span:
-                break
-            earlier, before = before, (at, first)
-            at += 1 if _SPANS[data[at]] else 2
-            first += span
-            passed += 1
-        if at >= end or register < first or (passed < 2 and earlier[0] != self._start):
+        at = bisect_right(self._firsts, register) - 1
+        run, first = self._runs[at], self._firsts[at]
+        is_val = bool(run[0] & _VAL)
+        if is_val and _rank_of(run) >= rank:
+            return False
+        before, behind = register - first, first + _span_of(run) - 1 - register
+        split, firsts = [_val(rank, 1)], [register]
+        if before:
+            split.insert(0, _val(_rank_of(run), before) if is_val else _zeros(before))
+            firsts.insert(0, first)
+        if behind:
+            split.append(_val(_rank_of(run), behind) if is_val else _zeros(behind))
+            firsts.append(register + 1)
+        growth = sum(map(len, split)) - len(run)
+        if growth > 0 and self._size + growth > max_bytes:
             return None
-        self._resume_at = earlier
-        return before[0], at, first
+        self._runs[at : at + 1] = split
+        self._firsts[at : at + 1] = firsts
+        self._size += growth
+        self._join(max(at - 1, 0))
+        return True
 
     def _join(self, at: int) -> None:
         """Make one run of neighbours with the same rank, looking at five runs."""
-        data = self._data
+        runs = self._runs
         for _ in range(_RUNS_TO_JOIN):
-            if at >= len(data):
+            if at + 1 >= len(runs):
                 return
-            run = data[at]
-            after = data[at + 1] if at + 1 < len(data) else 0
-            if run & _VAL and after & _VAL and rank_of(run) == rank_of(after):
-                span = _SPANS[run] + _SPANS[after]
+            run, after = runs[at], runs[at + 1]
+            if run[0] & after[0] & _VAL and _rank_of(run) == _rank_of(after):
+                span = _span_of(run) + _span_of(after)
                 if span <= _VAL_MAX:
-                    data[at : at + 2] = bytes((_val(rank_of(run), span),))
+                    runs[at : at + 2] = [_val(_rank_of(run), span)]
+                    del self._firsts[at + 1]
+                    self._size -= 1
                     continue
-            at += _size(run)
+            at += 1
