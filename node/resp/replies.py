@@ -19,6 +19,12 @@ class Status(bytes):
     __slots__ = ()
 
 
+class Decimal(bytes):
+    """A double printed already, in more or fewer digits than usual: a bulk string in RESP2."""
+
+    __slots__ = ()
+
+
 OK = Status(b"OK")
 PONG = Status(b"PONG")
 QUEUED = Status(b"QUEUED")
