@@ -28,7 +28,7 @@ def keyspace_digest(keyspace: Keyspace) -> bytes:
         if not len(database):
             continue
         digest = _chain(digest, database.index.to_bytes(4, "big"))
-        for key, value in chain.from_iterable(table.items() for table in database.tables):
+        for key, value in chain.from_iterable(map(dict.items, filter(None, database.tables))):
             entry = _add_value(_chain(0, key), value, database.expiry(key) is not None)
             digest = _add(digest, entry.to_bytes(_SIZE, "big"))
     return digest.to_bytes(_SIZE, "big")

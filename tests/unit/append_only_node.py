@@ -44,9 +44,14 @@ class AofNode:
         self.session = self.server.connect("127.0.0.1:1", "127.0.0.1:2")
         self.reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
 
+    def load(self) -> None:
+        """Have the data that the files hold."""
+        self.server.keyspace.flush()
+        AppendOnlyLoading(self.server, self.append_only.files, Log("", "nothing")).run()
+
     def start(self) -> None:
         """Load what is there, and go on with it."""
-        AppendOnlyLoading(self.server, self.append_only.files, Log("", "nothing")).run()
+        self.load()
         self.append_only.open_at_start()
 
     def run(self, *words: str | int | bytes) -> Any:
@@ -89,5 +94,5 @@ class AofNode:
 def loaded(folder: Path, **directives: Any) -> AofNode:
     """A node that found these files."""
     node = AofNode(folder, **directives)
-    AppendOnlyLoading(node.server, node.append_only.files, Log("", "nothing")).run()
+    node.load()
     return node
