@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shoal.node.resp.replies import OK, CommandError, Reply, Status
+from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.append_only_files import AppendOnlyFiles
 from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
 from shoal.node.runtime.append_only_log import AppendOnlyLog, Clock, Increment, StartSoon
 from shoal.node.runtime.append_only_rewrite import Rewrite
 from shoal.node.runtime.disk import Disk
-from shoal.node.server.append_only import AofState
+from shoal.node.server.append_only import REWRITE_SCHEDULED, REWRITE_STARTED, AofState
 from shoal.node.server.parameters import DirectiveError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
-STARTED = Status(b"Background append only file rewriting started")
 CANNOT_START = (
     "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
 )
@@ -75,7 +74,7 @@ class AppendOnlyFile:
     def look(self) -> None:
         """A few times a second: what is overdue."""
         self.writer.look()
-        if self.server.aof.rewrite_scheduled or self._has_grown():
+        if self._rewrite is None and (self.server.aof.rewrite_scheduled or self._has_grown()):
             self.begin_rewrite(None)
 
     # --- on and off --------------------------------------------------------------------------------
@@ -153,17 +152,22 @@ class AppendOnlyFile:
 
     def begin_rewrite(self, waiting: Session | None) -> None:
         """Begin now, or as soon as a snapshot that is being written is done; `waiting` is told which."""
-        aof = self.server.aof
+        reply: Reply
         if self._must_wait():
-            aof.rewrite_scheduled = True
-            return
-        began = self._begin()
+            self.server.aof.rewrite_scheduled = True
+            reply = REWRITE_SCHEDULED
+        else:
+            reply = REWRITE_STARTED if self._begin() else CommandError(CANNOT_START)
         if waiting is not None:
-            reply: Reply = STARTED if began else CommandError(CANNOT_START)
             self.server.end_wait(waiting, reply)
 
     def _must_wait(self) -> bool:
-        return self.server.persistence.in_progress_since is not None
+        """Whether a rewrite can not begin now: a snapshot is being written, or a script is half done.
+
+        What a suspended script has changed so far would be in the base, and come again in the increment.
+        """
+        server = self.server
+        return server.persistence.in_progress_since is not None or server.scripts.suspension.is_suspended
 
     def _begin(self) -> bool:
         aof = self.server.aof

@@ -18,10 +18,15 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shoal.node.replication.stream import NO_DATABASE, Operations, Reader
+from shoal.node.resp.replies import Status
 from shoal.node.server.effects import AppendToLog, ServerEffect, SyncLog
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
+
+
+REWRITE_STARTED = Status(b"Background append only file rewriting started")
+REWRITE_SCHEDULED = Status(b"Background append only file rewriting scheduled")
 
 
 class AofState(Enum):

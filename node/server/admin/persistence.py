@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Flag, token
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
+from shoal.node.server.append_only import REWRITE_SCHEDULED
 from shoal.node.server.effects import RewriteLog, SaveSnapshot
 from shoal.node.server.session import Blocked, BlockReason, Session
 
@@ -75,7 +76,7 @@ def bgrewriteaof(session: Session) -> Reply:
     if server.persistence.in_progress_since is not None or session.in_exec:
         server.aof.rewrite_scheduled = True
         server.aof.failed_rewrites = 0  # who asks by hand need not wait
-        return Status(b"Background append only file rewriting scheduled")
+        return REWRITE_SCHEDULED
     server.block(session, Blocked(BlockReason.RUNTIME))
     server.effects.append(RewriteLog(session))
     return NO_REPLY
