@@ -36,7 +36,7 @@ class KeyWait:
 
 
 AS_TYPED: list[tuple[bytes, ...]] = []
-"""What `Call.propagated` is when the command itself goes to replicas, though it changed nothing."""
+"""What `Call.propagated` is when the command is no change, but something replicas are to hear of."""
 
 
 class Call:
@@ -85,5 +85,5 @@ class Call:
         return wait.no_wait_reply
 
     def propagate_as_typed(self) -> None:
-        """Send the command itself to replicas although it changes no data: PUBLISH."""
+        """Send the command itself to replicas although it is no data, changed or to be kept: PUBLISH."""
         self.propagated = AS_TYPED

@@ -87,6 +87,8 @@ class Server:
         self.effects: list[ServerEffect] = []
         self.operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         """What the running command changed, to be propagated as one: (database, words)."""
+        self.messages: list[Arguments] = []
+        """Those of them that are for replicas alone."""
         self.host: Host = NoHost()
         """The process around this server; the runtime puts the real one here."""
         self.startup_bytes = 0
@@ -423,10 +425,18 @@ class Server:
         propagated, session.propagated = session.propagated, None
         if not self.aof.is_recording and (session.is_primary_link or not self.replication.has_stream):
             return
-        if propagated is None or propagated is AS_TYPED:
+        if propagated is None:
             self.operations.append((session.db.index, argv))
+        elif propagated is AS_TYPED:
+            self._record_message(session, argv)
         else:
             self.operations += [(session.db.index, words) for words in propagated]
+
+    def _record_message(self, session: Session, argv: Arguments) -> None:
+        """Note a command that only replicas are to get: there is nothing in it to keep."""
+        if self.replication.has_stream:
+            self.operations.append((session.db.index, argv))
+            self.messages.append(argv)
 
     def propagate_operations(self, session: Session | None = None) -> None:
         """Tell on what the last command changed, as a transaction if it is several."""
@@ -448,9 +458,15 @@ class Server:
             return
         rendered = render(operations)
         if is_recording:
-            self.aof.append(operations, rendered)
+            changes = self._without_messages(operations) if self.messages else operations
+            if changes:
+                self.aof.append(changes, rendered if changes is operations else render(changes))
         if has_stream:
             self.replication.append(operations, rendered)
+
+    def _without_messages(self, operations: Operations) -> Operations:
+        messages, self.messages = set(map(id, self.messages)), []
+        return [operation for operation in operations if id(operation[1]) not in messages]
 
     def take_effects(self) -> list[ServerEffect]:
         """What is to be done next, in order: what must be on disk first comes first."""

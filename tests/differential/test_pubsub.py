@@ -182,7 +182,7 @@ KEYSPACE_SCRIPTS = {
         "LPOP l",
         "LTRIM l 0 0",
     ),
-    "sets": ("Es", "SADD s a b c", "SREM s a", "SPOP s 9", "SUNIONSTORE t s", "SDIFFSTORE t s u"),
+    "sets": ("Es", "SADD s a b", "SREM s a", "SUNIONSTORE t s", "SPOP s 1", "SDIFFSTORE t s u"),
     "hashes": ("Eh", "HSET h f 1", "HINCRBY h f 1", "HINCRBYFLOAT h f 1", "HDEL h f"),
     "sorted sets": (
         "Ez",
