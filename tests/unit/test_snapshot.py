@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from shoal.cluster.slots import key_slot
 from shoal.node.dataset import snapshot
-from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.keyspace import Database, ExpiryMode, Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.stream_groups import ConsumerGroup
+from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import ListValue, Value
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
@@ -21,6 +23,8 @@ keys = st.tuples(st.integers(0, 1), st.sampled_from(KEYS))
 actions = st.one_of(
     st.tuples(st.just("set"), keys),
     st.tuples(st.just("push"), keys),
+    st.tuples(st.just("append"), keys),
+    st.tuples(st.just("acknowledge"), keys),
     st.tuples(st.just("delete"), keys),
     st.tuples(st.just("expire at"), keys, st.integers(-3, 3)),
     st.tuples(st.just("persist"), keys),
@@ -30,10 +34,10 @@ actions = st.one_of(
     st.tuples(st.just("swap")),
 )
 beginnings = st.tuples(
-    st.lists(st.tuples(st.sampled_from(["set", "push"]), keys), min_size=5, max_size=20),
+    st.lists(st.tuples(st.sampled_from(["set", "push", "append"]), keys), min_size=5, max_size=20),
     st.lists(actions, max_size=5),
 )
-"""Keys of both kinds, then anything."""
+"""Keys of every kind, then anything."""
 
 programs = st.lists(st.tuples(st.integers(0, 4), actions), min_size=3, max_size=20)
 """How many steps the walk takes, then an action."""
@@ -51,6 +55,13 @@ class Told:
         return 1
 
     def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+        if isinstance(value, Stream):
+            before = plain(value)
+            for _ in value.entries():
+                yield 1
+            assert plain(value) == before
+            self.add(database, key, value, expiry_ms)
+            return
         assert isinstance(value, ListValue)
         told = ListValue()
         for element in value:
@@ -81,12 +92,33 @@ def act(keyspace: Keyspace, action: tuple) -> None:
             else:
                 database.set(key, ListValue([b"first", b"second", b"third"]))
             database.changed(key, "rpush")
+        elif name == "append":
+            append(database, key)
+        elif name == "acknowledge":
+            value = database.for_change(key)
+            if isinstance(value, Stream):
+                value.groups[b"g"].forget(value.last_id)
+                database.changed_unwatched(key)
         elif name == "delete":
             database.delete(key)
         elif name == "read":
             database.read(key)
         elif database.for_change(key) is not None:
             database.set_expiry(key, keyspace.now_ms + rest[0] if rest else None)
+
+
+def append(database: Database, key: bytes) -> None:
+    """A new entry, given to a consumer at once."""
+    value = database.for_change(key)
+    if not isinstance(value, Stream):
+        value = Stream()
+        value.groups[b"g"] = ConsumerGroup(0, 0)
+        database.set(key, value)
+    value.append(value.last_id + 1, [b"field", b"content"], 4096, 2)
+    group = value.groups[b"g"]
+    consumer = group.consumers.get(b"c") or group.add_consumer(b"c", NOW_MS)
+    group.assign(value.last_id, consumer, NOW_MS)
+    database.changed(key, "xadd")
 
 
 @settings(max_examples=300, deadline=None)
