@@ -168,7 +168,7 @@ class Dispatcher:
                 if keyspace.changes != changes or session.propagated is not None:
                     server.record_change(session, argv)
                 if server.operations:
-                    server.propagate_operations(session)
+                    server.propagate_operations(session, entry)
                 self.timed_calls += 1
                 session.last_entry = entry
                 if ready_keys:
@@ -294,7 +294,7 @@ class Dispatcher:
             reply = _spoil_transaction(session, known, error)
             self.server.count_error(reply)
         if self.server.operations:
-            self.server.propagate_operations(session)
+            self.server.propagate_operations(session, entry)
         self._answer(session, entry, reply)
         if self.server.key_waits.ready:
             self.server.key_waits.serve()

@@ -58,6 +58,9 @@ PARSED_AT_ONCE = 64 * 1024
 EXPIRE_EVERY_MS = 20
 """How often keys whose time has come are looked for; on access they are found at once."""
 
+COMES_UPON_KEYS = frozenset({"SCAN", "RANDOMKEY"})
+"""Commands that touch keys nobody named."""
+
 EXPIRED_KEYS_PER_TURN = 200
 """How many keys whose time has come one turn deletes on its own account."""
 
@@ -438,10 +441,16 @@ class Server:
             self.operations.append((session.db.index, argv))
             self.messages.append(argv)
 
-    def propagate_operations(self, session: Session | None = None) -> None:
-        """Tell on what the last command changed, as a transaction if it is several."""
-        operations, self.operations = self.operations, []
-        self._tell(operations)
+    def propagate_operations(self, session: Session | None = None, entry: Entry | None = None) -> None:
+        """Tell on what the last command changed, as a transaction if it is several.
+
+        Keys whose time has come have nothing to do with each other where a command only came upon them.
+        """
+        if len(self.operations) > 1 and entry is not None and entry.spec.name in COMES_UPON_KEYS:
+            self.propagate_each()
+        else:
+            operations, self.operations = self.operations, []
+            self._tell(operations)
         if session is not None:
             session.write_offset = self.replication.history.offset
 

@@ -286,3 +286,18 @@ def test_a_command_nobody_knows_ends_the_link_before_it(in_transaction: bool) ->
     assert not pair.replica.replication.progress().primary_link_up
     assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
     assert contents(pair.replica) == {(0, b"a"): b"before"}
+
+
+@pytest.mark.parametrize("words", [(b"SCAN", b"0", b"COUNT", b"1000"), (b"RANDOMKEY",)])
+def test_expired_keys_that_a_command_comes_upon_go_one_by_one(words: tuple[bytes, ...]) -> None:
+    pair = linked_pair()
+    for key in (b"a", b"b", b"c"):
+        pair.write(b"SET", key, b"v", b"PX", b"100000")
+    pair.settle()
+    pair.primary.active_expire = False
+    pair.primary.begin_turn(pair.now_ms + 100_000)
+    pair.write(*words)
+    pair.carry_out()
+    told = b"".join(pair.to_replica)
+    assert told.count(b"DEL") == 3
+    assert b"MULTI" not in told
