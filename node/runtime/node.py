@@ -35,6 +35,7 @@ from shoal.node.server.effects import (
     ClosePrimaryLink,
     CloseSession,
     LoadLog,
+    LoadSnapshot,
     OpenPrimaryLink,
     ReplaceSnapshot,
     RestartLog,
@@ -165,6 +166,8 @@ class Node:
                 self.append_only.writer.sync()
             case RewriteLog(waiting):
                 self.append_only.begin_rewrite(waiting)
+            case LoadSnapshot(waiting):
+                self.snapshots.load_again(waiting)
             case LoadLog(waiting):
                 self.append_only.load_again(waiting)
             case RestartLog():

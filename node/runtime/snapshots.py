@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoal.node.persistence.errors import RdbError
 from shoal.node.resp.replies import OK, CommandError, Reply
-from shoal.node.runtime.rdb_file import SnapshotFile
+from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb
 from shoal.node.runtime.slices import between_slices, slice_bytes
 
 if TYPE_CHECKING:
@@ -78,6 +79,20 @@ class Snapshots:
             self._running.abandon()
             self._running = None
             self.server.persistence.in_progress_since = None
+
+    def load_again(self, waiting: Session) -> None:
+        """DEBUG RELOAD NOSAVE: what the file holds instead of all there is."""
+        keyspace, config = self.server.keyspace, self.server.config
+        keyspace.flush()
+        keyspace.functions = ()
+        try:
+            load_rdb(self.path, keyspace, verify_checksum=config.rdbchecksum, keep_expired=False)
+        except (RdbError, OSError) as error:
+            self.log.warning(f"Cannot load {self.path}: {error}")
+            self._answer(waiting, CommandError("ERR Error trying to load the RDB dump, check server logs"))
+        else:
+            self.server.persistence.changes_saved = keyspace.changes
+            self._answer(waiting, OK)
 
     def save_now(self) -> bool:
         """Write a snapshot without letting anything else run; False if that failed."""

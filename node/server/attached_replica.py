@@ -45,6 +45,8 @@ class AttachedReplica:
         self.knows_second_id = False
         self.speaks_psync = True
         self.wants_snapshot_only = False
+        self.wants_data = self.wants_functions = True
+        """What its snapshot is to hold: `redis-cli --functions-rdb` wants no data."""
         self.acked_offset = 0
         self.last_seen_ms = now_ms
         self.sync: FullSync | None = None

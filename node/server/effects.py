@@ -39,6 +39,13 @@ class RewriteLog:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadSnapshot:
+    """Put the snapshot on disk in the place of all data, as a restart would; `waiting` is told."""
+
+    waiting: Session
+
+
+@dataclass(frozen=True, slots=True)
 class LoadLog:
     """Replace all data by those of the append-only file; `waiting` is told when that is done."""
 
@@ -113,7 +120,7 @@ class ClosePrimaryLink:
 
 ServerEffect: TypeAlias = (
     "Effect"
-    " | AppendToLog | SyncLog | RewriteLog | LoadLog | RestartLog"
+    " | AppendToLog | SyncLog | RewriteLog | LoadLog | LoadSnapshot | RestartLog"
     " | SaveSnapshot | ReplaceSnapshot | Shutdown | AbortShutdown"
     " | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
 )

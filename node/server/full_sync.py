@@ -16,7 +16,15 @@ class FullSync:
     all of it is made before the first byte goes out.
     """
 
-    def __init__(self, keyspace: Keyspace, auxiliary: Mapping[bytes, bytes], end_mark: bytes | None) -> None:
+    def __init__(
+        self,
+        keyspace: Keyspace,
+        auxiliary: Mapping[bytes, bytes],
+        end_mark: bytes | None,
+        *,
+        with_data: bool = True,
+        with_functions: bool = True,
+    ) -> None:
         self.finished = False
         """Whether everything has been handed out."""
         self._end_mark = end_mark
@@ -25,9 +33,9 @@ class FullSync:
         """Without an end mark: everything, once it is made."""
         self._writer = RdbWriter(checksum=False)
         self._writer.header(auxiliary)
-        for code in keyspace.functions:
+        for code in keyspace.functions if with_functions else ():
             self._writer.function(code)
-        self._walk = SlotWalk(keyspace, self._writer)
+        self._walk = SlotWalk(keyspace, self._writer, None if with_data else ())
 
     @property
     def is_preparing(self) -> bool:

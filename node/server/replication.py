@@ -197,7 +197,8 @@ class Replication:
             answer = b"+FULLRESYNC %b %d\r\n" % (history.replid.encode(), history.offset)
             replica.session.send_bytes(answer)
         end_mark = self.server.rng.randbytes(20).hex().encode() if replica.knows_end_mark else None
-        replica.begin_sync(FullSync(self.server.keyspace, self.snapshot_facts(), end_mark))
+        parts = {"with_data": replica.wants_data, "with_functions": replica.wants_functions}
+        replica.begin_sync(FullSync(self.server.keyspace, self.snapshot_facts(), end_mark, **parts))
 
     def file_facts(self) -> dict[bytes, bytes]:
         """What any RDB data of ours say about themselves."""

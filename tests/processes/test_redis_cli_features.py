@@ -95,6 +95,17 @@ class TestClients:
         assert "RDB looks OK" in checked.stdout
         assert f"{node.ask('DBSIZE')} keys read" in checked.stdout
 
+    def test_functions_are_fetched_without_the_data(self, cli: Path, tmp_path: Path) -> None:
+        code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+        with running_node(tmp_path, "--enable-debug-command", "local") as node:
+            node.ask("SET", "key", "value")
+            node.ask("FUNCTION", "LOAD", code)
+            run(cli, node, "--functions-rdb", str(node.directory / "dump.rdb"))
+            node.ask("FUNCTION", "FLUSH")
+            assert node.ask("DEBUG", "RELOAD", "NOSAVE") == "OK"
+            assert node.ask("FCALL", "f", 0) == 1
+            assert node.ask("DBSIZE") == 0
+
     def test_statistics_are_shown_as_they_change(self, cli: Path, node: Node) -> None:
         *_, line = first_lines(cli, node, 3, "--stat", "-i", "0.05")
         assert line.split()[0] == str(node.ask("DBSIZE"))

@@ -292,10 +292,10 @@ def test_a_command_nobody_knows_ends_the_link_before_it(in_transaction: bool) ->
 def test_expired_keys_that_a_command_comes_upon_go_one_by_one(words: tuple[bytes, ...]) -> None:
     pair = linked_pair()
     for key in (b"a", b"b", b"c"):
-        pair.write(b"SET", key, b"v", b"PX", b"100000")
+        pair.write(b"SET", key, b"v", b"PX", b"5000")
     pair.settle()
     pair.primary.active_expire = False
-    pair.primary.begin_turn(pair.now_ms + 100_000)
+    pair.primary.begin_turn(pair.now_ms + 10_000)
     pair.write(*words)
     pair.carry_out()
     told = b"".join(pair.to_replica)

@@ -30,7 +30,7 @@ from shoal.node.resp.replies import (
     Status,
     Verbatim,
 )
-from shoal.node.server.effects import LoadLog
+from shoal.node.server.effects import LoadLog, LoadSnapshot
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 DISALLOWED = (
@@ -153,8 +153,14 @@ def _change_replication_id(session: Session) -> Reply:
     return OK
 
 
-def _reload(session: Session) -> Reply:
-    """Turn all data into a snapshot and back, as a restart would, but in memory."""
+def _reload(session: Session, *options: bytes) -> Reply:
+    """Turn all data into a snapshot and back in memory, as a restart would; with NOSAVE, from the file."""
+    if options:
+        if options[0].lower() != b"nosave":
+            raise CommandError("ERR DEBUG RELOAD only supports the NOSAVE option.")
+        session.server.block(session, Blocked(BlockReason.RUNTIME))
+        session.server.effects.append(LoadSnapshot(session))
+        return NO_REPLY
     keyspace = session.keyspace
     writer = RdbWriter()
     writer.header({})
@@ -252,7 +258,7 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"populate": (_populate, 1, 3, " <count> [<prefix>] [<size>]"),
     b"protocol": (_protocol, 1, 1, " <type>"),
     b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
-    b"reload": (_reload, 0, 0, ""),
+    b"reload": (_reload, 0, 1, " [NOSAVE]"),
     b"segfault": (_segfault, 0, 0, ""),
     b"set-active-expire": (_set_active_expire, 1, 1, " <0|1>"),
     b"set-disable-deny-scripts": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),

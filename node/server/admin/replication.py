@@ -233,5 +233,11 @@ def _introduce(replica: AttachedReplica, name: bytes, value: bytes, option: byte
         replica.knows_second_id |= value.lower() == b"psync2"
     elif name == b"rdb-only":
         replica.wants_snapshot_only = require_integer(value) == 1
-    elif name not in (b"rdb-filter-only", b"version"):
+    elif name == b"rdb-filter-only":
+        parts = value.split()
+        if any(part.lower() != b"functions" for part in parts):
+            shown = value.decode("utf-8", "replace")
+            raise CommandError(f"ERR Unsupported rdb-filter-only option: {shown}")
+        replica.wants_data, replica.wants_functions = False, bool(parts)
+    elif name != b"version":
         raise CommandError(f"ERR Unrecognized REPLCONF option: {option.decode('utf-8', 'replace')}")
