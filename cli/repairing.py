@@ -22,9 +22,12 @@ Source: clusterUpdateSlotsConfigWith of Redis 7.0 for what a node does with slot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+
+import trio
 
 from shoal.cli.client import Command
+from shoal.cli.creating import wait_until
 from shoal.cli.discovery import Cluster
 from shoal.cli.draining import Drainer, MigrateOptions, route_between
 from shoal.cli.errors import CliError, ReplyError
@@ -35,6 +38,7 @@ from shoal.cli.repair_plan import Repair
 from shoal.cli.replies import Reply
 
 _AT_ONCE = 256
+_SERVING_TIMEOUT = 10.0
 
 
 class Repairer:
@@ -45,38 +49,64 @@ class Repairer:
         self._options = options
         self._progress = progress
         self._drainer = Drainer(options, cluster.credentials, progress)
-        self._left: dict[str, set[int]] = {}
+        self._failed: set[int] = set()
         self.failures: list[CliError] = []
         self.slots_repaired = 0
         self.keys_moved = 0
 
     async def carry_out(self, repairs: Sequence[Repair]) -> None:
-        """All repairs, interrupted moves first. One that fails does not keep others from being made."""
+        """All repairs. One that fails does not keep others from being made.
+
+        Owners first: while a slot has none, nodes may refuse to move any key, since the cluster is down.
+        """
+        claims = [repair for repair in repairs if repair.claim]
+        await self._in_groups(claims, self._assign)
+        if claims:
+            await self._wait_until_serving()
         await self._finish_moves([repair for repair in repairs if repair.move_from is not None])
-        ready = [repair for repair in repairs if repair.slot not in self._left.get(repair.owner, ())]
-        for start in range(0, len(ready), _AT_ONCE):
+        await self._in_groups([each for each in repairs if each.yielding and not each.claim], self._assign)
+        await self._in_groups(repairs, self._collect)
+
+    async def _in_groups(
+        self, repairs: Sequence[Repair], step: Callable[[Sequence[Repair]], Awaitable[None]]
+    ) -> None:
+        """A step for so many slots at once, but for those that an earlier step failed for."""
+        left = [repair for repair in repairs if repair.slot not in self._failed]
+        for start in range(0, len(left), _AT_ONCE):
+            group = left[start : start + _AT_ONCE]
             try:
-                await self._settle(ready[start : start + _AT_ONCE])
+                await step(group)
             except ReplyError as failure:
                 self.failures.append(failure)
+                self._failed.update(repair.slot for repair in group)
+
+    async def _wait_until_serving(self) -> None:
+        nodes = self._cluster.view.primaries
+        links = {node.address: self._cluster.connection(node.id) for node in nodes}
+        with trio.move_on_after(_SERVING_TIMEOUT):
+            await wait_until(links, lambda state: state.get("cluster_state") == "ok")
 
     async def _finish_moves(self, repairs: Sequence[Repair]) -> None:
-        """Carry on what a reshard began; `_left` keeps what could not be, by target."""
+        """Carry on what a reshard began."""
         for (source, target), group in _grouped(repairs, lambda each: (each.move_from, each.owner)):
             mover = SlotMover(self._cluster, self._options, self._progress)
             try:
                 await mover.carry_out([Move(str(source), str(target), tuple(each.slot for each in group))])
             except CliError as failure:
                 self.failures.append(failure)
-            self._left.setdefault(str(target), set()).update(mover.remaining[str(target)])
+            self._failed |= mover.remaining[str(target)]
             self.keys_moved += mover.keys_moved
 
-    async def _settle(self, repairs: Sequence[Repair]) -> None:
+    async def _assign(self, repairs: Sequence[Repair]) -> None:
+        """Shelter, claim and tell."""
         for node, group in _by_node(repairs, lambda each: each.yielding):
             await self._transact(node, group, _shelter)
         for node, group in _by_node(repairs, lambda each: (each.owner,) if each.claim else ()):
             await self._transact(node, group, _claim, closing=(("CLUSTER", "BUMPEPOCH"),))
-        await self._tell([repair for repair in repairs if repair.claim or repair.yielding])
+        await self._tell(repairs)
+
+    async def _collect(self, repairs: Sequence[Repair]) -> None:
+        """Gather and close."""
         gathered = [repair for repair in repairs if await self._gather(repair)]
         for node, group in _by_node(gathered, lambda each: (*each.yielding, *each.close)):
             await self._call(node, [("CLUSTER", "SETSLOT", each.slot, "STABLE") for each in group])

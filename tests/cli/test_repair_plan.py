@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.cli.addresses import Address
 from shoal.cli.errors import CliError
-from shoal.cli.repair_plan import Repair, SlotFacts, describe_problem, plan_repair, spread_slots
+from shoal.cli.repair_plan import (
+    Repair,
+    SlotFacts,
+    describe_problem,
+    mistaken_views,
+    plan_repair,
+    spread_slots,
+)
+from shoal.cli.topology import ClusterView, Node, parse_cluster_nodes
 
 NODES = ("a", "b", "c", "d")
 EPOCHS = {"a": 1, "b": 2, "c": 3, "d": 4}
@@ -122,3 +131,20 @@ def test_spare_slots_make_nodes_as_even_as_they_can(slots: set[int], sizes: dict
     after = {name: size + given_to[name] for name, size in sizes.items()}
     for receiver in given_to:
         assert after[receiver] <= min(after.values()) + 1
+
+
+def test_a_view_is_mistaken_where_it_differs_from_what_the_owner_alone_claims() -> None:
+    first, second = "a" * 40, "b" * 40
+
+    def sees(myself: str, own: str, other: str) -> Node:
+        text = (
+            f"{myself} 127.0.0.1:1@2 myself,master - 0 0 1 connected {own}\n"
+            f"{second if myself == first else first} 127.0.0.1:3@4 master - 0 0 2 connected {other}\n"
+        )
+        view = tuple(parse_cluster_nodes(text))
+        return Node(view[0], Address("127.0.0.1", 1), 0, view)
+
+    view = ClusterView(Address("127.0.0.1", 1), (sees(first, "0-9 11", "10"), sees(second, "10 11", "0-8")))
+    assert mistaken_views(view) == {second: {9: first}}, (
+        "slot 11 has two claimants, so nobody is right about it"
+    )

@@ -69,6 +69,16 @@ class Twin:
                 if not imported:
                     self.unmark(number, slot)
 
+    def put_all(self, number: int, slot: int, keys: Sequence[str]) -> None:
+        """Many keys of a slot on a node that does not own it."""
+        self.mark(number, slot, "IMPORTING", self.owner(slot))
+        with client(self.addresses[number]) as node, node.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.execute_command("ASKING")
+                pipeline.execute_command("SET", key, "value")
+            pipeline.execute()
+        self.unmark(number, slot)
+
     def owner(self, slot: int) -> int:
         return 0 if slot in TOUCHED else slot * PRIMARIES // SLOT_COUNT
 
