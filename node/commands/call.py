@@ -8,7 +8,7 @@ from random import Random
 
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import Database, ExpiryMode, Keyspace
-from shoal.node.resp.replies import NULL_ARRAY, Reply
+from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class KeyWait:
     """The answer where no command may wait: in a transaction, in a script, in a stream of commands."""
     destination: bytes | None = None
     """A key that `serve` changes beside the one it is called with."""
-    gone: Reply = None
+    gone: CommandError | None = None
     """The answer when one of the keys holds a value of that type no more; None to go on waiting."""
 
 

@@ -99,7 +99,7 @@ class Ending:
         self.server.pause.shutdown_until_ms = 0
         waiting, self._waiting = self._waiting, []
         for session in waiting:
-            if session.id in self.server.blocked:
+            if session.blocked is not None:
                 self.server.end_wait(session, CommandError(FAILED))
         self.server.resume_paused()
 

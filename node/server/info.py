@@ -92,15 +92,18 @@ def _clients(server: Server) -> Fields:
         ("cluster_connections", len(server.cluster.view.links) if server.cluster is not None else 0),
         ("maxclients", server.config.maxclients),
         ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
-        ("blocked_clients", len(server.blocked)),
+        ("blocked_clients", sum(map(len, server.blocked.values()))),
         ("tracking_clients", 0),
         ("clients_in_timeout_table", _clients_with_deadline(server)),
     ]
 
 
 def _clients_with_deadline(server: Server) -> int:
-    waiting = [session.blocked for session in server.blocked.values()]
-    return sum(blocked is not None and blocked.deadline_ms is not None for blocked in waiting)
+    return sum(
+        session.blocked is not None and session.blocked.deadline_ms is not None
+        for sessions in server.blocked.values()
+        for session in sessions.values()
+    )
 
 
 def _memory(server: Server) -> Fields:

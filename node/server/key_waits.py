@@ -137,8 +137,9 @@ class KeyWaits:
     def _serve_line(self, line: Line) -> None:
         value = line.database.peek(line.key)
         for session, wait in list(line.if_gone.items()):
-            if wait.kind is not type(value):
-                self.server.end_wait_soon(session, wait.gone)
+            if wait.kind is not type(value) and wait.gone is not None and session.last_entry is not None:
+                session.last_entry.failed_calls += 1
+                self.server.end_wait_in_vain(session, wait.gone)
         queue = line.queues.get(type(value), OrderedDict())
         while queue and line.database.peek(line.key) is value:
             session, wait = next(iter(queue.items()))
@@ -182,14 +183,12 @@ class KeyWaits:
         """The cluster changed: tell those who would wait in vain here where to go, or that it is down."""
         cluster = self.server.cluster
         assert cluster is not None
-        for session in list(self.server.blocked.values()):
+        for session in list(self.server.blocked[BlockReason.KEYS].values()):
             blocked, entry = session.blocked, session.last_entry
-            if not isinstance(blocked, WaitingForKeys) or entry is None:
-                continue
+            assert isinstance(blocked, WaitingForKeys) and entry is not None
             decision = route_blocked(
                 blocked.wait.keys[0], readonly=session.readonly, is_write=entry.is_write, view=cluster.view
             )
             if not isinstance(decision, Serve):
                 error = CommandError(decision.error_text(cluster.settings.preferred_endpoint_type))
-                self.server.count_error(error)
-                self.server.end_wait_soon(session, error)
+                self.server.end_wait_in_vain(session, error)

@@ -83,7 +83,5 @@ def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], erro
     server.refresh_gates()
     server.key_waits.release()
     server.end_wait(request.session, OK if error is None else CommandError(error))
-    for session in list(server.blocked.values()):
-        blocked = session.blocked
-        if blocked is not None and blocked.reason is BlockReason.MIGRATE and blocked.arguments is not None:
-            server.unblock(session)
+    for session in list(server.blocked[BlockReason.MIGRATE].values()):
+        server.unblock(session)

@@ -275,13 +275,12 @@ class Replication:
     def acknowledge(self, replica: AttachedReplica, offset: int) -> None:
         """REPLCONF ACK: note it, and end the waits that it completes."""
         replica.acknowledge(offset, self.server.keyspace.now_ms)
-        for session in list(self.server.blocked.values()):
+        for session in list(self.server.blocked[BlockReason.WAIT].values()):
             blocked = session.blocked
-            if isinstance(blocked, WaitingForReplicas):
-                count = self.count_acknowledged(blocked.offset)
-                if count >= blocked.replicas:
-                    session.send(count)
-                    self.server.unblock(session)
+            assert isinstance(blocked, WaitingForReplicas)
+            count = self.count_acknowledged(blocked.offset)
+            if count >= blocked.replicas:
+                self.server.end_wait(session, count)
 
     def wait(self, session: Session, replicas: int, timeout_ms: int) -> int | None:
         """WAIT: how many have the session's last write, or None if it now waits for more of them."""

@@ -53,9 +53,9 @@ def follow_primary(server: Server, host: str, port: int) -> None:
 
 def _end_waits(server: Server) -> None:
     """On a replica, who waits for replicas or for a key would wait in vain, or for what another decides."""
-    for session in list(server.blocked.values()):
-        if session.blocked is not None and session.blocked.reason in (BlockReason.WAIT, BlockReason.KEYS):
-            server.end_wait_soon(session, CommandError(_UNBLOCKED))
+    for reason in (BlockReason.WAIT, BlockReason.KEYS):
+        for session in list(server.blocked[reason].values()):
+            server.end_wait_in_vain(session, CommandError(_UNBLOCKED))
             session.close_after_reply()
 
 

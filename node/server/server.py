@@ -105,7 +105,8 @@ class Server:
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.aof = AppendOnly(self)
-        self.blocked: dict[int, Session] = {}
+        self.blocked: dict[BlockReason, dict[int, Session]] = {reason: {} for reason in BlockReason}
+        """Clients whose next command waits, by what for, so that looking at some costs nothing for others."""
         self.deadlines = Deadlines()
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
@@ -147,8 +148,7 @@ class Server:
         if self.pause.until_ms and self.pause.expire(now_ms):
             self.resume_paused()
         self.replication.begin_turn(now_ms)
-        if self.blocked:
-            self._wake_by_time()
+        self._wake_by_time()
         if self.key_waits.ready:
             self.key_waits.serve()
         for _ in range(len(self.runnable)):
@@ -280,7 +280,7 @@ class Server:
     def block(self, session: Session, blocked: Blocked) -> None:
         """Let a client wait; its later commands queue up behind."""
         session.blocked = blocked
-        self.blocked[session.id] = session
+        self.blocked[blocked.reason][session.id] = session
         self.deadlines.add(session, blocked)
 
     def unblock(self, session: Session) -> None:
@@ -303,10 +303,15 @@ class Server:
         if session.has_input:
             self.runnable.append(session)
 
+    def end_wait_in_vain(self, session: Session, error: CommandError) -> None:
+        """End a client's wait by an error that is not its command's own."""
+        self.count_error(error)
+        self.end_wait_soon(session, error)
+
     def _stop_waiting(self, session: Session) -> Blocked | None:
         blocked, session.blocked = session.blocked, None
         if blocked is not None:
-            del self.blocked[session.id]
+            del self.blocked[blocked.reason][session.id]
             blocked.end(session)
         return blocked
 
@@ -349,9 +354,8 @@ class Server:
     def resume_paused(self) -> None:
         """A pause ended: whoever was held is judged anew, and perhaps held by another."""
         self.refresh_gates()
-        for session in list(self.blocked.values()):
-            if session.blocked is not None and session.blocked.reason is BlockReason.PAUSE:
-                self.unblock(session)
+        for session in list(self.blocked[BlockReason.PAUSE].values()):
+            self.unblock(session)
 
     def suspension_ended(self) -> None:
         """A command that held everybody up is over."""

@@ -357,8 +357,10 @@ def client_unblock(session: Session, client: bytes, *how: bytes) -> Reply:
     target = session.server.sessions.get(number)
     if target is None or target.blocked is None or target.blocked.on_timeout is None:
         return 0
-    reply = CommandError(UNBLOCKED) if word == b"error" else target.blocked.on_timeout()
-    session.server.end_wait(target, reply)
+    if word == b"error":
+        session.server.end_wait_in_vain(target, CommandError(UNBLOCKED))
+    else:
+        session.server.end_wait_soon(target, target.blocked.on_timeout())
     return 1
 
 

@@ -79,6 +79,21 @@ def test_nobody_is_served_in_the_middle_of_a_transaction(world, writer):
     assert client.received() == [["k", "0"]]
 
 
+def test_nobody_is_served_in_the_middle_of_a_script(world, writer):
+    client = waiting(world, "BLPOP", "k", 0)
+    script = "redis.call('rpush', 'k', 1) redis.call('lpush', 'k', 0) return redis.call('llen', 'k')"
+    assert writer("EVAL", script, 0) == 2
+    assert client.received() == [["k", "0"]]
+    client = waiting(world, "BLPOP", "none", 0)
+    assert writer("EVAL", "redis.call('rpush', 'none', 1) return redis.call('del', 'none')", 0) == 1
+    assert client.received() == []
+
+
+def test_within_a_script_nothing_waits(writer):
+    assert writer("EVAL", "return redis.call('blmpop', 0, 1, 'k', 'LEFT')", 0) is None
+    assert "not allowed from script" in writer("EVAL", "return redis.call('blpop', 'k', 0)", 0)
+
+
 def test_each_command_of_a_pipeline_is_followed_by_those_who_waited_for_it(world, writer):
     client = waiting(world, "BLPOP", "k", 0)
     writer.send(b"RPUSH k 1\r\nLPOP k\r\n")
