@@ -18,6 +18,7 @@ from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from shoal.node.resp.replies import CommandError, Reply
 from shoal.node.scripting.conversion import boolean, from_lua, script_error, to_integer, to_lua
+from shoal.node.scripting.numbers import numeric_tools
 from shoal.node.scripting.tail_calls import keep_frames
 
 MEMORY_MAX_BYTES = 512 * 1024 * 1024
@@ -94,12 +95,12 @@ class Interpreter:
                 b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
                 b"version": version.encode(),
                 b"version_number": version_number,
-                b"libraries": self._lua.table_from({}),
+                **numeric_tools(),
             }
         )
         self._registered: list[RegisteredFunction] = []
         self._accept: Accept = lambda function: None
-        functions = self._load("sandbox")(host)
+        functions = self._load("sandbox")(host, *map(self._load, LIBRARIES))
         self._compile, self._run, self._load_library, self._run_function = functions
 
     def _load(self, name: str) -> Callable[..., Any]:

@@ -7,7 +7,7 @@
 -- Errors of this file begin with "lib:"; `locate` puts the place in the script there instead, as if the
 -- function were built in.
 
-local host = ...
+local host, bit, cjson, cmsgpack, struct = ...
 
 local error, pcall, xpcall, type, tostring, tonumber = error, pcall, xpcall, type, tostring, tonumber
 local select, unpack, setfenv, setmetatable, getmetatable = select, unpack, setfenv, setmetatable, getmetatable
@@ -44,20 +44,15 @@ local function is_ours(info)
     return info.source == "=lib"
 end
 
--- The first level of the script's own code at or above this one, and the level of ours below it, if any.
--- Levels count as getinfo counts them in the function that asks.
+-- The first level of the script's own code at or above this one, as getinfo counts for the function that asks.
 local function script_level(level)
-    local ours
     level = level + 1
     local info = getinfo(level, "S")
     while info and (info.what == "C" or info.what == "tail" or is_ours(info)) do
-        if is_ours(info) then
-            ours = level - 1
-        end
         level = level + 1
         info = getinfo(level, "S")
     end
-    return info and level - 1, ours
+    return info and level - 1
 end
 
 -- A message of ours as a built-in function would have put it: with the caller's place and name for it.
@@ -67,22 +62,34 @@ local function locate(message)
     if not text then
         return message
     end
-    local level, ours = script_level(3)
-    local called = ours and getinfo(ours, "n")
-    if called and called.name then
-        local position, rest = match(text, "^bad argument #(%d+) to '[^']*'(.*)$")
-        if position then
-            if called.namewhat == "method" then
-                position = position - 1
-            end
-            if position == 0 then
-                text = "calling '" .. called.name .. "' on bad self"
-            else
-                text = "bad argument #" .. position .. " to '" .. called.name .. "'" .. rest
-            end
+    local level, ours = 3, nil
+    local info = getinfo(level, "S")
+    if info and info.what == "C" then
+        level = level + 1
+        info = getinfo(level, "S")
+    end
+    while info and (info.what == "tail" or is_ours(info)) do
+        if is_ours(info) then
+            ours = level
+        end
+        level = level + 1
+        info = getinfo(level, "S")
+    end
+    local is_called_by_script = info and info.what ~= "C"
+    local position, rest = match(text, "^bad argument #(%d+) to '[^']*'(.*)$")
+    if position then
+        local called = is_called_by_script and ours and getinfo(ours, "n") or {}
+        local name = called.name or "?"
+        if called.namewhat == "method" then
+            position = position - 1
+        end
+        if position == 0 then
+            text = "calling '" .. name .. "' on bad self"
+        else
+            text = "bad argument #" .. position .. " to '" .. name .. "'" .. rest
         end
     end
-    local info = level and getinfo(level, "Sl")
+    info = is_called_by_script and getinfo(level, "Sl")
     if info and info.currentline > 0 then
         return info.short_src .. ":" .. info.currentline .. ": " .. text
     end
@@ -663,8 +670,32 @@ function redis.debug() end
 
 -- --- the environment -------------------------------------------------------------------------------------------
 
-for name, library in pairs(host.libraries) do
-    shared[name] = library
+-- What the libraries share. A double's sign would be lost on a zero that crosses the border.
+local tools = {
+    tonumber = tonumber,
+    contents = contents,
+    null = newproxy(false),
+    bit_and = host.bit_and,
+    bit_or = host.bit_or,
+    bit_xor = host.bit_xor,
+    unpack_double = host.unpack_double,
+    unpack_float = host.unpack_float,
+}
+
+function tools.type_name(value)
+    return value == nil and "no value" or type(value)
+end
+
+function tools.pack_double(number)
+    return number == 0 and 1 / number < 0 and "\128\0\0\0\0\0\0\0" or host.pack_double(number)
+end
+
+function tools.pack_float(number)
+    return number == 0 and 1 / number < 0 and "\128\0\0\0" or host.pack_float(number)
+end
+
+for name, library in pairs({ bit = bit, cjson = cjson, cmsgpack = cmsgpack, struct = struct }) do
+    shared[name] = library(tools)
 end
 shared.redis = redis
 

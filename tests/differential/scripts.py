@@ -328,6 +328,8 @@ return python
 local function f() return f() + 1 end f()
 local function f(n) if n > 0 then return f(n - 1) end return 'tail' end return f(100000)
 return pcall(error, 'x')
+return {pcall(error, 'x')}
+return {pcall(string.rep, {}, 1)}
 return {pcall(error, {err = 'MY thing'})}
 return {pcall(error, {1})}
 return {pcall(function() error('deep') end)}
@@ -401,6 +403,7 @@ return getmetatable('').__index == string
 return getmetatable('').__index.len('abc')
 return tostring(getmetatable(redis))
 return _G == _G._G and _G.redis == redis
+local n = 0 for k in pairs(_G) do n = n + 1 end return n
 local n = 0 for k in pairs(redis) do n = n + 1 end return n
 local n = 0 for k in pairs(string) do n = n + 1 end return n
 local n = 0 for k in pairs(table) do n = n + 1 end return n
@@ -436,3 +439,237 @@ def lines(text: str) -> list[str]:
         else:
             found.append(line)
     return found
+
+
+LIBRARIES = r"""
+return {bit.band(5, 3), bit.bor(5, 3), bit.bxor(5, 3), bit.bnot(0), bit.bnot(5)}
+return {bit.lshift(1, 31), bit.lshift(1, 32), bit.rshift(-1, 28), bit.arshift(-256, 4), bit.rol(0x12345678, 12)}
+return {bit.ror(0x12345678, 12), bit.bswap(0x12345678), bit.tohex(255), bit.tohex(255, 4), bit.tohex(-1, -2)}
+return {bit.tobit(0xffffffff), bit.tobit(2^40 + 5), bit.tobit(1.5), bit.tobit(2.5), bit.tobit(-1.5), bit.tobit(-0.4)}
+return {bit.rol(1, 0), bit.ror(1, 0), bit.rol(-2, 31), bit.band(1, 3, 5, 7), bit.bor(1), bit.tohex(1, 0), bit.tohex(1, 20)}
+return bit.band()
+return bit.band('x')
+return bit.band('7', 3)
+return bit.lshift(1)
+return bit.tohex('x')
+return cjson.encode({1, 2, 3})
+return cjson.encode({})
+return cjson.encode({a = 1})
+return cjson.encode({[1] = 1, [2] = 2, x = 3}) ~= nil
+return cjson.encode('a"b\\c/d\b\f\n\r\t\0\1\127\200')
+return cjson.encode(1.5)
+return cjson.encode(1e15)
+return cjson.encode(123456789012345678)
+return cjson.encode(0.1)
+return cjson.encode(-0)
+return cjson.encode(1e300)
+return cjson.encode(1/0)
+return cjson.encode(0/0)
+return cjson.encode(true)
+return cjson.encode(nil)
+return cjson.encode(cjson.null)
+return cjson.encode(print)
+return cjson.encode(tostring)
+return cjson.encode({tostring})
+return cjson.encode({[true] = 1})
+return cjson.encode({[1.5] = 1})
+return cjson.encode({[3] = 'x'})
+return cjson.encode({[1000] = 'x'})
+return cjson.encode({[-1] = 'x'})
+return cjson.encode({1, nil, 3})
+return cjson.encode({{}, {{}}, {a = {}}})
+return cjson.encode()
+return cjson.encode(1, 2)
+local t = {} for i = 1, 1001 do t = {t} end return cjson.encode(t)
+local t = {} for i = 1, 999 do t = {t} end return #cjson.encode(t)
+local t = {} t[1] = t return cjson.encode(t)
+return cjson.encode(redis) ~= nil
+return cjson.decode('[1,2,3]')
+return cjson.decode('{"a":1}').a
+return cjson.decode('{"a":{"b":[true,false,null]}}').a.b
+return type(cjson.decode('null'))
+return cjson.decode('null') == cjson.null
+return cjson.decode('[null]')[1] == cjson.null
+return tostring(cjson.decode('1.5'))
+return tostring(cjson.decode('-1e3'))
+return tostring(cjson.decode('01'))
+return tostring(cjson.decode('1.'))
+return tostring(cjson.decode('0x1F'))
+return tostring(cjson.decode('+5'))
+return tostring(cjson.decode('Infinity'))
+return tostring(cjson.decode('-inf'))
+return tostring(cjson.decode('1e400'))
+return cjson.decode('-')
+return cjson.decode('1e')
+return cjson.decode('.5')
+return cjson.decode('"a\\"b\\\\c\\/d\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude00"')
+return cjson.decode('"\\ud83d"')
+return cjson.decode('"\\ude00"')
+return cjson.decode('"\\ud83d\\u0041"')
+return cjson.decode('"\\uZZZZ"')
+return cjson.decode('"\\x"')
+return cjson.decode('"abc')
+return cjson.decode('"abc\\')
+return cjson.decode('"a\nb"')
+return cjson.decode('')
+return cjson.decode('   ')
+return cjson.decode('nul')
+return cjson.decode('tru')
+return cjson.decode('truex')
+return cjson.decode('xyz')
+return cjson.decode('nan') ~= nil
+return cjson.decode('{')
+return cjson.decode('}')
+return cjson.decode('[')
+return cjson.decode(']')
+return cjson.decode('[1,')
+return cjson.decode('[1 2]')
+return cjson.decode('[1,]')
+return cjson.decode('{"a"}')
+return cjson.decode('{"a":}')
+return cjson.decode('{"a":1,}')
+return cjson.decode('{a:1}')
+return cjson.decode('{"a":1 "b":2}')
+return cjson.decode('{1:2}')
+return cjson.decode('1 2')
+return cjson.decode(',')
+return cjson.decode(':')
+return cjson.decode('[1}')
+return cjson.decode(' [ 1 , 2 ] ')
+return cjson.decode('[[],{}]')
+return cjson.decode('\0a')
+return cjson.decode('1\0 2')
+return cjson.decode('[1]\0x')
+return cjson.decode(5)
+return cjson.decode({})
+return cjson.decode()
+return cjson.decode(nil)
+return cjson.decode('1', 2)
+return cjson.decode(('['):rep(1001))
+return cjson.decode(('['):rep(1000) .. (']'):rep(1000)) ~= nil
+return {pcall(cjson.decode, '{')}
+return {pcall(function() return cjson.decode('{') end)}
+return cjson.encode(cjson.decode('{"a":[1,2,{"b":null}],"c":"\\u00e9"}').a)
+return cjson.encode(cjson.decode('[]'))
+return {cjson.encode_max_depth(), cjson.decode_max_depth(), cjson.encode_number_precision()}
+return {cjson.encode_sparse_array()}
+return {tostring(cjson.encode_invalid_numbers()), tostring(cjson.decode_invalid_numbers()), tostring(cjson.encode_keep_buffer())}
+return cjson.encode_max_depth(0)
+return cjson.encode_number_precision(15)
+return cjson.encode_number_precision('x')
+local c = cjson.new() c.encode_number_precision(3) return c.encode(1.23456)
+local c = cjson.new() c.encode_invalid_numbers('null') return c.encode(1/0)
+local c = cjson.new() c.encode_sparse_array(true) return c.encode({[1000] = 'x'})
+local c = cjson.new() c.encode_max_depth(1) return c.encode({{}})
+local c = cjson.new() c.decode_invalid_numbers(false) return c.decode('0x1')
+return cjson._NAME .. cjson._VERSION
+cjson.x = 1
+return cmsgpack.pack(1)
+return cmsgpack.pack(1, 2, 'x')
+return cmsgpack.pack(127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296, 2^53, 2^62)
+return cmsgpack.pack(-1, -32, -33, -128, -129, -32768, -32769, -2147483648, -2147483649, -2^53, -2^63, -2^40 - 7)
+return cmsgpack.pack(1.5, 0.1, 1e300, -1e-300, 1/0, -1/0, 2^63, 2^64)
+return cmsgpack.pack(nil, true, false)
+return cmsgpack.pack('')
+return cmsgpack.pack(('x'):rep(31), ('x'):rep(32))
+return cmsgpack.pack(('x'):rep(255)) .. cmsgpack.pack(('x'):rep(256))
+return redis.sha1hex(cmsgpack.pack(('x'):rep(65535)) .. cmsgpack.pack(('x'):rep(65536)))
+return cmsgpack.pack({})
+return cmsgpack.pack({1, 2, 3})
+return cmsgpack.pack({a = 1})
+return cmsgpack.pack({1, nil, 3})
+return cmsgpack.pack({[0] = 1})
+return cmsgpack.pack({[1.5] = 1})
+local t = {} for i = 1, 20 do t[i] = i end return cmsgpack.pack(t)
+local t = {} for i = 1, 70000 do t[i] = 1 end return redis.sha1hex(cmsgpack.pack(t))
+local t = {} for i = 1, 20 do t = {t} end return cmsgpack.pack(t)
+local t = {} t[1] = t return cmsgpack.pack(t)
+return cmsgpack.pack(tostring)
+return cmsgpack.pack(cjson.null)
+return cmsgpack.pack()
+return {cmsgpack.unpack(cmsgpack.pack(1, -1, 'x', true, {1, {2}}))}
+return {cmsgpack.unpack(cmsgpack.pack(1.5, 2^40, -2^40, -5, -200, -40000, 3e9))}
+return tostring(cmsgpack.unpack(cmsgpack.pack(0.1)))
+return tostring(cmsgpack.unpack(cmsgpack.pack(-2^63)))
+return cmsgpack.unpack(cmsgpack.pack({a = 'b'})).a
+return tostring(cmsgpack.unpack(cmsgpack.pack(nil)))
+return cmsgpack.unpack('\xda')
+return cmsgpack.unpack('\217\5abc')
+return cmsgpack.unpack('\147\1\2')
+return cmsgpack.unpack('\193')
+return cmsgpack.unpack('')
+return cmsgpack.unpack()
+return cmsgpack.unpack({})
+return cmsgpack.unpack('\196\3abc')
+return cmsgpack.unpack('\199\3abc')
+return {cmsgpack.unpack_one(cmsgpack.pack(1, 2, 3))}
+return {cmsgpack.unpack_one(cmsgpack.pack(1, 2, 3), 1)}
+return {cmsgpack.unpack_one(cmsgpack.pack(1, 2, 3), 2)}
+return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 2)}
+return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 2, 1)}
+return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 0, 1)}
+return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), -1)}
+return {cmsgpack.unpack_one(cmsgpack.pack(1, 2, 3), -1)}
+return {cmsgpack.unpack_one(cmsgpack.pack(1, 2, 3), 9)}
+return {cmsgpack.unpack_limit(cmsgpack.pack(1), 'x')}
+return cmsgpack._NAME .. cmsgpack._VERSION .. cmsgpack._COPYRIGHT .. cmsgpack._DESCRIPTION
+return struct.pack('>I2', 1)
+return struct.pack('<I2', 1)
+return struct.pack('bBhHlLiI', -1, 255, -2, 65535, -3, 4, -5, 6)
+return struct.pack('>bBhHlLiI', -1, 255, -2, 65535, -3, 4, -5, 6)
+return struct.pack('!bh', 1, 2) .. struct.pack('!4bl', 1, 2) .. struct.pack('!2bi', 1, 2)
+return struct.pack('f', 1.5) .. struct.pack('>f', 0.1) .. struct.pack('d', 1.5) .. struct.pack('>d', -0.1)
+return struct.pack('f', 1e300) .. struct.pack('d', 1/0) .. struct.pack('d', -0)
+return struct.pack('s', 'hello')
+return struct.pack('c3', 'hello') .. struct.pack('c', 'hello') .. struct.pack('c0', 'hello')
+return struct.pack('c9', 'hello')
+return struct.pack('I1I3I5I8', 1, 2, 3, 4)
+return struct.pack('I16', 1)
+return struct.pack('i16', -1)
+return struct.pack('xI1x', 5)
+return struct.pack(' I1 I1 ', 5, 6)
+return struct.pack('T', 5)
+return struct.pack('I1', 300) .. struct.pack('i1', -300) .. struct.pack('I1', 1.9) .. struct.pack('i1', -1.9)
+return struct.pack('I33', 1)
+return struct.pack('I99999999999', 1)
+return struct.pack('y', 1)
+return struct.pack('!3', 1)
+return struct.pack('!0b', 1)
+return struct.pack('I')
+return struct.pack('I', 'x')
+return struct.pack('I', '5')
+return struct.pack('s')
+return struct.pack('s', {})
+return struct.pack()
+return struct.pack('')
+return {struct.unpack('>I2', '\1\2')}
+return {struct.unpack('bBhH', '\255\255\254\255\255\255')}
+return {struct.unpack('lL', struct.pack('lL', -3, 4))}
+return {struct.unpack('iI', struct.pack('iI', -5, 6))}
+return {struct.unpack('>i3', '\255\255\254')}
+return {tostring(struct.unpack('d', struct.pack('d', 0.1))), tostring(struct.unpack('>f', struct.pack('>f', 0.5)))}
+return {struct.unpack('s', 'hello\0rest')}
+return {struct.unpack('s', 'hello')}
+return {struct.unpack('c3', 'hello')}
+return {struct.unpack('bc0', '\3abcdef')}
+return {struct.unpack('c0', 'abc')}
+return {struct.unpack('bc0', '\9abc')}
+return {struct.unpack('I2', 'a')}
+return {struct.unpack('I1', 'abc', 2)}
+return {struct.unpack('I1', 'abc', 4)}
+return {struct.unpack('I1', 'abc', 0)}
+return {struct.unpack('I1', 'abc', -1)}
+return {struct.unpack('!4bi', struct.pack('!4bi', 1, 2))}
+return {struct.unpack('xI1', 'ab')}
+return {struct.unpack('', 'ab')}
+return {struct.unpack('I', {})}
+return {struct.unpack()}
+return {struct.unpack('I2I2', '\1\0\2')}
+return struct.unpack('I8', '\255\255\255\255\255\255\255\255') > 0
+return {struct.size('bBhHlLiI'), struct.size('!8bd'), struct.size('c5x'), struct.size('')}
+return struct.size('s')
+return struct.size('c0')
+return struct.size('y')
+return struct.size()
+"""
+"""bit, cjson, cmsgpack and struct."""

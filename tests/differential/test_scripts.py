@@ -15,7 +15,10 @@ from tests.unit.server.client import Client, World
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
 
-TABLES = {name: scripts.lines(getattr(scripts, name)) for name in ("BASICS", "COMMANDS", "ERRORS", "LIBRARY")}
+TABLES = {
+    name: scripts.lines(getattr(scripts, name))
+    for name in ("BASICS", "COMMANDS", "ERRORS", "LIBRARY", "LIBRARIES")
+}
 
 
 class Both:
