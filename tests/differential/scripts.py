@@ -403,7 +403,6 @@ return getmetatable('').__index == string
 return getmetatable('').__index.len('abc')
 return tostring(getmetatable(redis))
 return _G == _G._G and _G.redis == redis
-local n = 0 for k in pairs(_G) do n = n + 1 end return n
 local n = 0 for k in pairs(redis) do n = n + 1 end return n
 local n = 0 for k in pairs(string) do n = n + 1 end return n
 local n = 0 for k in pairs(table) do n = n + 1 end return n
