@@ -160,6 +160,7 @@ def fill(client: redis.Redis, keys: int = 300) -> None:
     pipeline.zadd("zset", {f"member{n}": n / 4 for n in range(300)})
     pipeline.zadd("zset of few", {"a": float("-inf"), "b": -0.1, "c": 1 / 3, "d": 1e300, "e": float("inf")})
     pipeline.pexpireat("zset of few", 4_000_000_000_123)
+    pipeline.pfadd("distinct ones", *range(100))
     for number in range(1, 300):
         pipeline.xadd("stream", {"field": number, "other": "x" * (number % 90)})
         pipeline.xadd("stream of gaps", {"field": number}, id=number)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
+from shoal.node.resp.writer import encode_command
 from tests.peers import REDIS7_CLI, REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
+from tests.processes.cluster_load import Connection
 from tests.processes.mixed_cluster import (
     accepts,
     follows,
@@ -105,6 +108,19 @@ def test_all_nodes_say_the_same_of_the_cluster(mixed: Mixed) -> None:
 
 def _has_shard_ids(node: Node, expected: dict[str, str]) -> bool:
     return shard_ids(node) == expected
+
+
+@pytest.mark.parametrize("by_ours", [True, False], ids=["by-ours", "by-theirs"])
+def test_a_publish_reaches_subscribers_everywhere(mixed: Mixed, by_ours: bool) -> None:
+    publisher = next(node for node in mixed.nodes if is_ours(node) == by_ours)
+    with ExitStack() as stack:
+        subscribers = [stack.enter_context(closing(Connection((HOST, node.port)))) for node in mixed.nodes]
+        for subscriber in subscribers:
+            subscriber.send(encode_command((b"SUBSCRIBE", b"news")))
+            assert subscriber.receive() == [b"subscribe", b"news", 1]
+        publisher.ask("PUBLISH", "news", "hello")
+        for subscriber in subscribers:
+            assert subscriber.receive() == [b"message", b"news", b"hello"]
 
 
 def test_slots_move_both_ways_with_their_keys(mixed: Mixed) -> None:
