@@ -13,6 +13,7 @@ import hiredis
 
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.resp.writer import encode_command
+from tests.peers import REDIS7_SERVER
 from tests.processes.cluster_load import Connection
 from tests.processes.nodes import HOST, SHOAL, Node, wait_until
 
@@ -27,11 +28,16 @@ OPTIONS = (
 
 @contextmanager
 def started(directory: Path, commands: list[tuple[str, ...]], *directives: str) -> Iterator[list[Node]]:
-    """Nodes with a host name each, in the order of `commands`, that know nobody yet; killed at the end."""
+    """Nodes with a host name each, in the order of `commands`, that know nobody yet; killed at the end.
+
+    Those that know of names for humans (Redis 7.0 does not) have one, too.
+    """
     nodes = []
     try:
         for number, command in enumerate(commands):
             announced = ("--cluster-announce-hostname", f"node-{number}.shoal.example")
+            if command != (str(REDIS7_SERVER),):
+                announced += ("--cluster-announce-human-nodename", f"name-{number}")
             node = Node(
                 directory / str(number), directives=(*OPTIONS, *announced, *directives), command=command
             )
@@ -168,15 +174,15 @@ def _pairs(flat: list[Any]) -> dict[str, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def shard_ids(node: Node) -> dict[str, str]:
-    """The shard of each node as this one's nodes.conf has it; empty where its version knows of none."""
+def saved(node: Node, wanted: str) -> dict[str, str]:
+    """An auxiliary field, shard-id or nodename, of each node in this one's nodes.conf that has it there."""
     node.ask("CLUSTER", "SAVECONFIG")
     found = {}
     for line in (node.directory / "nodes.conf").read_text().splitlines():
         name, address, *_ = line.split(" ")
         for auxiliary in address.split(",")[2:]:
             field, _, value = auxiliary.partition("=")
-            if field == "shard-id":
+            if field == wanted:
                 found[name] = value
     return found
 

@@ -29,7 +29,7 @@ from tests.processes.mixed_cluster import (
     read,
     replicate,
     role,
-    shard_ids,
+    saved,
     share_slots,
     started,
     wait_for_agreement,
@@ -100,14 +100,16 @@ def test_all_nodes_say_the_same_of_the_cluster(mixed: Mixed) -> None:
     hosts = {fields[0].rpartition(",")[2] for fields in nodes_view(mixed.nodes[0]).values()}
     assert hosts == {f"node-{number}.shoal.example" for number in range(6)}
     if mixed.has_extensions:
-        expected = shard_ids(mixed.nodes[0])
-        assert len(expected) == 6 and len(set(expected.values())) == 3
+        shards, names = (saved(mixed.nodes[0], field) for field in ("shard-id", "nodename"))
+        assert len(shards) == 6 and len(set(shards.values())) == 3
+        assert set(names.values()) == {f"name-{number}" for number in range(6)}
         for node in mixed.nodes:
-            wait_until(partial(_has_shard_ids, node, expected), f"node {node.port} has the shard ids")
+            wait_until(partial(has_saved, node, "shard-id", shards), f"node {node.port} has the shard ids")
+            wait_until(partial(has_saved, node, "nodename", names), f"node {node.port} has the names")
 
 
-def _has_shard_ids(node: Node, expected: dict[str, str]) -> bool:
-    return shard_ids(node) == expected
+def has_saved(node: Node, field: str, expected: dict[str, str]) -> bool:
+    return saved(node, field) == expected
 
 
 @pytest.mark.parametrize("by_ours", [True, False], ids=["by-ours", "by-theirs"])

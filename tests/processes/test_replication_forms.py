@@ -31,6 +31,11 @@ REAL = [
 ]
 LOADS = ("disabled", "on-empty-db", "swapdb")
 DEBUGGED = ("--enable-debug-command", "local")
+TWO_CHANNELS = {
+    str(REDIS8_SERVER): ("--repl-rdb-channel", "yes"),
+    str(VALKEY8_SERVER): ("--dual-channel-replication-enabled", "yes"),
+}
+"""How to have newer servers copy and stream over two connections. We use one, and they have to agree to it."""
 
 
 def syncs(client: redis.Redis) -> tuple[int, int]:
@@ -45,7 +50,7 @@ def test_real_replicas_load_what_we_send_whichever_way_they_load(program: Progra
         primary = stack.enter_context(server(OURS, tmp_path / "primary"))
         fill(primary)
         for load in LOADS:
-            options = ("--repl-diskless-load", load)
+            options = ("--repl-diskless-load", load, *TWO_CHANNELS.get(program[0], ()))
             replica = stack.enter_context(server(program, tmp_path / load, *options))
             follow(replica, primary)
             change(primary, times=5)
@@ -55,8 +60,9 @@ def test_real_replicas_load_what_we_send_whichever_way_they_load(program: Progra
 
 @pytest.mark.parametrize("program", REAL)
 def test_we_load_what_real_primaries_send_by_way_of_disk_or_not(program: Program, tmp_path: Path) -> None:
+    options = (*DEBUGGED, *TWO_CHANNELS.get(program[0], ()))
     with (
-        server(program, tmp_path / "primary", *DEBUGGED) as primary,
+        server(program, tmp_path / "primary", *options) as primary,
         server(OURS, tmp_path / "replica", *DEBUGGED) as replica,
     ):
         fill(primary)
