@@ -35,7 +35,7 @@ TWO_CHANNELS = {
     str(REDIS8_SERVER): ("--repl-rdb-channel", "yes"),
     str(VALKEY8_SERVER): ("--dual-channel-replication-enabled", "yes"),
 }
-"""How to have newer servers copy and stream over two connections. We use one, and they have to agree to it."""
+"""What has newer servers copy and stream over two connections. We use one, and they have to agree to it."""
 
 
 def syncs(client: redis.Redis) -> tuple[int, int]:
