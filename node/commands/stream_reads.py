@@ -110,11 +110,10 @@ def xreadgroup(call: Call, *words: bytes) -> Reply:
             return NO_REPLY
         if request.group not in stream.groups:
             raise CommandError(_GROUP_GONE)
-        if stream.top_id <= stream.groups[request.group].last_id:
-            return NO_REPLY
         propagate_nothing_else(call)
         request.count = request.count or COUNT_AFTER_WAIT
-        return ByKey([(key, _read_for_group(call, request, key, stream, NEW_ENTRIES))])
+        entries = _read_for_group(call, request, key, stream, NEW_ENTRIES)
+        return NO_REPLY if entries is None else ByKey([(key, entries)])
 
     return _wait(call, request, serve, gone=CommandError(_KEY_GONE))
 
@@ -134,6 +133,8 @@ def _read_for_group(
     """New entries of one stream, if there are any, or those this consumer has not acknowledged."""
     name = request.group
     group = stream.groups[name]
+    if after == NEW_ENTRIES and stream.top_id <= group.last_id:
+        return None
     is_new = request.consumer not in group.consumers
     consumer = seen_consumer(call, key, group, request.consumer)
     if is_new and request.no_ack:
@@ -141,8 +142,6 @@ def _read_for_group(
     if after != NEW_ENTRIES:
         call.db.changed_unwatched(key)
         return _unacknowledged(call, stream, consumer, after, request.count)
-    if stream.top_id <= group.last_id:
-        return None
     entries = list(islice(stream.entries(group.last_id + 1), request.count))
     for entry_id, _ in entries:
         stream.deliver(group, entry_id)
