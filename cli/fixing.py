@@ -29,11 +29,10 @@ from shoal.cli.repair_plan import (
     slots_in_question,
 )
 from shoal.cli.repairing import Repairer
-from shoal.cli.resharding import AGREEMENT_TIMEOUT
 from shoal.cli.topology import ClusterView
 from shoal.cluster.slots import SLOT_COUNT, slot_ranges
 
-_ROUNDS = 3
+_PATIENCE = (2.0, 4.0, 8.0)
 
 
 async def run_fix(
@@ -159,22 +158,22 @@ async def _mend(
 
 
 async def _agree(cluster: Cluster) -> bool:
-    """Tell nodes that are mistaken who owns what, and wait until all say the same; False if they do not.
+    """Wait until all nodes say the same; False if they do not in the end.
 
-    A primary can be told outright. A replica takes no orders about slots, but hears its news sooner from
-    nodes that are made to greet it.
+    Nodes hear the news sooner from others that are made to greet them. Primaries that even then
+    take somebody else for an owner, which is so when that one has the greater epoch, are told outright.
     """
-    for _ in range(_ROUNDS):
+    for patience in _PATIENCE:
         view = await cluster.load()
-        for node, owners in mistaken_views(view).items():
+        links = {node.address: cluster.connection(node.id) for node in view.nodes}
+        await NewsBearer().carry(links, {node.address: node.view for node in view.nodes})
+        if await cluster.wait_for_agreement(patience):
+            return True
+        for node, owners in mistaken_views(cluster.view).items():
             commands: list[Command] = [
                 ("CLUSTER", "SETSLOT", slot, "NODE", owner) for slot, owner in owners.items()
             ]
             await cluster.connection(node).call_many(commands)
-        links = {node.address: cluster.connection(node.id) for node in view.nodes}
-        await NewsBearer().carry(links, {node.address: node.view for node in view.nodes})
-        if await cluster.wait_for_agreement(AGREEMENT_TIMEOUT / _ROUNDS):
-            return True
     return False
 
 

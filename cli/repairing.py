@@ -36,8 +36,9 @@ from shoal.cli.planning import Move
 from shoal.cli.progress import Progress
 from shoal.cli.repair_plan import Repair
 from shoal.cli.replies import Reply
+from shoal.cli.topology import slots_in
 
-_AT_ONCE = 256
+_AT_ONCE = 1024
 _SERVING_TIMEOUT = 10.0
 
 
@@ -98,12 +99,25 @@ class Repairer:
             self.keys_moved += mover.keys_moved
 
     async def _assign(self, repairs: Sequence[Repair]) -> None:
-        """Shelter, claim and tell."""
+        """Shelter, claim and tell. Where nobody had keys to yield, the bus tells soon enough."""
         for node, group in _by_node(repairs, lambda each: each.yielding):
-            await self._transact(node, group, _shelter)
+            await self._transact(node, [command for repair in group for command in _shelter(repair)])
         for node, group in _by_node(repairs, lambda each: (each.owner,) if each.claim else ()):
-            await self._transact(node, group, _claim, closing=(("CLUSTER", "BUMPEPOCH"),))
-        await self._tell(repairs)
+            await self._transact(node, self._claim(node, group))
+        await self._tell([repair for repair in repairs if repair.yielding])
+
+    def _claim(self, node: str, repairs: Sequence[Repair]) -> list[Command]:
+        """A node can only add slots that it believes nobody to have."""
+        view = self._cluster.view.find(node).view
+        taken = {slot for line in view for slot in slots_in(line.ranges)}
+        slots = [repair.slot for repair in repairs]
+        busy = [slot for slot in slots if slot in taken]
+        commands: list[Command] = [
+            ("CLUSTER", "SETSLOT", each.slot, "STABLE") for each in repairs if node in each.close
+        ]
+        if busy:
+            commands.append(("CLUSTER", "DELSLOTS", *busy))
+        return [*commands, ("CLUSTER", "ADDSLOTS", *slots), ("CLUSTER", "BUMPEPOCH")]
 
     async def _collect(self, repairs: Sequence[Repair]) -> None:
         """Gather and close."""
@@ -112,25 +126,15 @@ class Repairer:
             await self._call(node, [("CLUSTER", "SETSLOT", each.slot, "STABLE") for each in group])
         self.slots_repaired += len(gathered)
 
-    async def _transact(
-        self,
-        node: str,
-        repairs: Sequence[Repair],
-        steps: Callable[[Repair], list[Command]],
-        closing: Sequence[Command] = (),
-    ) -> None:
-        """The steps of each repair in one transaction. Only the last step of each must succeed."""
-        commands = [command for repair in repairs for command in steps(repair)]
-        replies = await self._call(node, [("MULTI",), *commands, *closing, ("EXEC",)])
+    async def _transact(self, node: str, commands: Sequence[Command]) -> None:
+        """All commands in one transaction. To unassign a slot that is unassigned already is no failure."""
+        replies = await self._call(node, [("MULTI",), *commands, ("EXEC",)])
         outcome = replies[-1]
-        if not isinstance(outcome, list):
+        if not isinstance(outcome, list) or len(outcome) != len(commands):
             raise ReplyError(f"{self._address(node)} refused a transaction: {outcome!r}")
-        position = 0
-        for repair in repairs:
-            position += len(steps(repair))
-            decisive = outcome[position - 1]
-            if isinstance(decisive, ReplyError):
-                raise ReplyError(f"slot {repair.slot}, {self._address(node)}: {decisive}")
+        for command, reply in zip(commands, outcome, strict=True):
+            if isinstance(reply, ReplyError) and command[1] != "DELSLOTS":
+                raise ReplyError(f"{self._address(node)}: {reply} ({' '.join(map(str, command[:3]))})")
 
     async def _tell(self, repairs: Sequence[Repair]) -> None:
         """Whoever cannot be told, such as a node that turned into a replica, learns it from the bus."""
@@ -171,15 +175,6 @@ def _shelter(repair: Repair) -> list[Command]:
         ("CLUSTER", "SETSLOT", slot, "STABLE"),
         ("CLUSTER", "DELSLOTS", slot),
         ("CLUSTER", "SETSLOT", slot, "IMPORTING", repair.owner),
-    ]
-
-
-def _claim(repair: Repair) -> list[Command]:
-    slot = repair.slot
-    return [
-        ("CLUSTER", "SETSLOT", slot, "STABLE"),
-        ("CLUSTER", "DELSLOTS", slot),
-        ("CLUSTER", "ADDSLOTS", slot),
     ]
 
 
