@@ -2,7 +2,8 @@
 
 `*` is any bytes, `?` one byte, `[abc]`, `[a-z]` and `[^a]` one byte of a class, a backslash takes the
 next byte literally. Oddities kept for compatibility: an unclosed class ends with the pattern, `]`
-closes a class even as its first byte, and the empty string matches the empty pattern only, not even `*`.
+closes a class even as its first byte, the empty string matches the empty pattern only, not even `*`, and a
+pattern in which something stands behind each of more than 1000 stars matches nothing.
 
 Each piece between two stars is matched at the first place it fits and never reconsidered, which
 finds a match whenever there is one. An atomic group says so to the regular expression engine, so that
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 CACHED_PATTERNS = 256
+MAX_NESTED_STARS = 1000
 _SPECIAL = re.compile(rb"[*?\[\\]")
 
 
@@ -34,6 +36,8 @@ def compile_glob(pattern: bytes) -> Callable[[bytes], bool]:
     if not _SPECIAL.search(pattern):
         return pattern.__eq__
     pieces = _split_at_stars(pattern)
+    if sum(map(bool, pieces[1:])) > MAX_NESTED_STARS:
+        return _matches_nothing
     least = max(sum(map(len, pieces)), 1)
     full_match: Callable[[bytes], re.Match[bytes] | None] | None = None
 
@@ -46,6 +50,10 @@ def compile_glob(pattern: bytes) -> Callable[[bytes], bool]:
         return full_match(text) is not None
 
     return matches
+
+
+def _matches_nothing(text: bytes) -> bool:
+    return False
 
 
 def _to_regex(pieces: list[list[bytes]]) -> bytes:

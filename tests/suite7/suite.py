@@ -19,7 +19,7 @@ UNIT_SECONDS = 600
 CLUSTER_SECONDS = 900
 PORTS_APART = 500
 UNIT_BASE_PORT = 21000
-CLUSTER_BASE_PORT = 11000
+CLUSTER_BASE_PORT = 13000
 """Below the ports that the system gives to connections, which would be in the way; so are the bus ports."""
 
 

@@ -107,3 +107,11 @@ def test_it_agrees_with_redis(redis: RealServer, patterns: list[bytes], texts: s
         if pattern != b"*":
             assert isinstance(found, list)
             assert {text for text in texts if glob_match(pattern, text)} == set(found), pattern
+
+
+@pytest.mark.parametrize(("stars", "found"), [(1000, True), (1001, False)])
+def test_redis_gives_up_on_more_than_a_thousand_stars(stars: int, found: bool) -> None:
+    text = b"a" * 5000
+    assert glob_match(b"*?" * stars, text) is found
+    assert glob_match(b"*?" * stars + b"*", text) is found
+    assert glob_match(b"*" * 5000, text)
