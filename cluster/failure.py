@@ -17,15 +17,20 @@ from shoal.cluster.view import Node
 
 REPORT_VALIDITY_FACTOR = 2
 UNDO_FACTOR = 2
+SHORTEST_TIMEOUT_MS = 100
 
 
 def suspect_at_ms(core: Core, node: Node) -> int | None:
     """When `node` becomes PFAIL if it stays silent: one node timeout after the unanswered ping or the last
     data from it, whichever is later. None if it owes no answer or is suspected already.
+
+    No answer is expected within less than SHORTEST_TIMEOUT_MS: Redis looks so often, and clusters made with a
+    node timeout of a millisecond, as tests do, work there.
     """
     if not node.ping_sent_ms or node.is_failing or node.handshake or node.is_myself:
         return None
-    return max(node.ping_sent_ms, node.data_received_ms) + core.settings.node_timeout_ms
+    timeout_ms = max(core.settings.node_timeout_ms, SHORTEST_TIMEOUT_MS)
+    return max(node.ping_sent_ms, node.data_received_ms) + timeout_ms
 
 
 def detect(core: Core) -> None:

@@ -77,6 +77,8 @@ class Node:
         self.exit_status = 0
         self._clock = Clock()
         self._deadline_moved = trio.Event()
+        self._clock_due_ms = 0
+        """When the cluster's clock will look at the machine again, unless it is told to look sooner."""
         self._save_is_due = False
         """A save was asked for that need not be durable; this turn's end, or a later one's, does it."""
         self._may_save_at = 0.0
@@ -139,7 +141,11 @@ class Node:
         while server.effects or server.aof.pending:
             for effect in server.take_effects():
                 self._carry_out(effect)
-            self._deadline_moved.set()
+        cluster = server.cluster
+        if cluster is not None and cluster.has_stepped:
+            cluster.has_stepped = False
+            if cluster.machine.next_deadline() < self._clock_due_ms:
+                self._deadline_moved.set()
         if self._save_is_due and trio.current_time() >= self._may_save_at:
             self._persist(fsync=False)
 
@@ -218,7 +224,8 @@ class Node:
         cluster = self.server.cluster
         assert cluster is not None
         while True:
-            seconds = (cluster.machine.next_deadline() - self.now_ms()) / 1000
+            self._clock_due_ms = cluster.machine.next_deadline()
+            seconds = (self._clock_due_ms - self.now_ms()) / 1000
             if seconds <= 0:
                 self.cluster_event(Tick())
                 await trio.lowlevel.checkpoint()

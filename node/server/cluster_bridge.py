@@ -17,6 +17,7 @@ from shoal.cluster.effects import (
     ClusterStateChanged,
     DeleteSlotKeys,
     DeliverPublish,
+    Effect,
     FollowPrimary,
     PauseWrites,
     ResetDataset,
@@ -72,6 +73,8 @@ class ClusterBridge:
         self.dropped_message_type: int | None = None
         """Packets of this type are lost on arrival: DEBUG DROP-CLUSTER-PACKET-FILTER."""
         server.config.on_change(CLUSTER_DIRECTIVES, self._settings_changed)
+        self.has_stepped = False
+        """Whether the machine took anything in since the runtime last asked when it is due."""
         self._progress: ReplicationProgress | None = None
 
     @property
@@ -84,7 +87,11 @@ class ClusterBridge:
         if self.dropped_message_type is not None and self._is_dropped(event):
             return
         self._tell_progress()
-        self.server.effects += self.machine.step(event, self.server.keyspace.now_ms)
+        self.server.effects += self._step(event)
+
+    def _step(self, event: Event) -> list[Effect]:
+        self.has_stepped = True
+        return self.machine.step(event, self.server.keyspace.now_ms)
 
     def _is_dropped(self, event: Event) -> bool:
         return isinstance(event, MessageReceived) and message_type(event.message) == self.dropped_message_type
@@ -94,7 +101,7 @@ class ClusterBridge:
         progress = self.server.replication_progress()
         if progress != self._progress:
             self._progress = progress
-            self.server.effects += self.machine.step(progress, self.server.keyspace.now_ms)
+            self.server.effects += self._step(progress)
 
     def _settings_changed(self) -> None:
         apply_config(self.server.config, self.settings)
@@ -103,9 +110,8 @@ class ClusterBridge:
     def request(self, request: AdminRequest) -> Reply:
         """Do what an operator asks; the answer leaves after everything the request led to."""
         self._tell_progress()
-        now_ms = self.server.keyspace.now_ms
         answer: Reply = None
-        for effect in self.machine.step(request, now_ms):
+        for effect in self._step(request):
             if isinstance(effect, AnswerAdmin):
                 answer = Status(effect.text.encode())
                 if effect.is_error:

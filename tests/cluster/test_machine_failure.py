@@ -77,6 +77,17 @@ def test_a_majority_of_voting_primaries_makes_a_suspicion_a_verdict() -> None:
     assert len(stage.sent(Fail)) == 3
 
 
+def test_nobody_is_suspected_within_a_tenth_of_a_second_however_short_the_timeout() -> None:
+    stage = Stage(B)
+    stage.machine.settings.node_timeout_ms = 1
+    node = stage.view.nodes[A]
+    node.pfail, node.ping_sent_ms, node.data_received_ms = False, stage.now_ms, stage.now_ms
+    stage.wait(99)
+    assert not node.pfail
+    stage.wait(1)
+    assert node.pfail
+
+
 def test_what_others_suspect_alone_is_no_verdict() -> None:
     stage = Stage(B)
     for _ in range(3):
