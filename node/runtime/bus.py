@@ -68,6 +68,8 @@ class Bus:
         self.links: dict[int, BusLink] = {}
         self.send_buffer_limit = 0
         """In bytes; 0 for none."""
+        self._last_message: Message | None = None
+        self._last_packet = b""
         self._strangers: dict[int, BusLink] = {}
         """Inbound links on which no member has spoken yet, the oldest first."""
         self._next_inbound = -1
@@ -91,7 +93,9 @@ class Bus:
         link = self.links.get(effect.link)
         if link is None or link.socket is None:
             return
-        data = encode(effect.message)
+        if effect.message is not self._last_message:  # a publish goes to every node
+            self._last_message, self._last_packet = effect.message, encode(effect.message)
+        data = self._last_packet
         if not link.unsent:
             try:
                 sent = link.socket.send(data)

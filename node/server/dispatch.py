@@ -23,6 +23,7 @@ from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Pushes, 
 from shoal.node.resp.writer import encode
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.entries import Entry
+from shoal.node.server.pubsub import check_runs_while_subscribed
 from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
 
 if TYPE_CHECKING:
@@ -367,7 +368,7 @@ class Dispatcher:
         if is_write:
             server.check_writable()
         if session.subscriptions is not None and session.resp == 2:
-            _check_subscribed(entry)
+            check_runs_while_subscribed(entry.spec)
         if server.is_stale_replica and not _allowed(session, entry, flags, Flag.STALE):
             raise CommandError(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
@@ -497,30 +498,6 @@ def may_go_on(session: Session, unsent: int) -> bool:
 
 _RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"})
 """Commands that a transaction does not queue."""
-
-
-_WHILE_SUBSCRIBED = frozenset(
-    {
-        "PING",
-        "SUBSCRIBE",
-        "SSUBSCRIBE",
-        "UNSUBSCRIBE",
-        "SUNSUBSCRIBE",
-        "PSUBSCRIBE",
-        "PUNSUBSCRIBE",
-        "QUIT",
-        "RESET",
-    }
-)
-
-
-def _check_subscribed(entry: Entry) -> None:
-    """RESP2 cannot tell a message from a reply, so a client that listens may ask for little else."""
-    if entry.spec.name not in _WHILE_SUBSCRIBED:
-        raise CommandError(
-            f"ERR Can't execute '{entry.spec.full_name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING /"
-            " QUIT / RESET are allowed in this context"
-        )
 
 
 def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:

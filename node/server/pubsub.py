@@ -14,8 +14,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shoal.cluster.slots import key_slot
-from shoal.node.dataset.glob import glob_match
-from shoal.node.resp.replies import Push, Pushes, Reply
+from shoal.node.commands.spec import CommandSpec
+from shoal.node.dataset.glob import compile_glob
+from shoal.node.resp.replies import CommandError, Push, Pushes, Reply
 from shoal.node.resp.writer import encode_command
 
 if TYPE_CHECKING:
@@ -51,6 +52,30 @@ class Subscriptions:
         return not any(self.names.values())
 
 
+_WHILE_SUBSCRIBED = frozenset(
+    [
+        "PING",
+        "SUBSCRIBE",
+        "PSUBSCRIBE",
+        "SSUBSCRIBE",
+        "UNSUBSCRIBE",
+        "PUNSUBSCRIBE",
+        "SUNSUBSCRIBE",
+        "QUIT",
+        "RESET",
+    ]
+)
+
+
+def check_runs_while_subscribed(spec: CommandSpec) -> None:
+    """RESP2 cannot tell a message from a reply, so a client that listens may ask for little else."""
+    if spec.name not in _WHILE_SUBSCRIBED:
+        raise CommandError(
+            f"ERR Can't execute '{spec.full_name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT /"
+            " RESET are allowed in this context"
+        )
+
+
 Listeners = dict[bytes, dict["Session", None]]
 """By channel or pattern: who listens, in the order of subscription. No name without a listener stays."""
 
@@ -68,6 +93,8 @@ class PubSub:
             Kind.PATTERN: self.patterns,
             Kind.SHARD: self.shard_channels,
         }
+        self._matches: dict[bytes, Callable[[bytes], bool]] = {}
+        """Every pattern with a listener, made ready to match channels."""
         self._channels_of_slot: dict[int, set[bytes]] = {}
         """Shard channels with a listener, by slot."""
 
@@ -85,6 +112,8 @@ class PubSub:
             self._listeners[kind].setdefault(name, {})[session] = None
             if kind is Kind.SHARD:
                 self._channels_of_slot.setdefault(key_slot(name), set()).add(name)
+            elif kind is Kind.PATTERN and name not in self._matches:
+                self._matches[name] = compile_glob(name)
             told.append([kind.value + b"subscribe", name, subscriptions.count(kind)])
         return Pushes(told)
 
@@ -137,7 +166,9 @@ class PubSub:
         if listeners[name]:
             return
         del listeners[name]
-        if kind is Kind.SHARD:
+        if kind is Kind.PATTERN:
+            del self._matches[name]
+        elif kind is Kind.SHARD:
             slot = key_slot(name)
             self._channels_of_slot[slot].discard(name)
             if not self._channels_of_slot[slot]:
@@ -161,9 +192,10 @@ class PubSub:
         listeners = self.channels.get(channel)
         if listeners:
             delivered = self._deliver(listeners, (b"message", channel, message))
-        for pattern, listeners in self.patterns.items():
-            if glob_match(pattern, channel):
-                delivered += self._deliver(listeners, (b"pmessage", pattern, channel, message))
+        for pattern, matches in self._matches.items():
+            if matches(channel):
+                words = (b"pmessage", pattern, channel, message)
+                delivered += self._deliver(self.patterns[pattern], words)
         return delivered
 
     def publish_sharded(self, channel: bytes, message: bytes) -> int:

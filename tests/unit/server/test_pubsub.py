@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shoal.node.resp.writer import encode_command
 from shoal.node.server.special_parameters import BufferLimit
 from tests.unit.server.client import Client, World, fields
 
@@ -54,7 +55,7 @@ def test_reset_and_disconnection_end_every_subscription(world: World, ending: st
         world.server.disconnect(client.session)
     assert (other("PUBLISH", "a", "m"), other("SPUBLISH", "a", "m")) == (0, 0)
     pubsub = world.server.pubsub
-    assert not (pubsub.channels or pubsub.patterns or pubsub.shard_channels or pubsub._channels_of_slot)
+    assert not (pubsub.channels or pubsub.patterns or pubsub.shard_channels)
 
 
 def test_client_kill_finds_subscribers_by_their_type(world: World) -> None:
@@ -123,6 +124,15 @@ def test_a_transaction_that_publishes_to_its_own_client_keeps_its_array_whole(wo
     client("PUBLISH", "a", "m")
     client.send(b"*1\r\n$4\r\nEXEC\r\n")
     assert b"".join(client.session.out) == b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n*1\r\n:1\r\n"
+
+
+def test_a_message_is_matched_with_every_pattern_however_many_there_are(world: World) -> None:
+    listener, publisher = world.client(), world.client()
+    patterns = [f"*{n}*" for n in range(1000)]
+    listener.send(encode_command([b"PSUBSCRIBE", *(pattern.encode() for pattern in patterns)]))
+    listener.received()
+    assert publisher("PUBLISH", "-999-", "m") == 3
+    assert sorted(message[1] for message in listener.received()) == ["*9*", "*99*", "*999*"]
 
 
 # --- output limits -------------------------------------------------------------------------------------
