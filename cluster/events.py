@@ -53,6 +53,13 @@ class ReplicationProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class DataLoaded:
+    """At the start, once: this node has found keys in these slots on its disk."""
+
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WritesPaused:
     """`PauseWrites` has been carried out: `offset` is where the stream stands still until `ResumeWrites`."""
 
@@ -210,6 +217,7 @@ Event = (
     | LinkConnected
     | LinkClosed
     | ReplicationProgress
+    | DataLoaded
     | WritesPaused
     | PublishToCluster
     | SettingsChanged

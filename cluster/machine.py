@@ -34,6 +34,7 @@ from shoal.cluster import (
 from shoal.cluster.core import Core
 from shoal.cluster.effects import Effect, TopologyChanged
 from shoal.cluster.events import (
+    DataLoaded,
     Event,
     LinkClosed,
     LinkConnected,
@@ -124,6 +125,8 @@ class ClusterMachine:
                 gossip.greet(core, link)
             case LinkClosed(link):
                 links.on_closed(core, link)
+            case DataLoaded(slots):
+                ownership.answer_for_data(core, slots)
             case ReplicationProgress():
                 _note_progress(core, event)
             case WritesPaused(offset):

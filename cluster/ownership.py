@@ -6,6 +6,8 @@ cluster the claim equals what we hold already and is dismissed by comparing 2,04
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shoal.cluster import epochs, gossip, links, manual_failover
 from shoal.cluster.core import Core, Election
 from shoal.cluster.effects import BecomePrimary, DeleteSlotKeys, Level
@@ -236,3 +238,37 @@ def reconcile_with_data(core: Core) -> None:
     if foreign:
         core.note(Level.NOTICE, f"Deleting the keys of {len(foreign)} slots that belong to other nodes.")
         core.emit(DeleteSlotKeys(tuple(foreign)))
+
+
+def answer_for_data(core: Core, slots: Iterable[int]) -> None:
+    """At the start: make what we own and what we hold agree.
+
+    How it arises: the data come from another folder, or an older copy of it, than nodes.conf does.
+    What goes wrong without: keys that nobody can reach, in a slot that is nobody's or another's.
+    The rule: a slot that is nobody's becomes ours. One that is another's is open for import: who asks for it
+    with ASKING finds the keys, `check` tells of it, and an operator moves or drops them. A replica's data
+    are its primary's affair.
+
+    Source: what redis-server does after loading ("I have keys for slot").
+    """
+    view, changed = core.view, False
+    if core.myself.is_replica:
+        return
+    for slot in slots:
+        owner = view.slot_owner[slot]
+        if owner is core.myself or slot in view.importing:
+            continue
+        changed = True
+        if owner is None:
+            core.note(Level.WARNING, f"I have keys for unassigned slot {slot}. Taking responsibility for it.")
+            view.assign(1 << slot, core.myself)
+        else:
+            core.note(
+                Level.WARNING,
+                f"I have keys for slot {slot}, but the slot is assigned to another node."
+                " Setting it to importing state.",
+            )
+            view.importing[slot] = owner
+    if changed:
+        core.changed(news=True)
+        core.persist(fsync=True)

@@ -133,6 +133,7 @@ class AppendOnlyFile:
         self._append_pending()
         self.writer.flush(force=True)
         server.keyspace.flush()
+        server.keyspace.functions = ()
         try:
             AppendOnlyLoading(server, self.files, self.log).load_files()
         except (LoadingFailed, OSError) as error:

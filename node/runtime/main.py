@@ -86,6 +86,7 @@ def serve(config: Config) -> int:
         if nodes_file is not None:
             settings = apply_config(config, ClusterSettings())
             server.cluster = ClusterBridge(server, settings, server.rng, saved, server.keyspace.now_ms)
+            server.cluster.data_loaded()
             if saved is None:
                 log.notice(f"No cluster configuration found, I'm {server.cluster.view.myself.id}")
             else:

@@ -26,6 +26,7 @@ from shoal.cluster.effects import (
 )
 from shoal.cluster.events import (
     AdminRequest,
+    DataLoaded,
     Event,
     MessageReceived,
     PublishToCluster,
@@ -76,6 +77,13 @@ class ClusterBridge:
         self.has_stepped = False
         """Whether the machine took anything in since the runtime last asked when it is due."""
         self._progress: ReplicationProgress | None = None
+
+    def data_loaded(self) -> None:
+        """At the start, after loading: the machine learns which slots have keys."""
+        tables = self.server.keyspace.databases[0].tables
+        slots = tuple(slot for slot, table in enumerate(tables) if table)
+        if slots:
+            self.step(DataLoaded(slots))
 
     @property
     def view(self) -> ClusterView:

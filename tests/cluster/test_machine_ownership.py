@@ -209,3 +209,21 @@ def test_keys_of_another_nodes_slots_are_deleted_at_start() -> None:
 def test_a_restarted_replica_follows_its_primary_again() -> None:
     stage = Stage(D, STANDARD, connected=False)
     assert stage.did(fx.FollowPrimary) == [fx.FollowPrimary(A, "10.0.0.1", 7000)]
+
+
+def test_a_primary_answers_for_the_data_it_found_at_its_start() -> None:
+    stage = Stage(B)
+    stage.ask(ev.DelSlots((16383,)))
+    stage.step(ev.DataLoaded((0, 5461, 16383)))
+    view = stage.view
+    assert view.slot_owner[5461] is view.slot_owner[16383] is view.myself
+    assert view.importing == {0: view.nodes[A]}
+    assert fx.PersistConfig(fsync=True) in stage.effects
+    stage.step(ev.DataLoaded((0, 5461, 16383)))
+    assert fx.PersistConfig(fsync=True) not in stage.effects, "it agrees by now"
+
+
+def test_a_replica_leaves_that_to_its_primary() -> None:
+    stage = Stage(D)
+    stage.step(ev.DataLoaded((0, 16383)))
+    assert not stage.view.importing

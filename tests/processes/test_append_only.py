@@ -163,3 +163,19 @@ def test_damage_is_told_last_so_that_it_is_seen(tmp_path: Path) -> None:
         assert node.process is not None
         assert node.process.wait(30) == 1
         assert "Bad file format reading the append only file" in node.log_tail.splitlines()[-2]
+
+
+def test_a_cluster_node_answers_for_the_slots_of_the_data_it_found(tmp_path: Path) -> None:
+    with running_node(tmp_path, *APPEND_ONLY) as node:
+        node.ask("SET", "{slot}a", "1")
+        node.ask("SET", "{slot}b", "1")
+        node.stop()
+        node.directives += ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+        node.start()
+        assert node.cluster_info()["cluster_slots_assigned"] == "1"
+        assert node.ask("CLUSTER", "COUNTKEYSINSLOT", node.ask("CLUSTER", "KEYSLOT", "{slot}")) == 2
+        wait_until(lambda: node.cluster_info()["cluster_state"] == "ok", "the cluster of one slot is ok")
+        assert node.ask("MGET", "{slot}a", "{slot}b") == ["1", "1"]
+        node.kill()
+        node.start()
+        assert node.cluster_info()["cluster_slots_assigned"] == "1", "nodes.conf has it"
