@@ -155,7 +155,7 @@ def _persistence(server: Server) -> Fields:
     since = state.in_progress_since
     return [
         ("loading", int(server.loading)),
-        ("async_loading", 0),
+        ("async_loading", int(_is_loading_beside(server))),
         ("rdb_changes_since_last_save", server.keyspace.changes - state.changes_saved),
         ("rdb_bgsave_in_progress", int(since is not None)),
         ("rdb_last_save_time", state.last_save_time),
@@ -193,6 +193,12 @@ def _append_only(aof: AppendOnly, now: int) -> Fields:
             ("aof_delayed_fsync", aof.delayed_fsyncs),
         ]
     return fields
+
+
+def _is_loading_beside(server: Server) -> bool:
+    """Whether a primary's snapshot is on its way in, while what there was is still served."""
+    following = server.replication.following
+    return following is not None and following.incoming is not None
 
 
 def _stats(server: Server) -> Fields:

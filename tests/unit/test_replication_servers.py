@@ -13,6 +13,7 @@ from shoal.node import builtin_commands
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.config import Config
 from shoal.node.server.effects import ClosePrimaryLink, CloseSession, OpenPrimaryLink, SendToPrimary
+from shoal.node.server.info import info_text
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -206,7 +207,9 @@ def test_a_replica_keeps_what_it_has_until_a_snapshot_is_complete() -> None:
             break
     assert incoming is not None
     assert contents(pair.replica) == {(0, b"old"): b"1"}
+    assert "async_loading:1" in info_text(pair.replica, ["persistence"])
     pair.settle()
+    assert "async_loading:0" in info_text(pair.replica, ["persistence"])
     assert set(contents(pair.replica)) == {(0, b"new")}
 
 
