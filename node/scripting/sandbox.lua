@@ -23,6 +23,10 @@ local dump = string.dump
 
 local INSTRUCTIONS_BETWEEN_LOOKS = 100000
 local REPLY_DEPTH_MAX = 150
+local RESULTS_MAX = 1000000
+local NESTED_COROUTINES_MAX = 150
+local SHIFTED_ELEMENTS_MAX = 10000000
+local REPETITIONS_MAX = 200
 
 -- --- errors -----------------------------------------------------------------------------------------------
 
@@ -139,8 +143,18 @@ end
 
 local shared = {}
 
-for name in ("assert error gcinfo ipairs rawequal select tonumber tostring type unpack _VERSION"):gmatch("%S+") do
+for name in ("assert error gcinfo ipairs rawequal select tonumber tostring type _VERSION"):gmatch("%S+") do
     shared[name] = _G[name]
+end
+
+-- The count of results overflows in C where the ends are far apart.
+function shared.unpack(...)
+    local list, first, last = ...
+    first, last = tonumber(first) or 1, tonumber(last) or (type(list) == "table" and #list) or 0
+    if last - first >= RESULTS_MAX then
+        error("too many results to unpack")
+    end
+    return unpack(...)
 end
 
 function shared.rawset(...)
@@ -308,7 +322,21 @@ local function new_coroutine(f)
     return thread
 end
 
-local resume = coroutine.resume
+-- Each coroutine that runs within another takes of the C stack, of which Lua keeps no account.
+local resume, nested = coroutine.resume, 0
+
+local function leave(...)
+    nested = nested - 1
+    return ...
+end
+
+local function enter(...)
+    if nested >= NESTED_COROUTINES_MAX then
+        return false, "C stack overflow"
+    end
+    nested = nested + 1
+    return leave(resume(...))
+end
 
 local function resumed(ok, ...)
     if not ok then
@@ -319,14 +347,14 @@ end
 
 shared.coroutine = {
     create = new_coroutine,
-    resume = resume,
+    resume = enter,
     running = coroutine.running,
     status = coroutine.status,
     yield = coroutine.yield,
     wrap = function(f)
         local thread = new_coroutine(f)
         return function(...)
-            return resumed(resume(thread, ...))
+            return resumed(enter(thread, ...))
         end
     end,
 }
@@ -346,11 +374,41 @@ shared.table = pick(table, "concat foreach foreachi getn maxn remove setn sort")
 local insert = table.insert
 
 function shared.table.insert(...)
-    refuse_if_readonly((...))
+    local list, position = ...
+    refuse_if_readonly(list)
+    if select("#", ...) > 2 and type(position) == "number" and position < -SHIFTED_ELEMENTS_MAX then
+        error("bad argument #2 to 'insert' (position out of bounds)")
+    end
     return insert(...)
 end
 
-shared.string = pick(string, "byte char dump find format gfind gmatch gsub len lower match rep reverse sub upper")
+shared.string = pick(string, "byte char dump format len lower rep reverse sub upper")
+
+-- Each repetition of a pattern takes of the C stack while what follows it is matched.
+for name in ("find gfind gmatch gsub match"):gmatch("%S+") do
+    local f = string[name]
+    shared.string[name] = function(...)
+        local _, pattern = ...
+        if type(pattern) == "string" and #pattern > REPETITIONS_MAX then
+            if select(2, gsub(pattern, "[*+?-]", "")) > REPETITIONS_MAX then
+                error("pattern too complex")
+            end
+        end
+        return f(...)
+    end
+end
+
+local rep = string.rep
+
+function shared.string.rep(...)
+    if (...) == "" then
+        local count = tonumber((select(2, ...)))
+        return rep("", count and 0 or (select(2, ...))) -- nothing, however often
+    end
+    return rep(...)
+end
+
+getmetatable("").__index = shared.string
 
 shared.math = pick(
     math,
@@ -767,6 +825,7 @@ local function split(key_count, ...)
 end
 
 local function begin()
+    nested = 0
     if killed then
         killed = nil
         watch()
