@@ -24,6 +24,9 @@ from shoal.node.scripting.tail_calls import keep_frames
 MEMORY_MAX_BYTES = 512 * 1024 * 1024
 """What all scripts of an interpreter may hold together."""
 
+WORDS_MAX = 1000
+"""More words than these are passed as a table; Lua's stack holds few thousand."""
+
 LIBRARIES = ("bit", "cjson", "cmsgpack", "struct")
 
 Script = Any
@@ -83,6 +86,7 @@ class Interpreter:
         host = self._lua.table_from(
             {
                 b"call": self._call,
+                b"call_many": self._call_many,
                 b"keep_frames": keep_frames,
                 b"look_up": caller.look_up,
                 b"register": self._register,
@@ -160,7 +164,10 @@ class Interpreter:
         self, way_in: Callable[..., Any], script: Script, name: bytes, keys: int, words: Sequence[bytes]
     ) -> Reply:
         try:
-            answer = way_in(script, keys, *words)
+            if len(words) > WORDS_MAX:
+                answer = way_in(script, keys, self._lua.table_from(words))
+            else:
+                answer = way_in(script, keys, None, *words)
         except LuaMemoryError:
             self.collect()
             raise CommandError(b"ERR Error running script " + name + b", not enough memory") from None
@@ -197,6 +204,9 @@ class Interpreter:
         caller = self._caller
         reply = caller.call(spelled)
         return to_lua(reply, caller.resp, self._lua.table_from)
+
+    def _call_many(self, count: int, words: Any) -> Any:
+        return self._call(*[words[position] for position in range(1, int(count) + 1)])
 
     def _may_run(self, *words: Any) -> Any:
         spelled = _spell(words)

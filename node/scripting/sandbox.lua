@@ -23,6 +23,7 @@ local dump = string.dump
 
 local INSTRUCTIONS_BETWEEN_LOOKS = 100000
 local REPLY_DEPTH_MAX = 150
+local WORDS_MAX = 1000
 local RESULTS_MAX = 1000000
 local NESTED_COROUTINES_MAX = 150
 local SHIFTED_ELEMENTS_MAX = 10000000
@@ -618,18 +619,26 @@ local redis = {
     REPL_ALL = 3,
 }
 
+local function ask(...)
+    local count = select("#", ...)
+    if count > WORDS_MAX then
+        return received(host.call_many(count, { ... }))
+    end
+    return received(call(...))
+end
+
 function redis.pcall(...)
     if select("#", ...) == 0 then
         return error_table("Please specify at least one argument for this redis lib call")
     end
-    return received(call(...))
+    return ask(...)
 end
 
 function redis.call(...)
     if select("#", ...) == 0 then
         error(error_table("Please specify at least one argument for this redis lib call"), 0)
     end
-    local reply = received(call(...))
+    local reply = ask(...)
     if type(reply) == "table" and reply.err then
         error(reply, 0)
     end
@@ -812,11 +821,12 @@ local function finished(ok, value)
         rawget(err, "ignore_error_stats_update") == true
 end
 
-local function split(key_count, ...)
-    local keys, arguments = {}, { ... }
+-- The words of a call as keys and arguments. There may be too many to be passed one by one: then as `many`.
+local function split(key_count, many, ...)
+    local keys, arguments = {}, many or { ... }
     if key_count > 0 then
         keys, arguments = arguments, {}
-        for position = key_count + 1, select("#", ...) do
+        for position = key_count + 1, #keys do
             arguments[position - key_count] = keys[position]
             keys[position] = nil
         end

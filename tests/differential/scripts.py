@@ -204,6 +204,9 @@ local t = {} for i = 1, 300 do t[i] = 'k' .. i end return redis.call('del', unpa
 local t = {} for i = 1, 3000 do t[i] = i end redis.call('rpush', 'long', unpack(t)) return redis.call('llen', 'long')
 local l = redis.call('lrange', 'long', 0, -1) return {#l, l[1], l[3000]}
 return redis.call('lrange', 'long', 0, 20)
+local a = {} for i = 1, 7990 do a[i] = i end return redis.call('rpush', 'longer', unpack(a))
+local a = {} for i = 1, 9000 do a[i] = i end return redis.call('rpush', 'longer', unpack(a))
+local a = {} for i = 1, 2000 do a[i] = i end a[1500] = {} return redis.call('rpush', 'longer', unpack(a))
 local co = coroutine.wrap(function() return redis.call('get', 'a') end) return co()
 redis.set_repl(redis.REPL_NONE) return redis.call('set', 'k', 'unreplicated')
 """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
+_NOSCRIPT, _STALE, _WRITE, _DENYOOM = map(int, (Flag.NOSCRIPT, Flag.STALE, Flag.WRITE, Flag.DENYOOM))
 _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
 
 
@@ -46,25 +47,21 @@ def _unknown(server: Server, words: Sequence[bytes]) -> str:
 
 def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes]) -> None:
     """Raise why this command may not run in this script, in Redis's order."""
-    flags = entry.spec.flags
+    flags = entry.flag_bits
     if not entry.min_args <= len(words) <= entry.max_args:
         raise CommandError(_WRONG_ARITY)
-    if flags & Flag.NOSCRIPT:
+    if flags & _NOSCRIPT:
         raise CommandError("ERR This Redis command is not allowed from script")
-    if server.is_stale_replica and not flags & Flag.STALE:
+    if server.is_stale_replica and not flags & _STALE:
         raise CommandError("ERR Can not execute the command on a stale replica")
     if run.read_only and entry.is_write:
         raise CommandError("ERR Write commands are not allowed from read-only scripts.")
     obeys = run.caller.is_primary_link
-    if flags & Flag.WRITE and not run.wrote and not obeys:
+    if flags & _WRITE and not run.wrote and not obeys:
         server.check_writable()
-    if (
-        flags & Flag.DENYOOM
-        and run.was_out_of_memory
-        and not (run.allows_out_of_memory or run.wrote or obeys)
-    ):
+    if flags & _DENYOOM and run.was_out_of_memory and not (run.allows_out_of_memory or run.wrote or obeys):
         raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
-    if flags & Flag.WRITE:
+    if flags & _WRITE:
         run.wrote = True
     if server.cluster is not None and not obeys:
         _check_slots(server, run, entry, words)
@@ -79,7 +76,7 @@ def _check_slots(server: Server, run: ScriptRun, entry: Entry, words: Sequence[b
         return
     request = Request(
         keys,
-        is_write=bool(entry.spec.flags & Flag.WRITE),
+        is_write=bool(entry.flag_bits & _WRITE),
         asking=run.caller.asking or bool(entry.spec.flags & Flag.ASKING),
         readonly=run.caller.readonly,
     )
