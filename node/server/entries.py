@@ -49,7 +49,7 @@ class Entry:
         self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
         """How its key's slot must at least be served here for the command to take the short way."""
         self.flag_bits = int(spec.flags)
-        """The flags as a plain number: where a script's commands pass, an enumeration's `&` would cost most."""
+        """The flags as a plain number, which is quicker to test than an enumeration."""
         self.script_at = 1 if spec.group == "scripting" and spec.keys else 0
         """Where the script or function stands that it runs; 0 if it runs none."""
         self.reset_statistics()
