@@ -221,3 +221,22 @@ def compare(result: State, reference: State, *, anyone_may_own: bool) -> None:
         assert all(len(owners) == 1 for owners in result.owners.values())
     else:
         assert result.owners == reference.owners
+
+
+def test_rebalance_leaves_each_node_as_many_slots_as_redis_cli_does(twins: tuple[Twin, Twin]) -> None:
+    """Who gets what rounding leaves over depends on the order of node ids, which differs."""
+    theirs, ours = twins
+    for twin in twins:
+        twin.tidy()
+    given = [
+        ["--weight", *(f"{name}={weight}" for name, weight in zip(twin.ids, ("2", "1", "0.5"), strict=True))]
+        for twin in twins
+    ]
+    expected = redis_cli("rebalance", theirs, *given[0])
+    done = shoal_here("rebalance", ours.addresses[0], *given[1])
+    assert done.status == expected.status == 0, done
+    for number in range(3):
+        counts = [
+            sum(owners == [number] for owners in twin.state().owners.values()) for twin in (theirs, ours)
+        ]
+        assert abs(counts[0] - counts[1]) <= 2
