@@ -85,6 +85,25 @@ def test_it_asks_the_importing_node_while_the_slot_is_on_its_way(client: Any, pr
     assert client.get("{key}fresh") == b"new"
 
 
+def test_it_hears_messages_from_every_node_and_shard_channels_from_their_owners(
+    client: Any, cluster: list[Node]
+) -> None:
+    with client.pubsub() as pubsub:
+        pubsub.subscribe("news")
+        assert pubsub.get_message(timeout=5)["type"] == "subscribe"
+        for node in cluster:
+            node.ask("PUBLISH", "news", node.port)
+        heard = {int(pubsub.get_message(timeout=5)["data"]) for _ in cluster}
+        assert heard == {node.port for node in cluster}
+        for channel in EVERY_NODE_KEYS[:20]:
+            pubsub.ssubscribe(channel)
+            owner_node = client.get_node_from_key(channel)
+            assert pubsub.get_sharded_message(timeout=5, target_node=owner_node)["type"] == "ssubscribe"
+            assert client.execute_command("SPUBLISH", channel, "m") == 1
+            message = pubsub.get_sharded_message(timeout=5, target_node=owner_node)
+            assert (message["type"], message["channel"]) == ("smessage", channel.encode())
+
+
 def test_writes_go_on_after_a_failover(client: Any, cluster: list[Node]) -> None:
     client.set("key", "value")
     with failed_over("key", cluster):
