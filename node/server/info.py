@@ -106,6 +106,30 @@ def _clients_with_deadline(server: Server) -> int:
     )
 
 
+def _script_memory(server: Server) -> Fields:
+    """Scripts and functions: what their interpreters hold, and what is kept of their sources."""
+    scripts = server.scripts
+    libraries = scripts.functions.libraries
+    in_eval, in_functions = scripts.memory_bytes, scripts.functions.memory_bytes
+    kept_scripts = sum(len(script.body) for script in scripts.cached.values())
+    kept_functions = sum(map(len, server.keyspace.functions))
+    return [
+        ("used_memory_lua", in_eval),
+        ("used_memory_lua_human", human_bytes(in_eval)),
+        ("used_memory_vm_eval", in_eval),
+        ("used_memory_vm_functions", in_functions),
+        ("used_memory_vm_total", in_eval + in_functions),
+        ("used_memory_vm_total_human", human_bytes(in_eval + in_functions)),
+        ("used_memory_functions", kept_functions),
+        ("used_memory_scripts", kept_scripts + kept_functions),
+        ("used_memory_scripts_eval", kept_scripts),
+        ("used_memory_scripts_human", human_bytes(kept_scripts + kept_functions)),
+        ("number_of_cached_scripts", len(scripts.cached)),
+        ("number_of_functions", sum(len(library.functions) for library in libraries.values())),
+        ("number_of_libraries", len(libraries)),
+    ]
+
+
 def _memory(server: Server) -> Fields:
     facts, config = server.host.facts(), server.config
     used, startup = facts.resident_bytes, server.startup_bytes
@@ -130,6 +154,7 @@ def _memory(server: Server) -> Fields:
         ("maxmemory", config.maxmemory),
         ("maxmemory_human", human_bytes(config.maxmemory)),
         ("maxmemory_policy", config.maxmemory_policy),
+        *_script_memory(server),
         ("mem_fragmentation_ratio", "1.00"),
         ("mem_fragmentation_bytes", 0),
         ("mem_clients_normal", _unsent_bytes(server, to_replicas=False)),
