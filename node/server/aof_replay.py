@@ -53,7 +53,7 @@ class AofReplay:
         server, keyspace = self._server, self._server.keyspace
         if not self.in_transaction:
             self._before_transaction = self._end
-        if not server.dispatcher.knows(argv):
+        if not server.dispatcher.table.knows(argv):
             name = argv[0][:_SHOWN_NAME].decode("utf-8", "replace")
             raise AofError(f"Unknown command '{name}' reading the append only file", self._end)
         keyspace.expiry_mode = ExpiryMode.IGNORE

@@ -9,18 +9,18 @@ clients expect to be refused.
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from traceback import format_exc
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.routing import Request, Serve, route
 from shoal.cluster.slots import key_slot
-from shoal.node.commands.registry import COMMANDS
-from shoal.node.commands.spec import CommandSpec, Flag, Handler
+from shoal.node.commands.spec import Flag
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Pushes, Reply
 from shoal.node.resp.writer import encode
+from shoal.node.server.command_table import CommandTable
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.entries import Entry
 from shoal.node.server.pubsub import check_runs_while_subscribed
@@ -36,8 +36,6 @@ BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(512))
 
 BYTES_PER_WORD = 64
 """What keeping a word of a queued command takes beside its bytes, about."""
-
-_LONGEST_QUOTED = 128
 
 WORDS_OF_HTTP = frozenset({b"post", b"host:"})
 SPOKE_HTTP = (
@@ -58,54 +56,14 @@ class Dispatcher:
         self.timed_entry: Entry | None = None
         self.timed_calls = 0
         """Calls of `timed_entry` whose time has not been put down yet."""
-        self.entries: dict[bytes, Entry] = {}
-        """By the name as clients spell it: lower case, upper case, and any mixture once seen."""
-        self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
-        self.bare_containers: dict[bytes, Entry] = {}
-        """Containers that also do something by themselves: COMMAND."""
-        self._all_entries: list[Entry] = []
-        self._add(COMMANDS.values())
-        for name, new_name in server.config.renamed_commands:
-            self._rename(name.lower().encode(), new_name.lower().encode())
-
-    def _add(self, specs: Iterable[CommandSpec]) -> None:
-        for spec in specs:
-            name = spec.name.lower().encode()
-            if spec.subcommands:
-                self.subcommands[name] = {
-                    child: self._entry(sub, sub.handler)
-                    for child, sub in spec.subcommands.items()
-                    if sub.handler
-                }
-                if spec.handler is not None:
-                    self.bare_containers[name] = self._entry(spec, spec.handler)
-            elif spec.handler is not None:
-                self.entries[name] = self.entries[name.upper()] = self._entry(spec, spec.handler)
-
-    def _entry(self, spec: CommandSpec, handler: Handler) -> Entry:
-        entry = Entry(spec, handler)
-        self._all_entries.append(entry)
-        return entry
-
-    def _rename(self, name: bytes, new_name: bytes) -> None:
-        """rename-command: the old name is unknown from now on; so is the command, if the new one is empty."""
-        if name not in self.entries and name not in self.subcommands:
-            raise ValueError("No such command in rename-command")
-        if new_name in self.entries or new_name in self.subcommands:
-            raise ValueError("Target command name already exists")
-        entry = self.entries.pop(name, None)
-        self.entries.pop(name.upper(), None)
-        children = self.subcommands.pop(name, None)
-        if new_name and entry is not None:
-            self.entries[new_name] = self.entries[new_name.upper()] = entry
-        elif new_name and children is not None:
-            self.subcommands[new_name] = children
+        self.table = CommandTable(server.config.renamed_commands)
+        self.entries = self.table.entries
 
     @property
     def all_entries(self) -> list[Entry]:
         """Every command and what was counted of it, up to now."""
         self.settle_clock()
-        return self._all_entries
+        return self.table.all_entries
 
     @property
     def commands_processed(self) -> int:
@@ -114,7 +72,7 @@ class Dispatcher:
 
     def reset_statistics(self) -> None:
         """CONFIG RESETSTAT for every command."""
-        for entry in self._all_entries:
+        for entry in self.table.all_entries:
             entry.reset_statistics()
 
     # --- the short way -----------------------------------------------------------------------------
@@ -273,7 +231,7 @@ class Dispatcher:
 
     def share_clock(self, *, shared: bool) -> None:
         """Whether runs of quick commands are timed as a whole: not when even they are to be noted."""
-        for entry in self._all_entries:
+        for entry in self.table.all_entries:
             is_quick = bool(entry.spec.flags & Flag.FAST) or entry.spec.complexity == "O(1)"
             entry.shares_clock = shared and is_quick
 
@@ -283,7 +241,7 @@ class Dispatcher:
         """Run or queue one command of a client, or refuse it at the first gate that is closed."""
         entry: Entry | None = None
         try:
-            entry = self.find(argv)
+            entry = self.table.find(argv)
             reply = self._pass_gates(session, entry, argv)
         except CommandError as error:
             if entry is None and argv[0].lower() in WORDS_OF_HTTP:
@@ -306,7 +264,7 @@ class Dispatcher:
         Nothing is sent, and nothing propagated that the stream does not hold already.
         """
         try:
-            entry = self.find(argv)
+            entry = self.table.find(argv)
         except CommandError as error:
             return error
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
@@ -316,41 +274,6 @@ class Dispatcher:
         if self.server.key_waits.ready:
             self.server.key_waits.serve()
         return reply
-
-    def knows(self, argv: Arguments) -> bool:
-        """Whether there is such a command, whatever its arguments."""
-        return self.look_up(argv) is not None
-
-    def look_up(self, words: Sequence[bytes]) -> Entry | None:
-        """The entry of a command line, whatever its arity; None if there is no such command."""
-        name = words[0].lower()
-        children = self.subcommands.get(name)
-        if children is None:
-            return self.entries.get(name)
-        return children.get(words[1].lower()) if len(words) > 1 else self.bare_containers.get(name)
-
-    def find(self, argv: Arguments) -> Entry:
-        """The entry of a command line, its arity checked."""
-        name = argv[0].lower()
-        entry = self.entries.get(name)
-        if entry is None:
-            children = self.subcommands.get(name)
-            if children is None:
-                raise CommandError(_unknown_command(argv))
-            if len(argv) == 1:
-                if name in self.bare_containers:
-                    return self.bare_containers[name]
-                raise CommandError(_wrong_arity(name.decode()))
-            entry = children.get(argv[1].lower())
-            if entry is None:
-                shown = argv[1][:_LONGEST_QUOTED].decode("utf-8", "replace")
-                raise CommandError(f"ERR unknown subcommand '{shown}'. Try {name.decode().upper()} HELP.")
-        elif argv[0] not in self.entries and len(self.entries) < 4 * len(COMMANDS):
-            self.entries[argv[0]] = entry
-        if not entry.min_args <= len(argv) <= entry.max_args:
-            entry.rejected_calls += 1
-            raise CommandError(_wrong_arity(entry.spec.full_name))
-        return entry
 
     def _pass_gates(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         server, flags = self.server, entry.spec.flags
@@ -531,17 +454,3 @@ def _needs_memory(session: Session, entry: Entry, flags: Flag) -> bool:
     if entry.spec.name == "EXEC" and session.transaction is not None:
         return any(queued.spec.flags & Flag.DENYOOM for queued, _ in session.transaction.queued)
     return bool(flags & Flag.DENYOOM)
-
-
-def _unknown_command(argv: Arguments) -> str:
-    name = argv[0][:_LONGEST_QUOTED].decode("utf-8", "replace")
-    shown = ""
-    for word in argv[1:]:
-        if len(shown) >= _LONGEST_QUOTED:
-            break
-        shown += f"'{word[: _LONGEST_QUOTED - len(shown)].decode('utf-8', 'replace')}' "
-    return f"ERR unknown command '{name}', with args beginning with: {shown}"
-
-
-def _wrong_arity(full_name: str) -> str:
-    return f"ERR wrong number of arguments for '{full_name}' command"

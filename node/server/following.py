@@ -309,7 +309,7 @@ class Following:
             if self._raw[self._parsed] != _ARRAY or self._raw[end - 2 : end] != b"\r\n":
                 failure = "the primary's stream is not made of plain commands"
                 break
-            if not self.server.dispatcher.knows(argv):
+            if not self.server.dispatcher.table.knows(argv):
                 self._refuse_unknown(argv)
                 return
             self._run(argv)

@@ -22,7 +22,7 @@ _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
 
 def call_command(server: Server, session: Session, run: ScriptRun, words: Sequence[bytes]) -> Reply:
     """Run a command for a script, in the script's own session; an error is its reply."""
-    entry = server.dispatcher.look_up(words)
+    entry = server.dispatcher.table.look_up(words)
     try:
         if entry is None:
             raise CommandError(_unknown(server, words))
@@ -40,7 +40,7 @@ def call_command(server: Server, session: Session, run: ScriptRun, words: Sequen
 
 
 def _unknown(server: Server, words: Sequence[bytes]) -> str:
-    if len(words) == 1 and words[0].lower() in server.dispatcher.subcommands:
+    if len(words) == 1 and words[0].lower() in server.dispatcher.table.subcommands:
         return _WRONG_ARITY
     return "ERR Unknown Redis command called from script"
 

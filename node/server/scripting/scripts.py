@@ -219,7 +219,7 @@ class Scripts:
             self.running.targets = targets
 
     def may_run(self, words: Sequence[bytes]) -> bool | None:
-        return None if self.server.dispatcher.look_up(words) is None else True
+        return None if self.server.dispatcher.table.look_up(words) is None else True
 
     def random(self) -> int:
         return self._random.next()

@@ -72,7 +72,7 @@ class Suspension:
         """Run the suspended command until it pauses or ends; then its client has its reply."""
         server, worker, session = self.server, self._worker, self._session
         assert worker is not None and session is not None
-        entry = server.dispatcher.look_up(self.command)
+        entry = server.dispatcher.table.look_up(self.command)
         assert entry is not None
         now_ms = server.keyspace.now_ms
         server.keyspace.now_ms = self._now_ms
