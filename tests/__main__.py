@@ -18,6 +18,8 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     ("mypy",),
 )
 SIMULATED_SEEDS = "200"
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+"""Many tests wait for timeouts of real nodes; three files at a time keep two cores busy meanwhile."""
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 
@@ -29,7 +31,7 @@ def main(pytest_arguments: list[str]) -> int:
     failed += _run([sys.executable, "-c", LINT_IMPORTS], "import contracts")
     if not pytest_arguments:
         failed += _run([sys.executable, "-m", "tests.sim", "--seeds", SIMULATED_SEEDS], "simulator")
-    failed += _run([sys.executable, "-m", "pytest", *pytest_arguments], "pytest")
+    failed += _run([sys.executable, "-m", "pytest", *(pytest_arguments or SIDE_BY_SIDE)], "pytest")
     print(f"FAILED: {', '.join(failed)}" if failed else "all checks passed", flush=True)
     return 1 if failed else 0
 
