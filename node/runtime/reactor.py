@@ -153,21 +153,26 @@ class Reactor:
         Only what an earlier turn left over goes out here. What this turn added waits for the turn's end: it
         may tell of a write that is not yet on disk.
         """
-        statistics, owed = self.server.statistics, connection.session.out_bytes
+        server, session = self.server, connection.session
+        owed = session.out_bytes
         if not connection.send_rest():
             self._close(connection)
             return
-        if not connection.sending and connection.session.out:
-            self.server.outgoing.append(connection.session)
-        statistics.writes += 1
-        statistics.output_bytes += owed - connection.session.out_bytes
-        if not connection.sending:
-            self._watch(connection)
-        if connection.session.closing:
-            if not connection.sending:
-                self._close(connection)
-        elif connection.session.has_input:
-            self.server.run_pending(connection.session)
+        server.statistics.writes += 1
+        server.statistics.output_bytes += owed - session.out_bytes
+        if connection.sending:
+            if not session.closing and not session.out and session.has_input:
+                server.run_pending(session)
+            return
+        self._watch(connection)
+        if session.out:
+            server.outgoing.append(session)
+            # Closed, or gone on with, once that is sent as well.
+            (server.closing if session.closing else server.runnable).append(session)
+        elif session.closing:
+            self._close(connection)
+        elif session.has_input:
+            server.run_pending(session)
 
     # --- back-pressure -----------------------------------------------------------------------------
 
