@@ -47,7 +47,10 @@ class LocalCluster:
         return Path(self.document["directory"]) / str(port)
 
     def kill(self, port: int) -> tuple[list[str], str]:
-        """SIGKILL one node; returns the command line and the folder it ran with."""
+        """SIGKILL one node; returns the command line and the folder it ran with.
+
+        For nodes that run with `--set-proc-title no`: a title takes the command line's place.
+        """
         pid = self.document["nodes"][self.ports.index(port)]["pid"]
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
         folder = str(Path(f"/proc/{pid}/cwd").readlink())

@@ -153,7 +153,7 @@ def test_backup_fetches_a_snapshot_of_each_node_that_a_server_loads(tool: Tool, 
     tool.on("backup", str(tmp_path))
     described = {node["name"]: node for node in json.loads((tmp_path / "nodes.json").read_text())}
     assert set(described) == set(tool.ids())
-    path = tmp_path / f"redis-node-127.0.0.1-{owner.port}-{owner.ask('CLUSTER', 'MYID')}.rdb"
+    (path,) = tmp_path.glob(f"*-node-127.0.0.1-{owner.port}-{owner.ask('CLUSTER', 'MYID')}.rdb")
     with running_node(tmp_path, "--dir", str(tmp_path), "--dbfilename", path.name) as restored:
         assert restored.ask("GET", KEY) == "value"
 

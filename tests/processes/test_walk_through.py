@@ -31,7 +31,8 @@ KEYS = 100_000
 MOVED_SLOTS = 2000
 BUILDING_UP = 20_000
 """So many keys are there before the slots begin to move."""
-OPTIONS = ("--node-timeout", 2000, "--", "--enable-debug-command", "local")
+DIRECTIVES = ("--enable-debug-command", "local", "--set-proc-title", "no")
+OPTIONS = ("--node-timeout", 2000, "--", *DIRECTIVES)
 OUTAGE = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
