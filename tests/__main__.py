@@ -18,8 +18,8 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     ("mypy",),
 )
 SIMULATED_SEEDS = "200"
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
-"""Many tests wait for timeouts of real nodes; three files at a time keep two cores busy meanwhile."""
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+"""Many tests wait for timeouts of real nodes; two files at a time keep the cores busy meanwhile."""
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 

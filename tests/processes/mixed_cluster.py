@@ -147,6 +147,14 @@ def nodes_view(node: Node) -> dict[str, tuple[str, ...]]:
     return view
 
 
+def shards_of(view: dict[str, tuple[str, ...]]) -> dict[frozenset[str], tuple[str, ...]]:
+    """Which nodes stand together, and for which slots, whoever of them leads."""
+    members: dict[str, set[str]] = {}
+    for name, (_address, _flags, primary, _epoch, *_slots) in view.items():
+        members.setdefault(name if primary == "-" else primary, set()).add(name)
+    return {frozenset(names): view[primary][4:] for primary, names in members.items()}
+
+
 def slots_view(node: Node) -> dict[tuple[int, int], list[tuple[Any, ...]]]:
     """CLUSTER SLOTS, replicas in a fixed order."""
     view = {}
