@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from shoal.cli.topology import parse_cluster_nodes, slots_in
+from shoal.cli.topology import NodeLine, parse_cluster_nodes, slots_in
 from shoal.cluster.slots import SLOT_COUNT, key_slot
 from tests.cli.conftest import Nodes, ask, client, eventually, node_id, shoal
 
@@ -101,8 +101,11 @@ class Twin:
         return State(owners, marks, keys)
 
     def tidy(self) -> None:
-        """Good order again, no keys anywhere."""
-        for number, address in enumerate(self.addresses):
+        """Good order again, no keys anywhere.
+
+        The owner comes last and takes the greatest epoch, so that nobody's late claim beats its own.
+        """
+        for number, address in reversed(list(enumerate(self.addresses))):
             with client(address) as node, node.pipeline(transaction=True) as steps:
                 steps.execute_command("FLUSHALL")
                 for slot in TOUCHED:
@@ -112,14 +115,22 @@ class Twin:
                         steps.execute_command("CLUSTER ADDSLOTS", slot)
                     else:
                         steps.execute_command("CLUSTER SETSLOT", slot, "NODE", self.ids[0])
-                steps.execute_command("CLUSTER BUMPEPOCH")
+                if number == 0:
+                    steps.execute_command("CLUSTER BUMPEPOCH")
                 steps.execute(raise_on_error=False)
-        eventually(self.agrees, "all nodes agree")
+        eventually(self.has_settled, "all nodes agree")
 
     def agrees(self) -> bool:
         """All nodes tell the same owners."""
+        return self._tell_the_same(lambda line: (line.id, line.ranges))
+
+    def has_settled(self) -> bool:
+        """They also tell the same epochs: no claim is on its way any more."""
+        return self._tell_the_same(lambda line: (line.id, line.ranges, line.config_epoch))
+
+    def _tell_the_same(self, facts: Callable[[NodeLine], tuple[Any, ...]]) -> bool:
         views = {
-            tuple(sorted((line.id, line.ranges) for line in parse_cluster_nodes(text) if line.ranges))
+            tuple(sorted(facts(line) for line in parse_cluster_nodes(text) if line.ranges))
             for text in map(nodes_text, self.addresses)
         }
         return len(views) == 1

@@ -10,6 +10,7 @@ with running_cluster(directory, primaries=3, replicas=1) as nodes:
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -50,10 +51,13 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = DEAD
 def free_port(adjacent: int = 1) -> int:
     """A port that nobody listens on, and neither on its bus port; the first of so many in a row.
 
-    Below the ephemeral ones of Linux.
+    Below the ephemeral ones of Linux. Tests that run side by side take them from ranges of their own.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    width = 10_000 // workers
     while True:
-        first = random.randrange(11_000, 22_000)
+        first = 11_000 + worker * width + random.randrange(width)
         ports = range(first, first + adjacent)
         if all(_is_free(port) and _is_free(port + BUS_OFFSET) for port in ports):
             return first

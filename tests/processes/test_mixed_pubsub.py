@@ -74,12 +74,12 @@ def channel_in(quarter: int, tag: str = "channel") -> str:
 
 
 def is_ready(node: Node, nodes: list[Node]) -> bool:
-    """Whether it serves, has a link to everybody, and knows who follows whom."""
+    """Whether it serves, has a link to and from everybody, and knows who follows whom."""
     lines = [line.split(" ") for line in node.ask("CLUSTER", "NODES").splitlines()]
     followed = {words[0]: words[3] for words in lines if "slave" in words[2]}
     return (
         is_calm(node)
-        and all(words[7] == "connected" for words in lines)
+        and len(node.ask("CLUSTER", "LINKS")) == 2 * (len(nodes) - 1)
         and followed == {id_of(nodes[4]): id_of(nodes[0]), id_of(nodes[5]): id_of(nodes[1])}
     )
 
