@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,9 +32,24 @@ def main(pytest_arguments: list[str]) -> int:
     failed += _run([sys.executable, "-c", LINT_IMPORTS], "import contracts")
     if not pytest_arguments:
         failed += _run([sys.executable, "-m", "tests.sim", "--seeds", SIMULATED_SEEDS], "simulator")
-    failed += _run([sys.executable, "-m", "pytest", *(pytest_arguments or SIDE_BY_SIDE)], "pytest")
+    failed += _run_tests(pytest_arguments) if pytest_arguments else _run_all_tests()
     print(f"FAILED: {', '.join(failed)}" if failed else "all checks passed", flush=True)
     return 1 if failed else 0
+
+
+def _run_tests(arguments: Sequence[str], name: str = "pytest") -> list[str]:
+    return _run([sys.executable, "-m", "pytest", *arguments], name)
+
+
+def _run_all_tests() -> list[str]:
+    """Every test; what fails is told in full, and run once more by itself.
+
+    Real processes with real timeouts, several clusters at a time: on a machine that others use as well, some are
+    late, and a test of theirs fails that is right. One that fails by itself too is wrong.
+    """
+    if not _run_tests(SIDE_BY_SIDE):
+        return []
+    return _run_tests(("--last-failed", "--last-failed-no-failures", "none"), "what failed, by itself")
 
 
 def _run(command: list[str], name: str) -> list[str]:
