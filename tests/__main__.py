@@ -44,8 +44,8 @@ def _run_tests(arguments: Sequence[str], name: str = "pytest") -> list[str]:
 def _run_all_tests() -> list[str]:
     """Every test; what fails is told in full, and run once more by itself.
 
-    Real processes with real timeouts, several clusters at a time: on a machine that others use as well, some are
-    late, and a test of theirs fails that is right. One that fails by itself too is wrong.
+    Real processes with real timeouts, several clusters at a time: on a busy machine some are late, and a test
+    of theirs fails that is right. One that fails by itself too is wrong.
     """
     if not _run_tests(SIDE_BY_SIDE):
         return []
