@@ -14,6 +14,7 @@ one bisection, closing holes O(1) amortised. Small tables have no index: they ar
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from itertools import islice
 from random import Random
 from typing import Generic, TypeVar
@@ -38,6 +39,14 @@ class Table(dict[bytes, V], Generic[V]):
         if self._births is not None and key not in self:
             self._births.add(key)
         self[key] = value
+
+    def put_all(self, items: Mapping[bytes, V]) -> None:
+        """`put` for many."""
+        if self._births is None:
+            self.update(items)
+        else:
+            for key, value in items.items():
+                self.put(key, value)
 
     def discard(self, key: bytes) -> bool:
         """Remove a key; False if it was not there."""

@@ -45,7 +45,12 @@ def checked(payload: bytes) -> bytes:
 
 def restore(payload: bytes) -> Value:
     """The value of a payload; CommandError with RESTORE's texts if it is damaged, foreign or unsupported."""
-    source = Source(checked(payload))
+    return read_value(checked(payload))
+
+
+def read_value(body: bytes) -> Value:
+    """The value whose type byte and RDB form these bytes are, all of them; CommandError if not."""
+    source = Source(body)
     try:
         value = ValueReader(source.byte()).read(source)
     except (RdbError, NeedMore):

@@ -1,228 +1,138 @@
-"""Carrying keys to another node for MIGRATE: one pipelined exchange over a connection kept for a while.
+"""Carrying keys to other nodes for MIGRATE: pipelined exchanges over connections kept for a while.
 
 A reshard is a long row of small exchanges, one after the other, so what counts is how soon one is over. On a
-kept connection the keys are sent while the turn that asked for them ends, and one task then
-waits for the answers.
+kept connection the keys are sent while the turn that asked for them ends, and the answers are read in
+the turn in which they arrive, like what a client sends: no task has to be woken for either.
 """
 
 from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import hiredis
 import trio
 
-from shoal.node.resp.writer import encode_command
-from shoal.node.server.migration import CONNECT_ERROR, READ_ERROR, WRITE_ERROR, MigrateKeys, finish
+from shoal.node.runtime.exchange import Exchange, Link, TargetFailed
+from shoal.node.server.migration import CONNECT_ERROR, MigrateKeys, finish, is_held
 
 if TYPE_CHECKING:
     from shoal.node.runtime.node import Node
 
 KEEP_CONNECTION_SECONDS = 10
-READ_SIZE = 64 * 1024
-_NOTHING = object()
 
 Target = tuple[str, int]
 
 
-class TargetFailed(Exception):  # noqa: N818
-    """The target cannot be reached, or does not take or answer what it is sent. The text is the client's."""
-
-
-class TargetTooSlow(TargetFailed):
-    """It is there, but did nothing for as long as the client is ready to wait."""
-
-
 class Migrations:
-    """The connections to other nodes that MIGRATE uses, by address."""
+    """The exchanges under way, and the connections to other nodes that MIGRATE uses, by address."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self._under_way: set[Exchange] = set()
         self._idle: dict[Target, list[Link]] = defaultdict(list)
 
     def begin(self, request: MigrateKeys) -> None:
         """Move the keys, then let the server finish; never raises for what the target does."""
         exchange = Exchange(request, is_cluster=self.node.server.cluster is not None)
-        kept = self._take_idle(exchange.target)
-        if kept is not None:
-            exchange.begin(kept)
-        self.node.nursery.start_soon(self._run, exchange)
+        idle = self._idle.get((request.host, request.port))
+        if idle:
+            self._start(exchange, idle.pop())
+        else:
+            self.node.nursery.start_soon(self._connect_and_start, exchange)
 
-    async def _run(self, exchange: Exchange) -> None:
-        error: str | None = None
-        try:
-            await self._finish_or_begin_anew(exchange)
-            if exchange.error is not None:
-                error = f"ERR Target instance replied with error: {exchange.error}"
-        except TargetFailed as failed:
-            error = str(failed)
-        if exchange.link is not None:
-            self._keep(exchange.target, exchange.link, is_good=exchange.is_over)
+    def look(self) -> None:
+        """A few times a second: give up what takes too long, close what nobody has used for long."""
+        now = trio.current_time()
+        for exchange in [exchange for exchange in self._under_way if exchange.deadline <= now]:
+            self.node.note_time()
+            self._end(exchange, exchange.too_slow())
+            self.node.reactor.finish_turn()
+        for links in self._idle.values():
+            while links and links[0].idle_since < now - KEEP_CONNECTION_SECONDS:
+                self._close(links.pop(0))
+
+    # --- one exchange ------------------------------------------------------------------------------
+
+    async def _connect_and_start(self, exchange: Exchange) -> None:
+        """A new connection, outside any turn."""
+        request = exchange.request
+        sock = await _connect(request)
         self.node.note_time()
-        finish(self.node.server, exchange.request, exchange.restored, error)
+        if sock is None:
+            self._end(exchange, TargetFailed(CONNECT_ERROR))
+        else:
+            link = Link(sock, (request.host, request.port))
+            self.node.reactor.look_after(sock, lambda: self._go_on(link))
+            self._start(exchange, link)
         self.node.reactor.finish_turn()
 
-    async def _finish_or_begin_anew(self, exchange: Exchange) -> None:
+    def _start(self, exchange: Exchange, link: Link) -> None:
+        self._under_way.add(exchange)
+        exchange.begin(link)
+        if exchange.has_unsent:
+            self.node.reactor.wait_for_room(link.socket, is_wanted=True)
+
+    def _go_on(self, link: Link) -> None:
+        """The socket has something to read, or room, or is gone."""
+        exchange = link.exchange
+        if exchange is None:  # what the target says unasked can only be good-bye
+            self._idle[link.target].remove(link)
+            self._close(link)
+            return
+        had_unsent = exchange.has_unsent
+        try:
+            exchange.go_on()
+        except TargetFailed as failed:
+            self._failed(exchange, failed)
+            return
+        if had_unsent or exchange.has_unsent:
+            self.node.reactor.wait_for_room(link.socket, is_wanted=exchange.has_unsent)
+        if exchange.is_over:
+            self._end(exchange, None)
+
+    def _failed(self, exchange: Exchange, failed: TargetFailed) -> None:
         """A connection kept from before may be stale, which only shows now: then once more, anew."""
-        if exchange.link is not None:
-            try:
-                await exchange.finish()
-                return
-            except TargetTooSlow:
-                raise
-            except TargetFailed:
-                if exchange.restored:
-                    raise
-            exchange.link.close()
-            exchange.link = None
-        exchange.begin(await connect(exchange.request))
-        await exchange.finish()
-
-    def _take_idle(self, target: Target) -> Link | None:
-        """The connection to this target that was used last; those unused for long are closed meanwhile."""
-        too_old = trio.current_time() - KEEP_CONNECTION_SECONDS
-        for address, links in list(self._idle.items()):
-            while links and links[0].idle_since < too_old:
-                links.pop(0).close()
-            if not links:
-                del self._idle[address]
-        return self._idle[target].pop() if target in self._idle else None
-
-    def _keep(self, target: Target, link: Link, *, is_good: bool) -> None:
-        if is_good:
-            link.idle_since = trio.current_time()
-            self._idle[target].append(link)
+        link = exchange.link
+        if (
+            link is not None
+            and link.was_kept
+            and exchange.is_untouched
+            and is_held(self.node.server, exchange.request)
+        ):
+            self._under_way.discard(exchange)
+            self._close(link)
+            self.node.nursery.start_soon(self._connect_and_start, exchange)
         else:
-            link.close()
+            self._end(exchange, failed)
+
+    def _end(self, exchange: Exchange, failed: TargetFailed | None) -> None:
+        self._under_way.discard(exchange)
+        link = exchange.link
+        if link is not None:
+            link.exchange = None
+            if failed is None:
+                link.was_kept = True
+                link.idle_since = trio.current_time()
+                self._idle[link.target].append(link)
+            else:
+                self._close(link)
+        error = str(failed) if failed is not None else exchange.error_text
+        finish(self.node.server, exchange.request, exchange.restored, error)
+
+    def _close(self, link: Link) -> None:
+        self.node.reactor.forget(link.socket)
+        link.socket.close()
 
 
-class Link:
-    """A connection to a target."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.reader = hiredis.Reader(notEnoughData=_NOTHING)
-        self.idle_since = 0.0
-
-    def close(self) -> None:
-        trio.lowlevel.notify_closing(self.socket)
-        self.socket.close()
-
-
-class Exchange:
-    """What one MIGRATE sends over a connection, and what the target has answered so far.
-
-    It writes until the socket is full, and reads whenever it has written: a target answers while it is
-    still being sent to. That cannot end with each side waiting for the other to read, because an answer
-    is shorter than what it answers: a target stuck with its answers has taken more from us than that, and
-    thereby made room for us to write, after which we read.
-    """
-
-    def __init__(self, request: MigrateKeys, *, is_cluster: bool) -> None:
-        self.request = request
-        self.target: Target = (request.host, request.port)
-        self.timeout_seconds = request.timeout_ms / 1000
-        preamble = list(_preamble(request))
-        command = b"RESTORE-ASKING" if is_cluster else b"RESTORE"
-        self._data = b"".join(
-            [encode_command(words) for words in (*preamble, *_restore_commands(request, command))]
-        )
-        self._preamble_answers = len(preamble)
-        self.link: Link | None = None
-        self.restored: list[bytes] = []
-        """The keys the target has confirmed."""
-        self.error: str | None = None
-        """The first error it answered with."""
-
-    def begin(self, link: Link) -> None:
-        """Start from nothing over this connection, sending at once what it takes at once."""
-        self.link = link
-        self.error = None
-        self._unsent = memoryview(self._data)
-        self._answers = 0
-        self._failed_to_send = False
-        self._send_some()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether everything is answered, so that the connection can serve again."""
-        return self._answers == self._preamble_answers + len(self.request.keys)
-
-    async def finish(self) -> None:
-        """Send the rest and read the answers. Raises TargetFailed if that takes too long or breaks off."""
-        assert self.link is not None
-        sock = self.link.socket
-        while not self.is_over:
-            if self._failed_to_send:
-                raise TargetFailed(WRITE_ERROR)
-            wait = trio.lowlevel.wait_writable if self._unsent else trio.lowlevel.wait_readable
-            try:
-                with trio.fail_after(self.timeout_seconds):
-                    await wait(sock)
-            except trio.TooSlowError:
-                raise TargetTooSlow(WRITE_ERROR if self._unsent else READ_ERROR) from None
-            if self._unsent:
-                self._send_some()
-            self._receive_some()
-
-    def _send_some(self) -> None:
-        assert self.link is not None
-        try:
-            while self._unsent:
-                self._unsent = self._unsent[self.link.socket.send(self._unsent) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._failed_to_send = True
-
-    def _receive_some(self) -> None:
-        assert self.link is not None
-        reader = self.link.reader
-        try:
-            data = self.link.socket.recv(READ_SIZE)
-            if not data:
-                raise TargetFailed(READ_ERROR)
-            reader.feed(data)
-            while not self.is_over and (reply := reader.gets()) is not _NOTHING:
-                self._note(reply)
-        except BlockingIOError:
-            pass
-        except (OSError, hiredis.ProtocolError):
-            raise TargetFailed(READ_ERROR) from None
-
-    def _note(self, reply: object) -> None:
-        place = self._answers - self._preamble_answers
-        self._answers += 1
-        if isinstance(reply, hiredis.ReplyError):
-            self.error = self.error or str(reply)
-        elif place >= 0:
-            self.restored.append(self.request.keys[place].key)
-
-
-async def connect(request: MigrateKeys) -> Link:
-    """A new connection to the target. Raises TargetFailed."""
+async def _connect(request: MigrateKeys) -> socket.socket | None:
+    """A new, non-blocking connection to the target; None if there is none in time."""
     with trio.move_on_after(request.timeout_ms / 1000):
         try:
             stream = await trio.open_tcp_stream(request.host, request.port)
         except (OSError, UnicodeError):  # UnicodeError: a name that cannot even be looked up
-            raise TargetFailed(CONNECT_ERROR) from None
+            return None
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
-        return Link(sock)
-    raise TargetFailed(CONNECT_ERROR)
-
-
-def _preamble(request: MigrateKeys) -> Iterator[tuple[bytes, ...]]:
-    """What goes before the keys: who we are, and which database we mean."""
-    if request.credentials:
-        yield (b"AUTH", *request.credentials)
-    yield (b"SELECT", b"%d" % request.database)
-
-
-def _restore_commands(request: MigrateKeys, command: bytes) -> Iterator[tuple[bytes, ...]]:
-    replace = (b"REPLACE",) if request.replace else ()
-    for moving in request.keys:
-        yield (command, moving.key, b"%d" % moving.ttl_ms, moving.payload, *replace)
+        return sock
+    return None

@@ -241,6 +241,7 @@ class Node:
             self.reactor.turn([])
             self.ending.look()
             self.append_only.look()
+            self.migrations.look()
             if self.snapshots.is_due():
                 self._save(None)
 

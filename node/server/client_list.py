@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import CommandError
 from shoal.node.server.pubsub import Kind, Subscriptions
 from shoal.node.server.session import Session
 
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
 TYPES = (b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub")
 SYNTAX_ERROR = "ERR syntax error"
+
+
+def all_clients(server: Server) -> list[Session]:
+    """Everybody with a connection; the primary, whose stream a replica reads, counts as one."""
+    following = server.replication.following
+    primary = [following.session] if following is not None and following.is_connected else []
+    return [*server.sessions.values(), *primary]
 
 
 def describe(session: Session) -> bytes:

@@ -26,6 +26,7 @@ class Entry:
         "key_position",
         "max_args",
         "min_args",
+        "names_keys",
         "nanoseconds",
         "needs_slot",
         "rejected_calls",
@@ -46,6 +47,7 @@ class Entry:
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.key_position = _single_key_position(spec)
         """Where its only key or shard channel stands: 0 without one, NO_SINGLE_KEY if that takes a look."""
+        self.names_keys = bool(spec.keys)
         self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
         """How its key's slot must at least be served here for the command to take the short way."""
         self.flag_bits = int(spec.flags)

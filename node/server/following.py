@@ -91,7 +91,7 @@ class Following:
         self._forget_unapplied()
 
     def _new_session(self, database_index: int) -> Session:
-        """Who runs the stream's commands. It is no client: nobody sees it, nothing is sent to it."""
+        """Who runs the stream's commands. CLIENT LIST shows it, but nothing is sent to it."""
         session = Session(self.server, self.server.next_session_id, f"{self.host}:{self.port}", "")
         self.server.next_session_id += 1
         session.is_primary_link = True
@@ -155,7 +155,7 @@ class Following:
 
     def received(self, data: bytes) -> None:
         """Bytes came from the primary."""
-        self._heard_ms = self.server.keyspace.now_ms
+        self._heard_ms = self.session.last_seen_ms = self.server.keyspace.now_ms
         if self.server.scripts.busy is not None:
             self._held += data  # nothing may change under a script
             return
@@ -188,6 +188,10 @@ class Following:
         self.link_id = 0
         self._forget_unapplied()
         self.incoming = None
+
+    def reconnect(self) -> None:
+        """Drop the connection, because an operator says so, and make a new one."""
+        self._drop("the connection to the primary was killed by a client")
 
     def _drop(self, reason: str, *, least_delay_ms: int = 0) -> None:
         self._note(Level.WARNING, reason)

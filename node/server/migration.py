@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shoal.cluster.slots import key_slot
+from shoal.node.persistence.moving_keys import MovingKey
 from shoal.node.resp.replies import OK, CommandError
 from shoal.node.server.session import BlockReason, Session
 
@@ -30,17 +32,11 @@ FAILOVER_ERROR = "IOERR a failover began meanwhile: the keys were sent, but not 
 
 
 @dataclass(frozen=True, slots=True)
-class MovingKey:
-    """A key as it is sent: its time to live in milliseconds (0 for none) and its DUMP payload."""
-
-    key: bytes
-    ttl_ms: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class MigrateKeys:
-    """An effect: send these keys to another node, and call `finish` with what it said."""
+    """An effect: send these keys to another node, and call `finish` with what it said.
+
+    The values are the dataset's own: nobody writes to them while they are `held`.
+    """
 
     session: Session
     host: str
@@ -55,8 +51,8 @@ class MigrateKeys:
 
 def begin(server: Server, request: MigrateKeys) -> None:
     """Hold writes to the keys, and the client, until the move is over."""
-    server.migrating_keys.update(moving.key for moving in request.keys)
-    server.refresh_gates()
+    server.migrating_keys.update([moving.key for moving in request.keys])
+    server.open_for_writes = False  # all that changes at the gates
     server.effects.append(request)
 
 
@@ -66,15 +62,24 @@ def give_up(server: Server) -> None:
     server.key_waits.release()
 
 
+def is_held(server: Server, request: MigrateKeys) -> bool:
+    """Whether the keys are still as they were when the move began: until it ends or is given up."""
+    return server.migrating_keys.issuperset([moving.key for moving in request.keys])
+
+
 def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], error: str | None) -> None:
     """The move is over: delete the keys the target confirmed, answer, and let held writes go on."""
     database = request.session.db
     held = server.migrating_keys.intersection(restored)
-    server.migrating_keys.difference_update(moving.key for moving in request.keys)
+    server.migrating_keys.difference_update([moving.key for moving in request.keys])
     if not request.copy and restored and (server.pause.failover_until_ms or not held):
         error = error or FAILOVER_ERROR
     elif not request.copy and restored:
-        gone = [key for key in restored if database.delete(key)]
+        gone = (
+            database.delete_all(key_slot(restored[0]), restored)
+            if server.cluster is not None  # where all keys of one command are in one slot
+            else [key for key in restored if database.delete(key)]
+        )
         for key in gone:
             database.changed(key, "del")
         if gone:

@@ -45,7 +45,7 @@ class Pause:
             self.failover_until_ms = 0
         return is_operator_over or is_failover_over
 
-    def holds(self, session: Session, *, is_write: bool, flags: Flag) -> bool:
+    def holds(self, session: Session, *, is_write: bool, flags: int) -> bool:
         """Whether this command has to wait."""
         if not self.until_ms or session.is_replica_link:
             return False

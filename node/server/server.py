@@ -427,10 +427,15 @@ class Server:
 
     # --- propagation -------------------------------------------------------------------------------
 
+    @property
+    def is_told_on(self) -> bool:
+        """Whether anybody, a replica or the append-only file, is to hear of changes."""
+        return self.aof.is_recording or self.replication.has_stream
+
     def record_change(self, session: Session, argv: Arguments) -> None:
         """Note what the command that just ran is propagated as: itself, unless it said otherwise."""
         propagated, session.propagated = session.propagated, None
-        if not self.aof.is_recording and (session.is_primary_link or not self.replication.has_stream):
+        if not self.is_told_on or (session.is_primary_link and not self.aof.is_recording):
             return
         if propagated is None:
             self.operations.append((session.db.index, argv))

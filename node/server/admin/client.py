@@ -8,7 +8,14 @@ from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Verbatim
 from shoal.node.server.admin.connection import checked_name
 from shoal.node.server.admin.help import help_reply
-from shoal.node.server.client_list import SYNTAX_ERROR, checked_type, describe, parse_kill_filter, type_of
+from shoal.node.server.client_list import (
+    SYNTAX_ERROR,
+    all_clients,
+    checked_type,
+    describe,
+    parse_kill_filter,
+    type_of,
+)
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.session import ReplyMode, Session
 
@@ -87,15 +94,16 @@ def client_info(session: Session) -> Reply:
     tips=("nondeterministic_output",),
 )
 def client_list(session: Session, *options: bytes) -> Reply:
-    sessions = list(session.server.sessions.values())
+    sessions = all_clients(session.server)
     if options:
         word = options[0].lower()
         if word == b"type" and len(options) == 2:
             wanted = checked_type(options[1])
             sessions = [one for one in sessions if type_of(one) == wanted]
         elif word == b"id" and len(options) > 1:
-            ids = [_client_id(text) for text in options[1:]]
-            sessions = [one for one in map(session.server.sessions.get, ids) if one is not None]
+            by_id = {one.id: one for one in sessions}
+            wanted_ids = [_client_id(text) for text in options[1:]]
+            sessions = [by_id[number] for number in wanted_ids if number in by_id]
         else:
             raise CommandError(SYNTAX_ERROR)
     return Verbatim(b"".join(describe(one) + b"\n" for one in sessions))
@@ -159,10 +167,13 @@ def _client_id(text: bytes) -> int:
 def client_kill(session: Session, *words: bytes) -> Reply:
     is_old_style = len(words) == 1
     wanted = parse_kill_filter((b"ADDR", words[0], b"SKIPME", b"no") if is_old_style else words)
-    victims = [one for one in session.server.sessions.values() if wanted.matches(one, session)]
+    following = session.server.replication.following
+    victims = [one for one in all_clients(session.server) if wanted.matches(one, session)]
     for victim in victims:
         if victim is session:
             session.close_after_reply()
+        elif following is not None and victim is following.session:
+            following.reconnect()
         else:
             session.server.effects.append(CloseSession(victim))
     if not is_old_style:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, one_of, token
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.values import Value
-from shoal.node.persistence.dump_payload import dump
+from shoal.node.persistence.moving_keys import MovingKey
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
-from shoal.node.server.migration import MigrateKeys, MovingKey, begin
+from shoal.node.server.migration import MigrateKeys, begin
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 DEFAULT_TIMEOUT_MS = 1000
@@ -66,15 +67,21 @@ SYNTAX_ERROR = "ERR syntax error"
     ),
 )
 def migrate(
-    session: Session, host: bytes, port: bytes, key: bytes, database: bytes, timeout: bytes, *options: bytes
+    session: Session,
+    host: bytes,
+    port: bytes,
+    key: bytes,
+    destination: bytes,
+    timeout: bytes,
+    *options: bytes,
 ) -> Reply:
     if session.in_exec:
         raise CommandError("ERR MIGRATE inside a transaction is not allowed, since it has to wait")
     copy, replace, credentials, keys = _parse_options(key, options)
-    target_database = require_integer(database)
+    target_database = require_integer(destination)
     timeout_ms = require_integer(timeout)
     moving = tuple(
-        _pack(session, name, value) for name in keys if (value := session.db.peek(name)) is not None
+        [MovingKey(name, _lifetime(session, name), value) for name, value in _those_there(session, keys)]
     )
     if not moving:
         return Status(b"NOKEY")
@@ -94,10 +101,17 @@ def migrate(
     return NO_REPLY
 
 
-def _pack(session: Session, key: bytes, value: Value) -> MovingKey:
+def _those_there(session: Session, keys: tuple[bytes, ...]) -> list[tuple[bytes, Value]]:
+    database = session.db
+    if session.is_clustered:  # and all keys of one command are in one slot
+        return database.peek_all(key_slot(keys[0]), keys)
+    return [(key, value) for key in keys if (value := database.peek(key)) is not None]
+
+
+def _lifetime(session: Session, key: bytes) -> int:
+    """Milliseconds; 0 for a key that does not expire."""
     expiry = session.db.expiry(key)
-    ttl_ms = 0 if expiry is None else max(expiry - session.now_ms, 1)
-    return MovingKey(key, ttl_ms, dump(value))
+    return 0 if expiry is None else max(expiry - session.now_ms, 1)
 
 
 def _parse_options(
