@@ -16,8 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from shoal.cluster.messages import NodeFlag
+from shoal.cluster.slot_sets import REMEMBERED_SETS
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.cluster.view import SavedConfig, SavedNode
 
@@ -122,8 +124,14 @@ def line_of(node: SavedNode, *, tls_cluster: bool = False, auxiliary: bool = Tru
         str(node.config_epoch),
         "connected" if node.connected else "disconnected",
     ]
-    words += [str(first) if first == last else f"{first}-{last}" for first, last in node.slots]
+    if node.slots:
+        words.append(_slot_words(node.slots))
     return " ".join(words)
+
+
+@lru_cache(REMEMBERED_SETS)
+def _slot_words(ranges: tuple[tuple[int, int], ...]) -> str:
+    return " ".join([str(first) if first == last else f"{first}-{last}" for first, last in ranges])
 
 
 def open_slot_words(saved: SavedConfig) -> list[str]:
@@ -133,6 +141,7 @@ def open_slot_words(saved: SavedConfig) -> list[str]:
     return [f"[{slot}-{arrow}-{peer}]" for slot, arrow, peer in sorted(opened)]
 
 
+@lru_cache(REMEMBERED_SETS)
 def flag_names(flags: NodeFlag) -> str:
     """Flags as the file and `CLUSTER NODES` write them; those of no interest outside are left out."""
     return ",".join([name for name, flag in FLAG_NAMES.items() if flag & flags]) or "noflags"

@@ -129,7 +129,7 @@ class Node:
         """The slots this node owns, ascending."""
         return bitmap_to_slots(self.bitmap)
 
-    def slot_ranges(self) -> list[tuple[int, int]]:
+    def slot_ranges(self) -> tuple[tuple[int, int], ...]:
         """The slots this node owns as inclusive ranges."""
         return ranges_of(self.slot_bits)
 
@@ -324,7 +324,7 @@ def saved_node(node: Node) -> SavedNode:
         pong_received_ms=node.pong_received_ms,
         config_epoch=node.config_epoch,
         connected=node.connected,
-        slots=tuple(node.slot_ranges()),
+        slots=node.slot_ranges(),
     )
 
 

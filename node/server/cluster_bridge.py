@@ -36,7 +36,7 @@ from shoal.cluster.events import (
 )
 from shoal.cluster.machine import ClusterMachine
 from shoal.cluster.settings import ClusterSettings
-from shoal.cluster.slots import SLOT_COUNT
+from shoal.cluster.slot_sets import bits_of, slots_of
 from shoal.cluster.view import ClusterView, SavedConfig
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server.cluster_settings import CLUSTER_DIRECTIVES, apply_config
@@ -77,6 +77,8 @@ class ClusterBridge:
         self.has_stepped = False
         """Whether the machine took anything in since the runtime last asked when it is due."""
         self._progress: ReplicationProgress | None = None
+        self._served_bits = (0, 0)
+        """The slots that are SERVED, and those SERVED_IF_ASKED."""
 
     def data_loaded(self) -> None:
         """At the start, after loading: the machine learns which slots have keys."""
@@ -165,17 +167,23 @@ class ClusterBridge:
                 raise AssertionError(f"nobody carries out {effect!r}")
 
     def refresh_served(self) -> None:
-        """Rebuild the table of slots the hot path may serve without asking `route`."""
-        view = self.view
-        bits = view.myself.slot_bits if view.myself.is_primary else 0
-        for slot in (*view.migrating, *view.importing):
-            bits &= ~(1 << slot)
-        digits = f"{bits:0{SLOT_COUNT}b}"[::-1].encode()
-        served = bytearray(digits.translate(_DIGIT_LEVELS))
-        if view.myself.is_primary:
-            for slot in view.importing:
-                served[slot] = SERVED_IF_ASKED
-        self.server.served = served
+        """Bring up to date the table of slots the hot path may serve without asking `route`.
+
+        Moving a slot changes the topology four times: only the slots that differ are looked at.
+        """
+        view, served = self.view, self.server.served
+        assert served is not None
+        is_primary = view.myself.is_primary
+        arriving = bits_of(view.importing) if is_primary else 0
+        stable = view.myself.slot_bits & ~bits_of(view.migrating) & ~arriving if is_primary else 0
+        was_stable, was_arriving = self._served_bits
+        self._served_bits = stable, arriving
+        for slot in slots_of(was_stable & ~stable | was_arriving & ~arriving):
+            served[slot] = NOT_SERVED
+        for slot in slots_of(stable & ~was_stable):
+            served[slot] = SERVED
+        for slot in slots_of(arriving & ~was_arriving):
+            served[slot] = SERVED_IF_ASKED
 
     def _is_ours(self, slot: int) -> bool:
         """Whether a slot is this shard's, or on its way here: where its shard channels may be listened to."""
@@ -191,6 +199,3 @@ class ClusterBridge:
                 database.changed(key, None)  # the cluster still has it: no event
                 self.server.operations.append((0, (b"DEL", key)))
         self.server.propagate_each()
-
-
-_DIGIT_LEVELS = bytes(SERVED if byte == ord("1") else NOT_SERVED for byte in range(256))

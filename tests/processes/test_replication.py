@@ -75,8 +75,8 @@ def test_a_primary_followed_before_its_first_write_is_counted_as_it_counts(
         assert contents(replica) == contents(primary) and full_syncs(primary) == 1
 
 
-@pytest.mark.parametrize("program", REAL)
-def test_a_real_replica_follows_us_through_snapshot_stream_and_a_cut_link(
+@pytest.mark.parametrize("program", [*REAL, OWN])
+def test_a_replica_follows_us_through_snapshot_stream_and_a_cut_link(
     program: tuple[str, ...], tmp_path: Path
 ) -> None:
     with (
