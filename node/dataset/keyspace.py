@@ -53,6 +53,13 @@ class Watcher(Protocol):
         """Called once per change, in the middle of the command that makes it."""
 
 
+class OnChange(Protocol):
+    """Whoever wants to know of every change to every key."""
+
+    def __call__(self, key: bytes | None, *, by_command: bool) -> None:
+        """A key was changed, by the running command or by nobody (it expired). None: every key is gone."""
+
+
 class Snapshot(Protocol):
     """A walk over the keyspace as it was at one moment."""
 
@@ -297,7 +304,7 @@ class Database:
         """
         keyspace = self.keyspace
         keyspace.changes += 1
-        if self.watchers or keyspace.on_event is not None:
+        if self.watchers or keyspace.is_heard:
             self.announce(key, event)
 
     def changed_unwatched(self, key: bytes, event: str | None = None) -> None:
@@ -306,12 +313,15 @@ class Database:
         if event is not None and self.keyspace.on_event is not None:
             self.keyspace.on_event(self.index, event, key)
 
-    def announce(self, key: bytes, event: str | None) -> None:
+    def announce(self, key: bytes, event: str | None, *, by_command: bool = True) -> None:
         """Tell of a further event of a change already counted, or of one that no command made: expiry."""
         for watcher in self.watchers.get(key, ()):
             watcher.watched_key_changed()
-        if self.keyspace.on_event is not None and event is not None:
-            self.keyspace.on_event(self.index, event, key)
+        keyspace = self.keyspace
+        if keyspace.on_change is not None:
+            keyspace.on_change(key, by_command=by_command)
+        if keyspace.on_event is not None and event is not None:
+            keyspace.on_event(self.index, event, key)
 
     def watch(self, key: bytes, watcher: Watcher) -> None:
         """Tell this watcher of every change to the key, from now on."""
@@ -365,7 +375,7 @@ class Database:
     def _expire(self, key: bytes) -> None:
         self._remove(key, key_slot(key))
         self.keyspace.expired += 1
-        self.announce(key, "expired")
+        self.announce(key, "expired", by_command=False)
         self.keyspace.on_expired(self.index, key)
 
     # --- walking -----------------------------------------------------------------------------------
@@ -420,7 +430,14 @@ class Database:
         raise AssertionError("the group counts do not add up to the tables")
 
     def flush(self) -> int:
-        """Drop every key at once; returns how many. Snapshots keep the old tables. No `changed` needed."""
+        """Drop every key at once; returns how many. No `changed` needed."""
+        removed = self.drop_all()
+        if self.keyspace.on_change is not None:
+            self.keyspace.on_change(None, by_command=True)
+        return removed
+
+    def drop_all(self) -> int:
+        """`flush` as a part of something greater. Snapshots keep the old tables."""
         removed = len(self)
         for key in self.watchers:
             if self.peek(key) is not None:
@@ -466,7 +483,11 @@ class Keyspace:
         self.on_flushed: Callable[[], None] | None = None
         """Told when a client had everything deleted, so that a snapshot does not bring it back."""
         self.on_event: Callable[[int, str, bytes], None] | None = None
-        """Called with each event's database, name and key."""
+        """Called with each event's database, name and key; see `tell_events`."""
+        self.on_change: OnChange | None = None
+        """Called with each key that is changed; see `tell_changes`."""
+        self.is_heard = False
+        """Whether one of these two is there: what every change asks."""
         self.on_new_key: Callable[[int, bytes], None] | None = None
         self.on_miss: Callable[[int, bytes], None] | None = None
         """Called when a read does not find its key."""
@@ -477,9 +498,22 @@ class Keyspace:
     def __len__(self) -> int:
         return sum(len(database) for database in self.databases)
 
+    def tell_events(self, listener: Callable[[int, str, bytes], None] | None) -> None:
+        """Call this for every keyspace event from now on, or nobody."""
+        self.on_event = listener
+        self.is_heard = listener is not None or self.on_change is not None
+
+    def tell_changes(self, listener: OnChange | None) -> None:
+        """Call this for every change from now on, or nobody."""
+        self.on_change = listener
+        self.is_heard = listener is not None or self.on_event is not None
+
     def flush(self) -> int:
         """Drop every key of every database; returns how many."""
-        return sum(database.flush() for database in self.databases)
+        removed = sum(database.drop_all() for database in self.databases)
+        if self.on_change is not None:
+            self.on_change(None, by_command=True)
+        return removed
 
     def adopt(self, other: Keyspace) -> None:
         """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""

@@ -140,6 +140,8 @@ class Reactor:
         """Carry out what the turn asked for, then send its replies: none leaves before its effects."""
         server = self.server
         self.node.carry_out_effects()
+        if server.tracking.has_news:
+            server.tracking.broadcast()
         by_session, written = self.by_session, 0
         while server.outgoing:
             outgoing, server.outgoing = server.outgoing, []

@@ -10,6 +10,7 @@ from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import CommandError
 from shoal.node.server.pubsub import Kind, Subscriptions
 from shoal.node.server.session import Session
+from shoal.node.server.tracking import Tracker
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -55,7 +56,7 @@ def describe(session: Session) -> bytes:
         ("events", "rw" if session.out_bytes else "r"),
         ("cmd", session.last_entry.spec.full_name if session.last_entry is not None else "NULL"),
         ("user", "default"),
-        ("redir", -1),
+        ("redir", redirection(session)),
         ("resp", session.resp),
         ("lib-name", _text(session.lib_name)),
         ("lib-ver", _text(session.lib_version)),
@@ -67,6 +68,11 @@ def _subscription_counts(session: Session) -> list[tuple[str, object]]:
     subscriptions = session.subscriptions or Subscriptions()
     names = (("sub", Kind.CHANNEL), ("psub", Kind.PATTERN), ("ssub", Kind.SHARD))
     return [(name, len(subscriptions.names[kind])) for name, kind in names]
+
+
+def redirection(session: Session) -> int:
+    """The client that hears of this one's keys in its place; 0: none, -1: its keys are not tracked."""
+    return session.tracker.redirect if session.tracker is not None else -1
 
 
 def _text(value: bytes) -> str:
@@ -86,6 +92,8 @@ def flags_of(session: Session) -> str:
         letters += "x"
     if session.blocked is not None:
         letters += "b"
+    if session.tracker is not None:
+        letters += _tracking_letters(session.tracker)
     if session.watched_changed:
         letters += "d"
     if session.closing:
@@ -97,6 +105,10 @@ def flags_of(session: Session) -> str:
     if session.no_touch:
         letters += "T"
     return letters or "N"
+
+
+def _tracking_letters(tracker: Tracker) -> str:
+    return "t" + ("R" if tracker.is_broken else "") + ("B" if tracker.prefixes is not None else "")
 
 
 def type_of(session: Session) -> bytes:

@@ -175,6 +175,8 @@ class Dispatcher:
             reply = self.failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, argv)
+        if session.tracker is not None:
+            self.server.tracking.command_ran(session.tracker, entry, argv)
         if self.timed_calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
             self.settle_clock()
         self.timed_entry, self.timed_calls = entry, 1
@@ -191,10 +193,12 @@ class Dispatcher:
         assert entry is not None
         self.settle_clock()
         changes = self.keyspace.changes
+        self.server.tracking.running = session
         try:
             reply = command()
         except Exception as error:
             reply = self.failed(entry, error)
+        self.server.tracking.running = None
         if self.keyspace.changes != changes or session.propagated is not None:
             self.server.record_change(session, [])
         if self.server.operations:
@@ -242,6 +246,7 @@ class Dispatcher:
         entry: Entry | None = None
         try:
             entry = self.table.find(argv)
+            self.server.tracking.running = session
             reply = self._pass_gates(session, entry, argv)
         except CommandError as error:
             if entry is None and argv[0].lower() in WORDS_OF_HTTP:
@@ -254,6 +259,7 @@ class Dispatcher:
             self.server.count_error(reply)
         if self.server.operations:
             self.server.propagate_operations(session, entry)
+        self.server.tracking.running = None
         self._answer(session, entry, reply)
         if self.server.key_waits.ready:
             self.server.key_waits.serve()
@@ -379,6 +385,9 @@ class Dispatcher:
         if session.asking and (entry is None or entry.spec.name != "ASKING") and session.transaction is None:
             session.asking = False
             session.refresh_plain()
+        tracker = session.tracker
+        if tracker is not None and tracker.caching and _ends_caching(session, entry):
+            tracker.caching = False
         if session.is_replica_link:
             if reply is not NO_REPLY:  # it would stand in the middle of the stream
                 session.server.effects.append(CloseSession(session))
@@ -391,6 +400,13 @@ class Dispatcher:
         elif mode is ReplyMode.SKIP:
             session.reply_mode = ReplyMode.ON
             session.refresh_plain()
+        if tracker is not None and tracker.pending:
+            session.server.tracking.tell_pending(tracker)
+
+
+def _ends_caching(session: Session, entry: Entry | None) -> bool:
+    """Whether CLIENT CACHING lapses with this command: with the next, or with the next transaction's EXEC."""
+    return session.transaction is None and (entry is None or not entry.spec.name.startswith("CLIENT|"))
 
 
 def _spoil_transaction(session: Session, entry: Entry | None, error: CommandError) -> CommandError:

@@ -93,7 +93,7 @@ def _clients(server: Server) -> Fields:
         ("maxclients", server.config.maxclients),
         ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
         ("blocked_clients", sum(map(len, server.blocked.values()))),
-        ("tracking_clients", 0),
+        ("tracking_clients", len(server.tracking.trackers)),
         ("clients_in_timeout_table", _clients_with_deadline(server)),
     ]
 
@@ -253,9 +253,9 @@ def _stats(server: Server) -> Fields:
         ("latest_fork_usec", 0),
         ("total_forks", 0),
         ("migrate_cached_sockets", 0),
-        ("tracking_total_keys", 0),
-        ("tracking_total_items", 0),
-        ("tracking_total_prefixes", 0),
+        ("tracking_total_keys", server.tracking.keys),
+        ("tracking_total_items", server.tracking.items),
+        ("tracking_total_prefixes", server.tracking.prefixes),
         ("unexpected_error_replies", 0),
         ("total_error_replies", server.error_counts.total()),
         ("total_reads_processed", statistics.reads),

@@ -74,6 +74,6 @@ def notify_as_configured(server: Server) -> None:
     notifier = KeyspaceNotifier(server.pubsub, classes)
     is_on = notifier.to_keyspace or notifier.to_keyevent
     keyspace = server.keyspace
-    keyspace.on_event = notifier.event if is_on and set(classes) - set("KEmn") else None
+    keyspace.tell_events(notifier.event if is_on and set(classes) - set("KEmn") else None)
     keyspace.on_new_key = notifier.new_key if is_on and "n" in classes else None
     keyspace.on_miss = notifier.miss if is_on and "m" in classes else None

@@ -45,6 +45,7 @@ from shoal.node.server.scripting.scripts import Scripts
 from shoal.node.server.session import Blocked, BlockReason, Session
 from shoal.node.server.slowlog import Slowlog
 from shoal.node.server.statistics import Statistics
+from shoal.node.server.tracking import Tracking
 
 if TYPE_CHECKING:
     from shoal.node.server.cluster_bridge import ClusterBridge
@@ -111,6 +112,7 @@ class Server:
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
         self.pubsub = PubSub(self.client_care)
+        self.tracking = Tracking(self)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
         self.migrating_keys: set[bytes] = set()
@@ -236,6 +238,7 @@ class Server:
         self.statistics.sample(now_ms, self.dispatcher.commands_processed)
         if now_ms >= self.client_care.next_ms:
             self.client_care.look(now_ms)
+        self.tracking.limit_table()
         if self.config.maxmemory:
             self.check_memory()
 
@@ -271,6 +274,7 @@ class Server:
         self._stop_waiting(session)
         session.unwatch()
         self.pubsub.forget(session)
+        self.tracking.end(session)
         self.replication.forget(session)
         self.stop_monitoring(session)
         self.client_care.forget(session)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shoal.node.server.entries import Entry
     from shoal.node.server.pubsub import Subscriptions
     from shoal.node.server.server import Server
+    from shoal.node.server.tracking import Tracker
 
 
 class ReplyMode(Enum):
@@ -91,6 +92,7 @@ class Session(Call):
         "closing",
         "created_ms",
         "fd",
+        "hears_for_others",
         "id",
         "in_exec",
         "is_primary_link",
@@ -114,6 +116,7 @@ class Session(Call):
         "resp",
         "server",
         "subscriptions",
+        "tracker",
         "transaction",
         "watched",
         "watched_changed",
@@ -158,6 +161,10 @@ class Session(Call):
         """A set in the order of WATCH."""
         self.subscriptions: Subscriptions | None = None
         """What the client listens to; None if to nothing."""
+        self.tracker: Tracker | None = None
+        """How the keys it reads are tracked; None if they are not."""
+        self.hears_for_others = False
+        """Others have redirected to it what they are to be told about keys."""
         self.reset()
 
     def reset(self) -> None:
@@ -169,6 +176,7 @@ class Session(Call):
         self.transaction: Transaction | None = None
         self.server.stop_monitoring(self)
         self.server.pubsub.forget(self)
+        self.server.tracking.end(self)
         self.unwatch()
         self.readonly = False
         self.asking = False
@@ -186,6 +194,8 @@ class Session(Call):
             self.authenticated
             and self.transaction is None
             and self.subscriptions is None
+            and self.tracker is None
+            and not self.hears_for_others
             and self.reply_mode is ReplyMode.ON
             and not (self.readonly or self.asking or self.no_touch)
             and not (self.is_primary_link or self.is_replica_link)

@@ -109,7 +109,7 @@ def test_events_are_those_of_redis(
 ) -> None:
     commands = data.draw(sequences(family))
     ours, mine = LocalServer(), list[Event]()
-    ours.keyspace.on_event = lambda _, event, key: mine.append((event.encode(), key))
+    ours.keyspace.tell_events(lambda _, event, key: mine.append((event.encode(), key)))
     listener.server.run("FLUSHALL")
     listener.events()
     for command in commands:

@@ -7,23 +7,15 @@ too: Redis 7.0 sends such messages in the middle of EXEC's array, later ones and
 
 from __future__ import annotations
 
-import socket
-import time
-from contextlib import suppress
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shoal.node.resp.writer import encode_command
 from tests.differential.executor import RealServer
+from tests.differential.several_clients import Line, check_same, parse
 from tests.peers import REDIS7_SERVER, needs
-from tests.unit.server.client import World
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
-
-Line = tuple[str, list[str]]
-"""Which client, and what it says. The client `wait` lets some milliseconds pass instead."""
 
 SCRIPTS = {
     "basics": """
@@ -239,94 +231,6 @@ KEYSPACE_SCRIPTS = {
     ),
     "a past time to live": ("EA", "SET k v", "PEXPIREAT k 1", "SET k v", "GETEX k PXAT 1"),
 }
-
-
-def parse(script: str) -> list[Line]:
-    words = [line.split() for line in script.strip().splitlines()]
-    return [(client, rest) for client, *rest in words]
-
-
-class OurClients:
-    """Clients of a server without sockets."""
-
-    def __init__(self, names: str) -> None:
-        self.world = World(enable_debug_command="yes")
-        self.clients = {name: self.world.client() for name in names}
-
-    def tell(self, name: str, words: list[str]) -> None:
-        self.world.server.receive(self.clients[name].session, encode_command([w.encode() for w in words]))
-
-    def wait(self) -> None:
-        self.world.pass_time(5)
-
-    def heard(self, name: str) -> bytes:
-        """All that a client was sent since the last time."""
-        out = self.clients[name].session.out
-        data = b"".join(out)
-        out.clear()
-        return data
-
-
-class RedisClients:
-    """Clients of a real server."""
-
-    def __init__(self, address: str, names: str) -> None:
-        self.control = RealServer(address)
-        self.control.run("CONFIG", "SET", "notify-keyspace-events", "")
-        self.control.run("FLUSHALL")
-        self.sockets = {name: socket.socket(socket.AF_UNIX) for name in names}
-        for connection in self.sockets.values():
-            connection.connect(address)
-            connection.setblocking(False)
-
-    def tell(self, name: str, words: list[str]) -> None:
-        """Returns when the server has done it and sent everybody what follows from it.
-
-        It takes clients in the order in which they spoke, so the first PING is answered in the same turn or
-        a later one; and it ends one turn's sending before the next.
-        """
-        self.sockets[name].sendall(encode_command([word.encode() for word in words]))
-        self.control.run("PING")
-        self.control.run("PING")
-
-    def wait(self) -> None:
-        time.sleep(0.005)
-
-    def heard(self, name: str) -> bytes:
-        """All that a client was sent since the last time, up to the answer to what it was told last."""
-        data = b""
-        with suppress(BlockingIOError):
-            while part := self.sockets[name].recv(65536):
-                data += part
-        return data
-
-    def close(self) -> None:
-        self.control.run("CONFIG", "SET", "notify-keyspace-events", "")
-        self.control.close()
-        for connection in self.sockets.values():
-            connection.close()
-
-
-def check_same(address: str, lines: list[Line], resp: int, names: str = "abc") -> None:
-    """Tell both servers' clients the same, line by line, and compare what each client is sent after each."""
-    ours, theirs = OurClients(names), RedisClients(address, names)
-    both = (ours, theirs)
-    try:
-        for name in names:
-            for clients in both:
-                clients.tell(name, ["HELLO", str(resp)])
-                assert clients.heard(name)  # it names the client's id, which differs
-        for line in lines:
-            who, words = line
-            for clients in both:
-                if who == "wait":
-                    clients.wait()
-                else:
-                    clients.tell(who, words)
-            for name in names:
-                assert ours.heard(name) == theirs.heard(name), (line, name)
-    finally:
-        theirs.close()
 
 
 @pytest.fixture

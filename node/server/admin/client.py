@@ -21,8 +21,8 @@ from shoal.node.server.session import ReplyMode, Session
 
 UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
-_COMMON = Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
-_ADMIN = Flag.ADMIN | _COMMON
+COMMON = Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
+_ADMIN = Flag.ADMIN | COMMON
 _ON_OFF = one_of("enabled", token("ON"), token("OFF"))
 
 container(
@@ -33,7 +33,7 @@ container(
 @command(
     "CLIENT|ID",
     arity=2,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="5.0.0",
     complexity="O(1)",
@@ -46,7 +46,7 @@ def client_id(session: Session) -> Reply:
 @command(
     "CLIENT|INFO",
     arity=2,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="6.2.0",
     complexity="O(1)",
@@ -186,7 +186,7 @@ def client_kill(session: Session, *words: bytes) -> Reply:
 @command(
     "CLIENT|GETNAME",
     arity=2,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="2.6.9",
     complexity="O(1)",
@@ -199,7 +199,7 @@ def client_getname(session: Session) -> Reply:
 @command(
     "CLIENT|SETNAME",
     arity=3,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="2.6.9",
     complexity="O(1)",
@@ -214,7 +214,7 @@ def client_setname(session: Session, name: bytes) -> Reply:
 @command(
     "CLIENT|SETINFO",
     arity=4,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="7.2.0",
     complexity="O(1)",
@@ -239,7 +239,7 @@ def client_setinfo(session: Session, attribute: bytes, value: bytes) -> Reply:
 @command(
     "CLIENT|REPLY",
     arity=3,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="3.2.0",
     complexity="O(1)",
@@ -325,7 +325,7 @@ def client_no_evict(session: Session, switch: bytes) -> Reply:
 @command(
     "CLIENT|NO-TOUCH",
     arity=3,
-    flags=_COMMON,
+    flags=COMMON,
     group="connection",
     since="7.2.0",
     complexity="O(1)",
@@ -373,19 +373,6 @@ def client_unblock(session: Session, client: bytes, *how: bytes) -> Reply:
     else:
         session.server.end_wait_soon(target, target.blocked.on_timeout())
     return 1
-
-
-@command(
-    "CLIENT|GETREDIR",
-    arity=2,
-    flags=_COMMON,
-    group="connection",
-    since="6.0.0",
-    complexity="O(1)",
-    summary="Answers where invalidation messages of this connection go.",
-)
-def client_getredir(session: Session) -> Reply:
-    return -1
 
 
 @command(

@@ -171,8 +171,8 @@ def _reload(session: Session, *options: bytes) -> Reply:
     fresh = Keyspace(len(keyspace.databases))
     fresh.now_ms = keyspace.now_ms
     RdbLoader(fresh).apply(RdbReader().feed(writer.take()))
+    keyspace.flush()
     for database, reloaded in zip(keyspace.databases, fresh.databases, strict=True):
-        database.flush()
         for table in reloaded.tables:
             for key, value in table.items():
                 database.set(key, value)

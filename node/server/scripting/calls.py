@@ -34,6 +34,8 @@ def call_command(server: Server, session: Session, run: ScriptRun, words: Sequen
         return error
     before = len(server.operations)
     reply = server.dispatcher.perform(session, entry, list(words))
+    if run.caller.tracker is not None:
+        server.tracking.script_called(run.caller.tracker, entry, run.keys)
     if not run.targets & TO_REPLICAS:
         del server.operations[before:]
     return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ class ScriptRun:
 
     name: bytes
     caller: Session
+    keys: Sequence[bytes]
+    """Those its caller declared."""
     flags: ScriptFlag
     read_only: bool
     started_ns: int

@@ -143,7 +143,7 @@ class Scripts:
         server = self.server
         slot = key_slot(keys[0]) if keys and server.cluster is not None else None
         return ScriptRun(
-            name, caller, flags, read_only, server.dispatcher.clock_ns(), server.is_out_of_memory, slot
+            name, caller, keys, flags, read_only, server.dispatcher.clock_ns(), server.is_out_of_memory, slot
         )
 
     def execute(self, run: ScriptRun, enter: Callable[[], Reply]) -> Reply:

@@ -77,12 +77,14 @@ class Suspension:
         now_ms = server.keyspace.now_ms
         server.keyspace.now_ms = self._now_ms
         operations, server.operations = server.operations, self._operations
+        server.tracking.running = session
         try:
             reply: Reply = worker.switch()
         except Exception as error:
             reply = server.dispatcher.failed(entry, error)
         finally:
             server.keyspace.now_ms = now_ms
+            server.tracking.running = None
         if not worker.dead:
             self._keep()
             server.operations = operations

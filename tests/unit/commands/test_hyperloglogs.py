@@ -32,7 +32,7 @@ def test_dense_registers_are_told_apart() -> None:
 def test_a_count_that_is_kept_is_propagated_but_is_no_event(client: Client) -> None:
     events: list[str] = []
     client("PFADD k a b c")
-    client.keyspace.on_event = lambda database, event, key: events.append(event)
+    client.keyspace.tell_events(lambda database, event, key: events.append(event))
     assert client("PFCOUNT k") == 3
     assert client.sent == ["PFCOUNT k"]
     assert client("PFCOUNT k") == 3

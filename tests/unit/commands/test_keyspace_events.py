@@ -61,7 +61,7 @@ def test_events(before: list[str], command: str, expected: list[str]) -> None:
     for line in before:
         server.run(*line.split())
     events: list[str] = []
-    server.keyspace.on_event = lambda database, event, key: events.append(f"{event} {key.decode()}")
+    server.keyspace.tell_events(lambda database, event, key: events.append(f"{event} {key.decode()}"))
     watchers = {key: FlaggingWatcher() for key in (b"k", b"j")}
     server.call.db.watchers = {key: [watcher] for key, watcher in watchers.items()}
     changes = server.keyspace.changes
@@ -79,7 +79,7 @@ def test_expiry_is_an_event_but_no_change_of_a_command() -> None:
     server.run("SET", "k", "v", "PX", 5)
     changes = server.keyspace.changes
     events: list[str] = []
-    server.keyspace.on_event = lambda database, event, key: events.append(f"{event} {key.decode()}")
+    server.keyspace.tell_events(lambda database, event, key: events.append(f"{event} {key.decode()}"))
     server.frozen_ms = 1006
     server.run("GET", "k")
     assert (events, server.expired, server.propagated) == (["expired k"], [(0, b"k")], [])
@@ -105,7 +105,7 @@ def test_what_groups_do_counts_but_is_nothing_to_those_who_watch(command: str, e
     for line in ("XADD k 1 a 1", "XGROUP CREATE k g 0", "XREADGROUP GROUP g a STREAMS k >", "XADD k 2 a 1"):
         server.run(*line.split())
     events: list[str] = []
-    server.keyspace.on_event = lambda database, event, key: events.append(f"{event} {key.decode()}")
+    server.keyspace.tell_events(lambda database, event, key: events.append(f"{event} {key.decode()}"))
     watcher = FlaggingWatcher()
     server.call.db.watchers = {b"k": [watcher]}
     changes = server.keyspace.changes
