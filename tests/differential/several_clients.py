@@ -42,6 +42,7 @@ class OurClients:
 
     def __init__(self, names: str) -> None:
         self.world = World(enable_debug_command="yes")
+        self.world.server.next_session_id = 1000  # no number that a command answers with
         self.clients = {name: self.world.client() for name in names}
         self.ids = {name: client.session.id for name, client in self.clients.items()}
 

@@ -1,4 +1,4 @@
-"""Client-side caching, where no comparison with Redis shows it: the table and its limit, INFO, CLIENT LIST."""
+"""Client-side caching beside the comparison with Redis: the table and its limit, INFO, CLIENT LIST."""
 
 from __future__ import annotations
 
