@@ -357,7 +357,7 @@ def parse(script: str) -> list[Line]:
 
 @pytest.fixture
 def address(redis7: RealServer) -> str:
-    """Of a server whose clients have ids of two digits or more: no number that a command here answers with."""
+    """Of a server whose clients have ids of two digits or more: no command here answers with such."""
     address = str(redis7.socket.getpeername())
     for _ in range(10):
         RealServer(address).close()

@@ -41,10 +41,10 @@ class _Wishes:
         one_of("status", token("ON"), token("OFF")),
         Arg("client-id", "integer", token="REDIRECT", optional=True),
         Arg("prefix", token="PREFIX", optional=True, multiple=True, multiple_token=True),
-        Arg("BCAST", "pure-token", token="BCAST", optional=True),
-        Arg("OPTIN", "pure-token", token="OPTIN", optional=True),
-        Arg("OPTOUT", "pure-token", token="OPTOUT", optional=True),
-        Arg("NOLOOP", "pure-token", token="NOLOOP", optional=True),
+        token("BCAST", optional=True),
+        token("OPTIN", optional=True),
+        token("OPTOUT", optional=True),
+        token("NOLOOP", optional=True),
     ),
 )
 def client_tracking(session: Session, switch: bytes, *options: bytes) -> Reply:
