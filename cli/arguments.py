@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_moving_commands(commands)
     _add_membership_commands(commands)
     _add_data_commands(commands)
+    _add_file_commands(commands)
     commands.add_parser("help", help="show this, or the help of a command").add_argument("topic", nargs="?")
     return parser
 
@@ -314,6 +315,26 @@ def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     )
     _seed(backup, or_two_words=False)
     backup.add_argument("directory", help="folder to write to; made if need be")
+
+
+def _add_file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rdb = _command(
+        commands,
+        "check-rdb",
+        "tell whether a snapshot file is whole, and what is in it; exit status 1 if not",
+        "  shoal check-rdb /var/lib/shoal/dump.rdb",
+    )
+    rdb.add_argument("file", help="a snapshot of Redis, Valkey or Shoal")
+    aof = _command(
+        commands,
+        "check-aof",
+        "tell whether an append-only file is whole; exit status 1 if not",
+        "  shoal check-aof appendonlydir/appendonly.aof.manifest\n"
+        "  shoal check-aof --fix appendonlydir/appendonly.aof.manifest",
+    )
+    aof.add_argument("file", help="the manifest, or one file by itself")
+    aof.add_argument("--fix", action="store_true", help="cut the last file behind its last whole command")
+    aof.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _seed(parser: argparse.ArgumentParser, *, or_two_words: bool = True) -> None:

@@ -80,6 +80,8 @@ def _choose(options: argparse.Namespace, printer: Printer) -> Work:
         return _choose_moving(options, credentials, printer)
     if command in {"check", "info", "call"}:
         return _choose_inspecting(options, credentials, printer)
+    if command in {"check-rdb", "check-aof"}:
+        return _choose_file_check(options, printer)
     if command == "fix":
         return _choose_fix(options, credentials, printer)
     if command in {"import", "backup", "set-timeout"}:
@@ -208,6 +210,15 @@ def _ask_password(whose: str) -> str:
     import getpass
 
     return getpass.getpass(f"Please input password{whose}: ")
+
+
+def _choose_file_check(options: argparse.Namespace, printer: Printer) -> Work:
+    from shoal.cli import checking_files
+
+    path = Path(options.file)
+    if options.command == "check-rdb":
+        return partial(checking_files.run_check_rdb, path, printer)
+    return partial(checking_files.run_check_aof, path, printer, fix=options.fix, yes=options.yes)
 
 
 def _choose_inspecting(options: argparse.Namespace, credentials: Credentials, printer: Printer) -> Work:

@@ -47,6 +47,9 @@ class AofReader:
                 self.offset = start + position
                 if argv:
                     found.append((argv, self.offset))
+        except AofError as error:
+            error.commands = found
+            raise
         except NeedMore as more:
             self._needed = more.size - position
         self._pieces, self._received = [buffer[position:]], len(buffer) - position

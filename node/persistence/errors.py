@@ -13,6 +13,8 @@ class AofError(Exception):
     def __init__(self, reason: str, offset: int) -> None:
         super().__init__(reason)
         self.offset = offset
+        self.commands: list[tuple[list[bytes], int]] = []
+        """The sound commands before it, of those fed in the same go."""
 
 
 class NeedMore(Exception):  # noqa: N818 - not an error: the parser's way to wait

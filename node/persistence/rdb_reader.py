@@ -76,6 +76,8 @@ class RdbReader:
         self.finished = False
         self.surplus = b""
         """Once finished: what was fed beyond the end."""
+        self.offset = 0
+        """Where the last complete item ended: where something is wrong after RdbError."""
         self._verify_checksum = verify_checksum
         self._checksum = 0
         self._pieces: list[bytes] = []
@@ -108,6 +110,10 @@ class RdbReader:
                 complete = source.position
             self._needed = more.size - complete
             self._add_to_checksum(source.data, complete)
+        except RdbError:
+            self.offset += complete
+            raise
+        self.offset += complete
         rest = source.data[complete:]
         if self.finished:
             self.surplus, rest = rest, b""

@@ -40,6 +40,8 @@ class Introduction:
     announced_ip: str = ""
     user: str = ""
     password: str = ""
+    is_failover: bool = False
+    """It was the primary so far, and asks its replica to take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Failed:
     """The link is of no use; close it."""
 
     reason: str
+    refused_sync: bool = False
+    """The primary would not have us as its replica."""
 
 
 LinkEvent: TypeAlias = (
@@ -164,7 +168,9 @@ class ReplicaLink:
             refusal = "Unable to AUTH to MASTER" if is_auth else f"{words[0].decode()} was refused"
             events.append(Failed(f"{refusal}: {_shown(line)}"))
         elif not self._expected:
-            psync = (b"PSYNC", self._introduction.replid.encode(), b"%d" % self._introduction.next_offset)
+            mine = self._introduction
+            request = (b"FAILOVER",) if mine.is_failover else ()
+            psync = (b"PSYNC", mine.replid.encode(), b"%d" % mine.next_offset, *request)
             events.append(SendBytes(encode_command(psync)))
 
     def _take_psync_answer(self, line: bytes, events: list[LinkEvent]) -> None:
@@ -176,7 +182,7 @@ class ReplicaLink:
             self.state = LinkState.CONNECTED
             events.append(Continues(words[1].decode("latin-1") if len(words) > 1 else None))
         else:
-            events.append(Failed(f"PSYNC was refused: {_shown(line)}"))
+            events.append(Failed(f"PSYNC was refused: {_shown(line)}", refused_sync=True))
 
 
 def _opening(introduction: Introduction) -> list[tuple[bytes, ...]]:

@@ -11,6 +11,7 @@ from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFai
 from shoal.node.runtime.append_only_log import AppendOnlyLog, Clock, Increment, StartSoon
 from shoal.node.runtime.append_only_rewrite import Rewrite
 from shoal.node.runtime.disk import Disk
+from shoal.node.runtime.slices import load_in_slices
 from shoal.node.server.append_only import REWRITE_SCHEDULED, REWRITE_STARTED, AofState
 from shoal.node.server.parameters import DirectiveError
 
@@ -127,7 +128,7 @@ class AppendOnlyFile:
         if self._must_wait() or not self._begin():
             self.server.aof.rewrite_scheduled = True
 
-    def load_again(self, waiting: Session) -> None:
+    async def load_again(self, waiting: Session) -> None:
         """DEBUG LOADAOF: all data anew from the files, as a restart would have them."""
         server, reply = self.server, CommandError(CANNOT_LOAD)
         self._append_pending()
@@ -135,7 +136,8 @@ class AppendOnlyFile:
         server.keyspace.flush()
         server.keyspace.functions = ()
         try:
-            AppendOnlyLoading(server, self.files, self.log).load_files()
+            loading = AppendOnlyLoading(server, self.files, self.log)
+            await load_in_slices(loading.load_files(), server.config)
         except (LoadingFailed, OSError) as error:
             self.log.warning(str(error))
             server.end_wait(waiting, reply)
@@ -212,7 +214,7 @@ class AppendOnlyFile:
         self._end()
         aof.last_rewrite_ok, aof.failed_rewrites = True, 0
         self.log.notice("Background AOF rewrite terminated with success")
-        self._delete_history()
+        self.delete_history()
         self.log.notice("Background AOF rewrite finished successfully")
 
     def _failed(self, error: OSError) -> None:
@@ -246,8 +248,8 @@ class AppendOnlyFile:
         aof.rewriting_since = None
         self._rewrite = None
 
-    def _delete_history(self) -> None:
-        """Step 5. What cannot be deleted stays in the manifest, for the next time."""
+    def delete_history(self) -> None:
+        """Step 5, unless `aof-disable-auto-gc`. What cannot be deleted is tried again the next time."""
         files = self.files
         if self.server.config.aof_disable_auto_gc or not files.manifest.history:
             return

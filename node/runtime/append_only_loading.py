@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from shoal.node.dataset.keyspace import ExpiryMode
 from shoal.node.persistence.aof_manifest import LogFile, ManifestError
 from shoal.node.persistence.aof_reader import AofReader
 from shoal.node.persistence.errors import AofError, RdbError
@@ -13,10 +12,10 @@ from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.runtime.append_only_files import AppendOnlyFiles
 from shoal.node.runtime.log import Log
+from shoal.node.runtime.slices import Slices, bytes_to_load
 from shoal.node.server.aof_replay import AofReplay
 from shoal.node.server.server import Server
 
-READ_SIZE = 1 << 20
 _RDB_SIGNATURE = b"REDIS"
 _TO_REPAIR = "make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>"
 
@@ -33,7 +32,7 @@ class AppendOnlyLoading:
         self._files = files
         self._log = log
 
-    def run(self) -> None:
+    def run(self) -> Slices[None]:
         """Load everything the manifest names. LoadingFailed if that is not what was written."""
         started = time.monotonic()
         files, config = self._files, self._server.config
@@ -54,31 +53,31 @@ class AppendOnlyLoading:
             ) from None
         except OSError as error:
             raise LoadingFailed(f"Can't load the append-only file: {error}") from None
-        self.load_files()
+        yield from self.load_files()
         seconds = time.monotonic() - started
         self._log.notice(f"DB loaded from append only file: {seconds:.3f} seconds")
 
-    def load_files(self) -> None:
+    def load_files(self) -> Slices[None]:
         """Load what the manifest at hand names into an empty keyspace. LoadingFailed, OSError."""
         manifest, server = self._files.manifest, self._server
         if manifest.base is not None:
             server.aof.base_size = self._files.disk.size(self._files.path(manifest.base.name))
         keyspace = server.keyspace
-        mode, keyspace.expiry_mode = keyspace.expiry_mode, ExpiryMode.IGNORE
+        server.begin_loading(self._files.size())
         recording, server.aof.is_recording = server.aof.is_recording, False
         try:
             for file in manifest.files:
-                self._load(file, is_last=file is manifest.files[-1])
+                yield from self._load(file, is_last=file is manifest.files[-1])
         finally:
-            keyspace.expiry_mode = mode
             server.aof.is_recording = recording
+            server.end_loading()
         keyspace.changes = 0
         server.persistence.keys_loaded = len(keyspace)
 
-    def _load(self, file: LogFile, *, is_last: bool) -> None:
+    def _load(self, file: LogFile, *, is_last: bool) -> Slices[None]:
         started = time.monotonic()
         replay = AofReplay(self._server)
-        whole, size = self._replay(file.name, replay)
+        whole, size = yield from self._replay(file.name, replay)
         if not whole:
             self._cut(file.name, replay.whole_until, size, is_last=is_last)
         if replay.failed:
@@ -89,26 +88,31 @@ class AppendOnlyLoading:
         seconds = time.monotonic() - started
         self._log.notice(f"DB loaded from {kind} file {file.name}: {seconds:.3f} seconds")
 
-    def _replay(self, name: str, replay: AofReplay) -> tuple[bool, int]:
+    def _replay(self, name: str, replay: AofReplay) -> Slices[tuple[bool, int]]:
         """Run a file's commands; returns whether it ends where one ends, and its size."""
         path = self._files.path(name)
         reader, rdb, size = AofReader(), None, 0
         try:
             with self._files.disk.open_to_read(path) as file:
-                while chunk := file.read(READ_SIZE):
+                while chunk := file.read(bytes_to_load(self._server.config)):
                     if not size and chunk.startswith(_RDB_SIGNATURE):
                         self._log.notice("Reading RDB base file on AOF loading...")
                         rdb = self._begin_rdb()
                     size += len(chunk)
+                    self._server.note_loaded(len(chunk))
                     if rdb is not None:
+                        loaded = rdb[1].loaded
                         chunk = self._feed_rdb(rdb, chunk)
+                        yield rdb[1].loaded - loaded
                         if not rdb[0].finished:
                             continue
                         rdb = None
                         reader = AofReader(size - len(chunk))
                         replay.begin_at(reader.offset)
-                    for argv, end in reader.feed(chunk):
+                    commands = reader.feed(chunk)
+                    for argv, end in commands:
                         replay.run(argv, end)
+                    yield len(commands)
         except AofError as error:
             raise LoadingFailed(_explained(error, path)) from None
         except RdbError as error:

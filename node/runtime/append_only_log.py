@@ -98,6 +98,8 @@ class AppendOnlyLog:
         self._clock = clock
         self._unwritten = b""
         self._postponed_since: float | None = None
+        self._retiring = 0
+        """How many files before this one are not durable yet."""
         self._synced_at = clock()
         """When the last fsync began."""
         self._error_told_at = -float(ERRORS_APART_SECONDS)
@@ -107,6 +109,7 @@ class AppendOnlyLog:
     def append(self, data: bytes) -> None:
         """The next bytes. If the disk does not take them, they wait, and clients may not write any more."""
         self._unwritten = self._unwritten + data if self._unwritten else data
+        self.server.aof.appended += len(data)
         self.flush()
 
     def flush(self, *, force: bool = False) -> None:
@@ -173,6 +176,15 @@ class AppendOnlyLog:
             raise CannotPersist from error
         self._note_time("aof-fsync-always", started)
         self._synced_at = self._clock()
+        self._note_durable()
+
+    def _note_durable(self) -> None:
+        """If everything is, tell those who wait for that."""
+        increment = self.increment
+        if increment is None or self._unwritten or self._retiring or increment.synced_size != increment.size:
+            return
+        server = self.server
+        server.aof.note_synced(server.aof.appended, server.replication.history.offset)
 
     def _note_time(self, event: str, started: float) -> None:
         """For the latency monitor: how long the disk took."""
@@ -190,6 +202,7 @@ class AppendOnlyLog:
     def look(self) -> None:
         """A few times a second: try again what failed or was postponed, and begin the second's fsync."""
         self.flush()
+        self._note_durable()
         increment, now, failed = self.increment, self._clock(), self.server.aof.sync_error is not None
         if increment is None or increment.is_syncing or now - self._synced_at < SYNC_EVERY_SECONDS:
             return
@@ -205,11 +218,15 @@ class AppendOnlyLog:
         """
         facts = self.server.aof
         facts.pending_fsyncs += 1
+        everything = (facts.appended, self.server.replication.history.offset)
+        is_everything = not self._unwritten and not self._retiring and increment is self.increment
         try:
             await increment.sync_in_thread()
         except OSError as error:
             self._sync_failed(error)
         else:
+            if is_everything:
+                facts.note_synced(*everything)
             if facts.sync_error is not None:
                 facts.sync_error, facts.rewrite_scheduled = None, True
                 self._recovered()
@@ -253,6 +270,7 @@ class AppendOnlyLog:
         old, self.increment = self.increment, increment
         self._synced_at = self._clock()
         if old is not None:
+            self._retiring += 1
             self.start_soon(lambda: self._retire(old))
 
     async def _retire(self, old: Increment) -> None:
@@ -262,6 +280,7 @@ class AppendOnlyLog:
             if self.increment is not None:  # otherwise nobody counts on the file any more
                 self._sync_failed(error)
         finally:
+            self._retiring -= 1
             old.close()
 
     def forget_unwritten(self) -> None:

@@ -61,6 +61,7 @@ def follow_directives(node: Node) -> None:
     apply_link_limit()
     apply_source_address()
     config.on_change(["appendonly"], node.append_only.follow_directive)
+    config.on_change(["aof-disable-auto-gc"], node.append_only.delete_history)
     config.on_change(["loglevel"], apply_log_level)
     config.on_change(["dir"], apply_directory)
     config.on_change(["port"], apply_port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shoal.node.resp.replies import OK, CommandError
@@ -12,6 +13,7 @@ from shoal.node.server.effects import Shutdown
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
     from shoal.node.runtime.snapshots import Snapshots
+    from shoal.node.server.attached_replica import AttachedReplica
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
@@ -43,6 +45,8 @@ class Ending:
         if request.waiting is not None:
             self._waiting.append(request.waiting)
         self.log.notice("User requested shutdown...")
+        if server.loading:  # half of the data must not take the place of the whole
+            request = replace(request, save=False, now=True)
         seconds = server.config.shutdown_timeout
         if request.now or not seconds or not self._replicas_behind():
             self._end(request)
@@ -64,8 +68,6 @@ class Ending:
         behind = self._replicas_behind()
         if behind and self.server.keyspace.now_ms < self.server.pause.shutdown_until_ms:
             return
-        if behind:
-            self.log.warning(f"{behind} replicas did not catch up in time.")
         self._end(self._pending)
 
     def abort(self, session: Session) -> None:
@@ -79,19 +81,23 @@ class Ending:
 
     def _end(self, request: Shutdown) -> None:
         aof = self.server.aof
+        self._tell_of_replicas()
         if aof.state is AofState.WAITING and aof.rewriting_since is not None:
             if not request.force:
-                self.log.warning("Writing initial AOF, can't exit.")
-                self._go_on()
+                self._fail("Writing initial AOF, can't exit.")
                 return
             self.log.warning("Writing initial AOF. Exit anyway.")
         if request.save or (request.save is None and self.server.config.save):
             self.log.notice("Saving the final RDB snapshot before exiting.")
             if not self.snapshots.save_now() and not request.force:
-                self.log.warning("Error trying to save the DB, can't exit.")
-                self._go_on()
+                self._fail("Error trying to save the DB, can't exit.")
                 return
         self.leave()
+
+    def _fail(self, reason: str) -> None:
+        self.log.warning(reason)
+        self.log.warning("Errors trying to shut down the server. Check the logs for more information.")
+        self._go_on()
 
     def _go_on(self) -> None:
         """The node does not end: whoever asked for it is told, and who wrote meanwhile goes on."""
@@ -103,9 +109,26 @@ class Ending:
                 self.server.end_wait(session, CommandError(FAILED))
         self.server.resume_paused()
 
-    def _replicas_behind(self) -> int:
+    def _replicas_behind(self) -> list[AttachedReplica]:
+        """The replicas that lack something, if this is where the stream begins."""
         replication = self.server.replication
         if not self.server.is_primary:
-            return 0
+            return []
         offset = replication.history.offset
-        return sum(replica.is_online and replica.acked_offset < offset for replica in replication.attached)
+        return [
+            replica for replica in replication.attached if replica.is_online and replica.acked_offset < offset
+        ]
+
+    def _tell_of_replicas(self) -> None:
+        """For the log: who has everything now, and who is left behind."""
+        online = sum(replica.is_online for replica in self.server.replication.attached)
+        if not online or not self.server.is_primary:
+            return
+        behind, now_ms = self._replicas_behind(), self.server.keyspace.now_ms
+        for replica in behind:
+            lacks = self.server.replication.history.offset - replica.acked_offset
+            self.log.warning(
+                f"Lagging replica {replica.host}:{replica.port} reported offset {lacks} behind master,"
+                f" lag={replica.lag_seconds(now_ms)}, state={replica.state.value}."
+            )
+        self.log.notice(f"{online - len(behind)} of {online} replicas are in sync when shutting down.")

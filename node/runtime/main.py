@@ -14,14 +14,11 @@ from random import Random
 import trio
 
 from shoal import __version__
-from shoal.cluster.messages import NodeFlag
-from shoal.cluster.settings import ClusterSettings
-from shoal.cluster.view import SavedConfig
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
 from shoal.node.runtime import process_title
 from shoal.node.runtime.append_only import AppendOnlyFile
-from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
+from shoal.node.runtime.append_only_loading import LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
 from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.daemon import detach, write_pidfile
@@ -30,11 +27,9 @@ from shoal.node.runtime.host import RealHost
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.node import Node
 from shoal.node.runtime.nodes_file import NodesFile, NodesFileError
-from shoal.node.runtime.rdb_file import load_rdb
 from shoal.node.runtime.sockets import ListeningFailed, open_sockets
 from shoal.node.runtime.startup_files import RealFiles
-from shoal.node.server.cluster_bridge import ClusterBridge
-from shoal.node.server.cluster_settings import apply_config
+from shoal.node.runtime.startup_loading import StartupLoading
 from shoal.node.server.config import Config
 from shoal.node.server.server import Server
 from shoal.node.server.startup import StartupStopped, load_config, parse_command_line
@@ -77,36 +72,31 @@ def serve(config: Config) -> int:
         if config.cluster_enabled:
             nodes_file = NodesFile(Path(config.cluster_config_file).absolute())
             saved = nodes_file.load()
-        append_only = AppendOnlyFile(server, log)
-        if config.appendonly:
-            AppendOnlyLoading(server, append_only.files, log).run()
-            append_only.open_at_start()
-        else:
-            load_dataset(server, log, is_replica=starts_as_replica(config, saved))
-        if nodes_file is not None:
-            settings = apply_config(config, ClusterSettings())
-            server.cluster = ClusterBridge(server, settings, server.rng, saved, server.keyspace.now_ms)
-            server.cluster.data_loaded()
-            if saved is None:
-                log.notice(f"No cluster configuration found, I'm {server.cluster.view.myself.id}")
-            else:
-                log.notice(f"Node configuration loaded, I'm {server.cluster.view.myself.id}")
-    except (ListeningFailed, LoadingFailed, NodesFileError, RdbError, OSError, ValueError) as error:
-        log.warning("Refusing to start.")
-        log.warning(str(error))
-        print(error, file=sys.stderr)
+    except (ListeningFailed, NodesFileError, OSError, ValueError) as error:
+        refuse_to_start(log, error)
         return 1
     if config.pidfile or config.daemonize:
         write_pidfile(config.pidfile or "/var/run/redis.pid", log)
     process_title.follow_config(config)
     settle_collector()
+    append_only = AppendOnlyFile(server, log)
     node = Node(server, log, nodes_file, append_only)
+    loading = StartupLoading(server, log, append_only, saved)
     status = 1
     try:
-        status = trio.run(partial(node.run, sockets), strict_exception_groups=True)
+        status = trio.run(partial(node.run, sockets, loading, saved), strict_exception_groups=True)
     except* CannotPersist:
         pass  # the log has it; nobody was told of what could not be kept
+    except* (LoadingFailed, RdbError) as failures:
+        refuse_to_start(log, failures.exceptions[0])
     return status
+
+
+def refuse_to_start(log: Log, error: BaseException) -> None:
+    """Say why, last of all."""
+    log.warning("Refusing to start.")
+    log.warning(str(error))
+    print(error, file=sys.stderr)
 
 
 def limit_clients(config: Config, log: Log) -> None:
@@ -134,38 +124,6 @@ def build_server(config: Config, log: Log) -> Server:
     server.host = RealHost(crash_report)
     server.startup_bytes = server.host.facts().resident_bytes
     return server
-
-
-def starts_as_replica(config: Config, saved: SavedConfig | None) -> bool:
-    """Whether this node will follow a primary, by what its cluster, or without one its directives, say."""
-    if not config.cluster_enabled:
-        return config.replicaof is not None
-    mine = NodeFlag.MYSELF | NodeFlag.REPLICA
-    return saved is not None and any(node.flags & mine == mine for node in saved.nodes)
-
-
-def load_dataset(server: Server, log: Log, *, is_replica: bool) -> None:
-    """Load the snapshot of the last run, if there is one.
-
-    A replica keeps keys whose time has come until its primary's DEL. A primary drops them without a word,
-    so then no replica can go on from the snapshot.
-    """
-    path = Path(server.config.dbfilename)
-    server.persistence.last_save_time = server.keyspace.now_ms // 1000
-    if not server.config.dbfilename or not path.exists():
-        return
-    started = time.monotonic()
-    try:
-        loader = load_rdb(
-            path, server.keyspace, verify_checksum=server.config.rdbchecksum, keep_expired=is_replica
-        )
-    except (RdbError, OSError) as error:
-        raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
-    if not loader.expired_skipped:
-        server.replication.resume(loader.auxiliary, is_replica=is_replica)
-    server.persistence.keys_loaded = loader.loaded
-    seconds = time.monotonic() - started
-    log.notice(f"DB loaded from disk: {seconds:.3f} seconds, keys loaded: {loader.loaded}")
 
 
 def settle_collector() -> None:

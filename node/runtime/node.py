@@ -7,11 +7,16 @@ reply of the turn is sent: what must be on disk first is on disk first.
 from __future__ import annotations
 
 import signal
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
 from shoal.cluster.effects import CloseLink, Connect, Level, Note, PersistConfig, Send
 from shoal.cluster.events import Event, Tick
+from shoal.cluster.settings import ClusterSettings
+from shoal.cluster.view import SavedConfig
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.bus import Bus
 from shoal.node.runtime.client_listeners import ClientListeners
@@ -28,7 +33,10 @@ from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.replica_link import PrimaryLinks
 from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sockets import Sockets
+from shoal.node.runtime.startup_loading import StartupLoading
 from shoal.node.runtime.supervisor import report_ready
+from shoal.node.server.cluster_bridge import ClusterBridge
+from shoal.node.server.cluster_settings import apply_config
 from shoal.node.server.effects import (
     AbortShutdown,
     AppendToLog,
@@ -83,8 +91,12 @@ class Node:
         """A save was asked for that need not be durable; this turn's end, or a later one's, does it."""
         self._may_save_at = 0.0
 
-    async def run(self, sockets: Sockets) -> int:
-        """Serve until a shutdown; returns the exit status."""
+    async def run(self, sockets: Sockets, loading: StartupLoading, saved: SavedConfig | None) -> int:
+        """Load the data, answering clients meanwhile, then serve until a shutdown; returns the exit status.
+
+        LoadingFailed or RdbError if the data cannot be trusted.
+        """
+        self.server.begin_loading()
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             self.reactor = Reactor(self.server, self, nursery)
@@ -96,21 +108,33 @@ class Node:
             self.listeners = ClientListeners(
                 self.server.config, nursery, sockets.clients, self.reactor.accept
             )
-            for listening in sockets.bus:
-                nursery.start_soon(accept_forever, listening, self.bus.accept)
             nursery.start_soon(self.reactor.run)
             nursery.start_soon(self._run_cron)
             nursery.start_soon(self._obey_signals)
-            if self.server.cluster is not None:
-                self.server.cluster.refresh_served()
-                self.server.refresh_gates()
-                nursery.start_soon(self._run_cluster_clock)
-            if self.server.config.replicaof is not None and self.server.cluster is None:
+            await loading.run()
+            if self.nodes_file is not None:
+                self._join_cluster(saved, sockets.bus)
+            elif self.server.config.replicaof is not None:
                 self.server.follow_primary(*self.server.config.replicaof)
+            self.server.end_loading()
             self.log.notice("Ready to accept connections")
             report_ready(self.server.config.supervised)
         sockets.close()
         return self.exit_status
+
+    def _join_cluster(self, saved: SavedConfig | None, listening: list[socket.socket]) -> None:
+        """All data are there: from now on others may rely on this node."""
+        server = self.server
+        settings = apply_config(server.config, ClusterSettings())
+        cluster = ClusterBridge(server, settings, server.rng, saved, self.now_ms())
+        server.cluster = cluster
+        cluster.data_loaded()
+        known = "No cluster configuration found" if saved is None else "Node configuration loaded"
+        self.log.notice(f"{known}, I'm {cluster.view.myself.id}")
+        cluster.refresh_served()
+        for sock in listening:
+            self.nursery.start_soon(accept_forever, sock, self.bus.accept)
+        self.nursery.start_soon(self._run_cluster_clock)
 
     def now_ms(self) -> int:
         """Unix milliseconds."""
@@ -173,15 +197,15 @@ class Node:
             case RewriteLog(waiting):
                 self.append_only.begin_rewrite(waiting)
             case LoadSnapshot(waiting):
-                self.snapshots.load_again(waiting)
+                self._load_again(partial(self.snapshots.load_again, waiting))
             case LoadLog(waiting):
-                self.append_only.load_again(waiting)
+                self._load_again(partial(self.append_only.load_again, waiting))
             case RestartLog():
                 self.append_only.restart()
             case SaveSnapshot(waiting):
                 self._save(waiting)
             case ReplaceSnapshot():
-                self.snapshots.save_now()
+                self.snapshots.replace()
             case Shutdown():
                 self.ending.begin(effect)
             case AbortShutdown(waiting):
@@ -255,6 +279,16 @@ class Node:
         await self.snapshots.run(save, waiting)
         self.reactor.finish_turn()
 
+    def _load_again(self, load: Callable[[], Awaitable[None]]) -> None:
+        """Have all data anew from files. The gates close now: the task begins when the turn is over."""
+        self.server.begin_loading()
+
+        async def run() -> None:
+            await load()
+            self.reactor.finish_turn()
+
+        self.nursery.start_soon(run)
+
     # --- the end -----------------------------------------------------------------------------------
 
     async def _obey_signals(self) -> None:
@@ -274,7 +308,7 @@ class Node:
     def leave(self) -> None:
         """End every task; what else there is to write has been written."""
         self.append_only.finish()
-        if self.nodes_file is not None:
+        if self.server.cluster is not None:
             self._persist(fsync=True)
         if self.server.config.pidfile:
             remove_pidfile(self.server.config.pidfile)

@@ -6,27 +6,30 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_saver import RdbSave
-from shoal.node.runtime.slices import SLICE_BYTES
+from shoal.node.runtime.slices import SLICE_BYTES, Slices, bytes_to_load
+from shoal.node.server.server import Server
 
-READ_SIZE = 1 << 20
 
-
-def load_rdb(path: Path, keyspace: Keyspace, *, verify_checksum: bool, keep_expired: bool) -> RdbLoader:
-    """Load a snapshot file; returns what there was in it. RdbError or OSError if it cannot be trusted."""
-    reader = RdbReader(verify_checksum=verify_checksum)
+def load_rdb(server: Server, path: Path, *, keep_expired: bool) -> Slices[RdbLoader]:
+    """Load a snapshot file; gives what there was in it. RdbError or OSError if it cannot be trusted."""
+    config, keyspace = server.config, server.keyspace
+    reader = RdbReader(verify_checksum=config.rdbchecksum)
     loader = RdbLoader(keyspace, keep_expired=keep_expired)
-    mode, keyspace.expiry_mode = keyspace.expiry_mode, ExpiryMode.IGNORE
     try:
         with path.open("rb") as file:
-            while chunk := file.read(READ_SIZE):
+            server.begin_loading(os.fstat(file.fileno()).st_size)
+            while chunk := file.read(bytes_to_load(config)):
+                loaded = loader.loaded
                 loader.apply(reader.feed(chunk))
+                server.note_loaded(len(chunk))
+                yield loader.loaded - loaded
     finally:
-        keyspace.expiry_mode = mode
+        server.end_loading()
     if not reader.finished:
         raise RdbError("the file is cut short")
     keyspace.changes = 0

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import trio
 
+from shoal.node.runtime.slices import after_loading
 from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, SendToPrimary
 from shoal.node.server.following import Following
 from shoal.node.server.server import Server
@@ -101,10 +102,20 @@ class PrimaryLinks:
                 continue
             if not data:
                 return
-            self._received(link, data)
+            keys = self._received(link, data)
+            if keys:
+                await after_loading(self.server.config, keys)
 
-    def _received(self, link: int, data: bytes) -> None:
+    def _received(self, link: int, data: bytes) -> int:
+        """Take bytes in; returns how many keys of a snapshot were in them."""
+        before = self._keys_loaded()
         self._turn(link, lambda following: following.received(data))
+        return max(self._keys_loaded() - before, 0)
+
+    def _keys_loaded(self) -> int:
+        following = self.server.replication.following
+        incoming = following.incoming if following is not None else None
+        return incoming.loader.loaded if incoming is not None else 0
 
     def _turn(self, link: int, step: Callable[[Following], None]) -> None:
         """Run a step of the link's owner as a turn of the node."""

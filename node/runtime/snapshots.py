@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shoal.node.persistence.errors import RdbError
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb
-from shoal.node.runtime.slices import between_slices, slice_bytes
+from shoal.node.runtime.slices import between_slices, load_in_slices, slice_bytes
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
@@ -80,19 +80,25 @@ class Snapshots:
             self._running = None
             self.server.persistence.in_progress_since = None
 
-    def load_again(self, waiting: Session) -> None:
+    async def load_again(self, waiting: Session) -> None:
         """DEBUG RELOAD NOSAVE: what the file holds instead of all there is."""
-        keyspace, config = self.server.keyspace, self.server.config
+        keyspace = self.server.keyspace
         keyspace.flush()
         keyspace.functions = ()
         try:
-            load_rdb(self.path, keyspace, verify_checksum=config.rdbchecksum, keep_expired=False)
+            await load_in_slices(load_rdb(self.server, self.path, keep_expired=False), self.server.config)
         except (RdbError, OSError) as error:
             self.log.warning(f"Cannot load {self.path}: {error}")
             self._answer(waiting, CommandError("ERR Error trying to load the RDB dump, check server logs"))
         else:
             self.server.persistence.changes_saved = keyspace.changes
             self._answer(waiting, OK)
+
+    def replace(self) -> None:
+        """All data are gone: neither a snapshot under way nor, if we save, the last one brings them back."""
+        self.give_up()
+        if self.server.config.save:
+            self.save_now()
 
     def save_now(self) -> bool:
         """Write a snapshot without letting anything else run; False if that failed."""
@@ -136,7 +142,7 @@ class Snapshots:
         """Whether a save point is reached, or a save was asked for, and nothing else writes all the data."""
         state, server = self.server.persistence, self.server
         now = server.keyspace.now_ms // 1000
-        if state.in_progress_since is not None or server.aof.rewriting_since is not None:
+        if server.loading or state.in_progress_since is not None or server.aof.rewriting_since is not None:
             return False
         if now < self._failed_at + RETRY_AFTER_SECONDS:
             return False

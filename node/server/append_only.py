@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from shoal.node.replication.stream import NO_DATABASE, Operations, Reader
 from shoal.node.resp.replies import Status
+from shoal.node.server.copy_waits import end_waits
 from shoal.node.server.effects import AppendToLog, ServerEffect, SyncLog
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class AppendOnly:
         self.base_size = 0
         """How large all files together were after the last rewrite."""
         self.unwritten_bytes = 0
+        self.appended = self.synced = 0
+        """How many bytes the file was ever given, and how many of them are durable."""
+        self.synced_offset = 0
+        """How far in the replication stream that is."""
         self.pending_fsyncs = 0
         self.rewriting_since: int | None = None
         self.rewrite_scheduled = False
@@ -85,7 +90,24 @@ class AppendOnly:
         before that brings back the old data whole, not a mixture.
         """
         self.pending.clear()
+        self.synced_offset = 0
         self.record(AofState.WAITING, recording=False)
+
+    def note_synced(self, appended: int, offset: int) -> None:
+        """So much is durable; who waited for it is told."""
+        if self.is_whole and (appended, offset) != (self.synced, self.synced_offset):
+            self.synced, self.synced_offset = appended, offset
+            end_waits(self._server)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is on disk counts, and is all there is."""
+        return self.state is AofState.ON
+
+    @property
+    def position(self) -> int:
+        """Where the last change so far ends: durable once `synced` is there."""
+        return self.appended + sum(map(len, self.pending))
 
     def append(self, operations: Operations, rendered: bytes) -> None:
         """What one command changed here, or a command of our primary."""

@@ -6,9 +6,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shoal.node.server.effects import CloseSession
+from shoal.node.server.full_sync import FullSync, Pace
 
 if TYPE_CHECKING:
-    from shoal.node.server.full_sync import FullSync
     from shoal.node.server.session import Session
     from shoal.node.server.special_parameters import BufferLimit
 
@@ -48,8 +48,11 @@ class AttachedReplica:
         self.wants_data = self.wants_functions = True
         """What its snapshot is to hold: `redis-cli --functions-rdb` wants no data."""
         self.acked_offset = 0
+        self.synced_offset = -1
+        """How far its append-only file is durable; -1 if it has none."""
         self.last_seen_ms = now_ms
         self.sync: FullSync | None = None
+        self._pace = Pace(now_ms)
         self._held_back: list[bytes] = []
         self._held_back_bytes = 0
         self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
@@ -57,7 +60,11 @@ class AttachedReplica:
 
     @property
     def wants_turn(self) -> bool:
-        """Whether more of its snapshot could be made right now."""
+        """Whether more of its snapshot could be made right now, and is not held back."""
+        return self._has_room and self.session.server.config.rdb_key_save_delay <= 0
+
+    @property
+    def _has_room(self) -> bool:
         return self.sync is not None and self.session.out_bytes < MAX_UNSENT_SNAPSHOT_BYTES
 
     @property
@@ -73,14 +80,19 @@ class AttachedReplica:
     def begin_sync(self, sync: FullSync) -> None:
         """Feed it a snapshot first; the stream is held back behind it."""
         self.sync = sync
-        self.state = ReplicaState.PREPARING if sync.is_preparing else ReplicaState.SYNCING
+        self.state = ReplicaState.PREPARING
+        self._pace = Pace(self.session.now_ms)
 
     def go_on_with_sync(self, now_ms: int) -> None:
         """Make and send the next part of its snapshot, if there is room."""
         sync = self.sync
-        if sync is None or not self.wants_turn:
+        if sync is None or not self._has_room:
             return
-        part = sync.next_part(SNAPSHOT_BYTES_PER_TURN)
+        delay_us = self.session.server.config.rdb_key_save_delay
+        if delay_us > 0:
+            part = sync.next_keys(self._pace.keys_due(now_ms, delay_us))
+        else:
+            part = sync.next_part(SNAPSHOT_BYTES_PER_TURN)
         if part:
             self.state = ReplicaState.SYNCING
             self.last_seen_ms = now_ms

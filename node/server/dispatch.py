@@ -305,6 +305,8 @@ class Dispatcher:
             )
         if server.loading and not _allowed(session, entry, flags, Flag.LOADING):
             raise CommandError("LOADING Redis is loading the dataset in memory")
+        if session.is_replica_link and flags & (_MAY_WRITE | Flag.READONLY):
+            raise CommandError("ERR Replica can't interact with the keyspace")
         if server.scripts.busy is not None and not flags & Flag.ALLOW_BUSY:
             raise CommandError(server.scripts.busy.busy_text)
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
@@ -390,6 +392,7 @@ class Dispatcher:
             tracker.caching = False
         if session.is_replica_link:
             if reply is not NO_REPLY:  # it would stand in the middle of the stream
+                session.server.replication.refuse_reply(session, entry, reply)
                 session.server.effects.append(CloseSession(session))
             return
         mode = session.reply_mode

@@ -59,7 +59,7 @@ class RestartLog:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceSnapshot:
-    """Write a snapshot before anything else happens, in place of any under way.
+    """Give up the snapshot that is being written. Where there are save points, write another at once.
 
     After FLUSHALL, so that what was deleted does not come back with a restart; it is soon done then.
     """

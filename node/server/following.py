@@ -27,6 +27,7 @@ from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, RestartLog, SendToPrimary
+from shoal.node.server.failover import FailoverState
 from shoal.node.server.session import Session
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Following:
                 announced_ip=config.replica_announce_ip,
                 user=config.masteruser,
                 password=config.masterauth,
+                is_failover=self.replication.failover.state is FailoverState.IN_PROGRESS,
             )
         )
         self._set_state(LinkState.HANDSHAKE)
@@ -147,6 +149,8 @@ class Following:
 
     def closed(self, reason: str) -> None:
         """The connection could not be made, or ended."""
+        if self.incoming is not None:
+            self._note(Level.WARNING, "Internal error in RDB reading: the snapshot ends before it is whole")
         if self.is_connected:
             self._note(Level.WARNING, f"Connection with master lost: {reason}")
         else:
@@ -156,8 +160,8 @@ class Following:
     def received(self, data: bytes) -> None:
         """Bytes came from the primary."""
         self._heard_ms = self.session.last_seen_ms = self.server.keyspace.now_ms
-        if self.server.scripts.busy is not None:
-            self._held += data  # nothing may change under a script
+        if self.server.scripts.busy is not None or self.server.loading:
+            self._held += data  # nothing may change under a script, nor before the data are there
             return
         assert self._link is not None
         link_id = self.link_id
@@ -231,11 +235,15 @@ class Following:
                 self._end_snapshot(uses_mark=uses_mark)
             case Continues(replid):
                 self._continue(replid)
-            case Failed(reason):
-                self._drop(reason)
+            case Failed(reason, refused_sync):
+                if refused_sync:
+                    self.replication.failover.refused()
+                if self.link_id:  # else we are a primary again
+                    self._drop(reason)
 
     def _continue(self, replid: str | None) -> None:
         """The stream goes on where it broke off, perhaps under the ID of a newly promoted primary."""
+        self.replication.failover.agreed()
         history = self.replication.history
         self._note(Level.NOTICE, "Successful partial resynchronization with master.")
         history.keep_backlog(self.server.config.repl_backlog_size)
@@ -253,6 +261,7 @@ class Following:
     # --- the snapshot ------------------------------------------------------------------------------
 
     def _begin_snapshot(self, replid: str, offset: int) -> None:
+        self.replication.failover.agreed()
         self._note(Level.NOTICE, f"Full resync from master: {replid}:{offset}")
         self._set_state(LinkState.SYNC)
         self.incoming = IncomingSnapshot(
@@ -261,6 +270,8 @@ class Following:
 
     def _take_snapshot_part(self, data: bytes) -> None:
         assert self.incoming is not None
+        if not self.incoming.received:
+            self._note(Level.NOTICE, "MASTER <-> REPLICA sync: Loading DB in memory")
         try:
             self.incoming.take(data)
         except RdbError as error:
@@ -368,7 +379,9 @@ class Following:
     def acknowledge(self) -> None:
         """Tell the primary how far we are: each second, and when it asks."""
         self._next_ack_ms = self.server.keyspace.now_ms + ACK_PERIOD_MS
-        self._send(encode_command((b"REPLCONF", b"ACK", b"%d" % self.offset)))
+        aof = self.server.aof
+        durable = (b"FACK", b"%d" % aof.synced_offset) if aof.is_whole else ()
+        self._send(encode_command((b"REPLCONF", b"ACK", b"%d" % self.offset, *durable)))
 
     def _note(self, level: Level, text: str) -> None:
         self.server.effects.append(Note(level, text))

@@ -8,6 +8,21 @@ from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.persistence.rdb_writer import RdbWriter
 
+_ONE_KEY = 1
+
+
+class Pace:
+    """How many keys of a snapshot are due, while `rdb-key-save-delay` slows it down."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._paid_until_us = now_ms * 1000
+
+    def keys_due(self, now_ms: int, delay_us: int) -> int:
+        """Since the last time this was asked."""
+        due = (now_ms * 1000 - self._paid_until_us) // delay_us
+        self._paid_until_us += due * delay_us
+        return due
+
 
 class FullSync:
     """The bytes of a snapshot of the moment this was created, in the form the replica understands.
@@ -59,6 +74,14 @@ class FullSync:
             data, self._made = b"".join(self._made), []
             self._whole = memoryview(b"$%d\r\n%b" % (len(data), data))
         return b""
+
+    def next_keys(self, count: int) -> bytes:
+        """`next_part`, but so many keys."""
+        parts = []
+        while count > 0 and not self.finished:
+            parts.append(self.next_part(_ONE_KEY))
+            count -= 1
+        return b"".join(parts)
 
     def _next_slice(self, whole: memoryview, budget: int) -> bytes:
         part, self._whole = bytes(whole[:budget]), whole[budget:]

@@ -14,6 +14,7 @@ from shoal import __version__
 from shoal.node.server.append_only import AofState, AppendOnly
 from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
+from shoal.node.server.persistence import Loading
 from shoal.node.server.replication_info import replication_fields
 from shoal.node.server.versions import REDIS_VERSION
 
@@ -82,7 +83,15 @@ def _server(server: Server) -> Fields:
         ("executable", facts.executable),
         ("config_file", config.file or ""),
         ("io_threads_active", 0),
+        *_shutdown(server),
     ]
+
+
+def _shutdown(server: Server) -> Fields:
+    """How much longer a shutdown waits for replicas, while it does."""
+    until_ms = server.pause.shutdown_until_ms
+    left_ms = max(until_ms - server.keyspace.now_ms, 0)
+    return [("shutdown_in_milliseconds", left_ms)] if until_ms else []
 
 
 def _clients(server: Server) -> Fields:
@@ -182,16 +191,33 @@ def _persistence(server: Server) -> Fields:
         ("loading", int(server.loading)),
         ("async_loading", int(_is_loading_beside(server))),
         ("rdb_changes_since_last_save", server.keyspace.changes - state.changes_saved),
-        ("rdb_bgsave_in_progress", int(since is not None)),
+        ("rdb_bgsave_in_progress", int(since is not None or server.replication.is_making_snapshot)),
         ("rdb_last_save_time", state.last_save_time),
         ("rdb_last_bgsave_status", "ok" if state.last_save_ok else "err"),
         ("rdb_last_bgsave_time_sec", state.last_save_seconds),
         ("rdb_current_bgsave_time_sec", -1 if since is None else now - since),
         ("rdb_saves", state.saves),
         ("rdb_last_cow_size", 0),
+        ("rdb_last_load_keys_expired", state.keys_expired),
         ("rdb_last_load_keys_loaded", state.keys_loaded),
         *_append_only(server.aof, now),
         ("module_fork_in_progress", 0),
+        *_loading(state.loading, now),
+    ]
+
+
+def _loading(loading: Loading | None, now: int) -> Fields:
+    """How far the loading of all data is, and how long it will take at this pace."""
+    if loading is None:
+        return []
+    loaded, total, seconds = loading.loaded_bytes, loading.total_bytes, max(now - loading.since, 1)
+    return [
+        ("loading_start_time", loading.since),
+        ("loading_total_bytes", total),
+        ("loading_rdb_used_mem", 0),
+        ("loading_loaded_bytes", loaded),
+        ("loading_loaded_perc", f"{100 * loaded / max(total, 1):.2f}"),
+        ("loading_eta_seconds", max(total - loaded, 0) * seconds // loaded if loaded else -1),
     ]
 
 

@@ -63,7 +63,6 @@ CONSTANTS = (
         {
             "current_save_keys_processed": 0,
             "current_save_keys_total": 0,
-            "rdb_last_load_keys_expired": 0,
         },
     ),
     Constants(

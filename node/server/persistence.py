@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
+class Loading:
+    """How far the loading of all data is."""
+
+    since: int
+    total_bytes: int
+    loaded_bytes: int = 0
+
+
+@dataclass(slots=True)
 class PersistenceState:
     """For LASTSAVE, INFO and the save points. Times are unix seconds."""
 
@@ -15,11 +24,19 @@ class PersistenceState:
     saves: int = 0
     keys_loaded: int = 0
     """How many keys the snapshot held that the node started from."""
+    keys_expired: int = 0
+    """And how many more there were whose time had come."""
+    loading: Loading | None = None
+    """While `Server.loading`."""
     in_progress_since: int | None = None
     save_scheduled: bool = False
     """A snapshot was asked for that has to wait for the rewrite of the append-only file."""
     changes_saved: int = 0
     """`Keyspace.changes` at the moment of the last good snapshot."""
+
+    def note_loaded(self, keys: int, expired: int) -> None:
+        """The node started from a snapshot with so many keys, and more whose time had come."""
+        self.keys_loaded, self.keys_expired = keys, expired
 
     def is_due(self, rules: tuple[tuple[int, int], ...], changes: int, now: int) -> bool:
         """Whether a save point (so many changes, so many seconds old) is reached."""

@@ -8,33 +8,27 @@ verbatim, so that one offset means the same bytes everywhere down a chain.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.node.replication.history import REPLID_SIZE, History
 from shoal.node.replication.stream import GETACK, NO_DATABASE, PING, Operations, Reader
-from shoal.node.resp.replies import CommandError
+from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.server import copy_waits
 from shoal.node.server.attached_replica import AttachedReplica
+from shoal.node.server.failover import Failover
 from shoal.node.server.following import Following
 from shoal.node.server.full_sync import FullSync
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
+    from shoal.node.server.entries import Entry
     from shoal.node.server.server import Server
 
 HOUSEKEEPING_MS = 100
 _GATE_DIRECTIVES = ("min-replicas-to-write", "min-replicas-max-lag", "replica-serve-stale-data")
-
-
-@dataclass(slots=True)
-class WaitingForReplicas(Blocked):
-    """A client in WAIT."""
-
-    offset: int = 0
-    replicas: int = 0
 
 
 class Replication:
@@ -50,6 +44,7 @@ class Replication:
         self.attached: list[AttachedReplica] = []
         """Those that are fed."""
         self.following: Following | None = None
+        self.failover = Failover(server)
         self.full_syncs = 0
         self.partial_syncs = 0
         self.refused_partial_syncs = 0
@@ -81,10 +76,16 @@ class Replication:
             self._next_housekeeping_ms = now_ms + HOUSEKEEPING_MS
             if self.following is not None:
                 self.following.tick(now_ms)
+            self.failover.look()
             if self.attached:
                 self._look_after_replicas(now_ms)
             elif self.following is None and self.history.backlog is not None:
                 self._drop_unused_backlog(now_ms)
+
+    @property
+    def is_making_snapshot(self) -> bool:
+        """Whether a replica is being given one."""
+        return any(replica.sync is not None for replica in self.attached)
 
     @property
     def wants_turn(self) -> bool:
@@ -162,6 +163,19 @@ class Replication:
         if replid != "?":
             self.refused_partial_syncs += 1
         self._begin_full_sync(replica)
+
+    def note_wrong_offset(self, session: Session) -> None:
+        """A replica asks to go on from what is no offset."""
+        name = _name(self.introduce(session))
+        self._note(Level.WARNING, f"Replica {name} asks for synchronization but with a wrong offset")
+
+    def take_over(self, replid: str) -> None:
+        """PSYNC … FAILOVER: our primary wants this node to be the primary, and itself its replica."""
+        if self.following is None or self.server.cluster is not None:
+            raise CommandError("ERR PSYNC FAILOVER can't be sent to a master.")
+        if replid != self.history.replid:
+            raise CommandError("ERR PSYNC FAILOVER replid must match my replid.")
+        self.server.become_primary()
 
     def synchronize_blindly(self, session: Session) -> None:
         """SYNC: a snapshot, then the stream, for whoever does not know PSYNC."""
@@ -261,6 +275,17 @@ class Replication:
             self._alone_since_ms = self.server.keyspace.now_ms
             self._note(Level.NOTICE, f"Connection with replica {_name(replica)} lost.")
 
+    def refuse_reply(self, session: Session, entry: Entry | None, reply: Reply) -> None:
+        """A replica asked for what has an answer, which has no place in the stream."""
+        if isinstance(reply, CommandError):
+            text = reply.text.decode("utf-8", "replace")
+            self._note(
+                Level.WARNING, f"== CRITICAL == This master is sending an error to its replica: '{text}'"
+            )
+        name = entry.spec.full_name if entry is not None else "unknown"
+        told = f"Replica generated a reply to command '{name}', disconnecting it: {session.address}"
+        self._note(Level.NOTICE, told)
+
     def disconnect_replicas(self) -> None:
         """Let every replica come back, to learn under which ID the stream goes on."""
         for replica in self.attached:
@@ -272,37 +297,17 @@ class Replication:
         """How many replicas have applied everything up to `offset`."""
         return sum(replica.is_online and replica.acked_offset >= offset for replica in self.attached)
 
+    def count_durable(self, offset: int) -> int:
+        """How many replicas have everything up to `offset` in an append-only file, durably."""
+        return sum(replica.is_online and replica.synced_offset >= offset for replica in self.attached)
+
     def acknowledge(self, replica: AttachedReplica, offset: int) -> None:
         """REPLCONF ACK: note it, and end the waits that it completes."""
         replica.acknowledge(offset, self.server.keyspace.now_ms)
-        for session in list(self.server.blocked[BlockReason.WAIT].values()):
-            blocked = session.blocked
-            assert isinstance(blocked, WaitingForReplicas)
-            count = self.count_acknowledged(blocked.offset)
-            if count >= blocked.replicas:
-                self.server.end_wait(session, count)
+        self.failover.look()
+        copy_waits.end_waits(self.server)
 
-    def wait(self, session: Session, replicas: int, timeout_ms: int) -> int | None:
-        """WAIT: how many have the session's last write, or None if it now waits for more of them."""
-        count = self.count_acknowledged(session.write_offset)
-        if count >= replicas or session.in_exec:
-            return count
-        deadline_ms = self.server.keyspace.now_ms + timeout_ms if timeout_ms else None
-        offset = session.write_offset
-        self.server.block(
-            session,
-            WaitingForReplicas(
-                BlockReason.WAIT,
-                deadline_ms,
-                on_timeout=lambda: self.count_acknowledged(offset),
-                offset=offset,
-                replicas=replicas,
-            ),
-        )
-        self._ask_for_acks()
-        return None
-
-    def _ask_for_acks(self) -> None:
+    def ask_for_acks(self) -> None:
         """Have replicas acknowledge now instead of within a second. Not while a failover needs the offset
         to stand still, and not twice with nothing in between.
         """

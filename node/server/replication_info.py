@@ -29,7 +29,7 @@ def replication_fields(server: Server) -> Fields:
     backlog = history.backlog
     return [
         *fields,
-        ("master_failover_state", "no-failover"),
+        ("master_failover_state", replication.failover.state.value),
         ("master_replid", history.replid),
         ("master_replid2", history.second_replid),
         ("master_repl_offset", history.offset),

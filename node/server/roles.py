@@ -86,6 +86,8 @@ def cannot_save(server: Server) -> bool:
 
 def expiry_mode(server: Server) -> ExpiryMode:
     """Only a primary deletes what has expired, and not while its offset must stand still for a failover."""
+    if server.loading:
+        return ExpiryMode.IGNORE
     return ExpiryMode.DELETE if server.is_primary and not server.pause.until_ms else ExpiryMode.HIDE
 
 

@@ -38,7 +38,7 @@ from shoal.node.server.key_waits import KeyWaits
 from shoal.node.server.latency import LatencyMonitor
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
-from shoal.node.server.persistence import PersistenceState
+from shoal.node.server.persistence import Loading, PersistenceState
 from shoal.node.server.pubsub import PubSub
 from shoal.node.server.replication import Replication
 from shoal.node.server.scripting.scripts import Scripts
@@ -254,9 +254,8 @@ class Server:
             self.propagate_each()
 
     def _replace_snapshot(self) -> None:
-        """Everything was deleted: where there are snapshots, the last one is of nothing."""
-        if self.config.save:
-            self.effects.append(ReplaceSnapshot())
+        """Everything was deleted: no snapshot under way is of use any more."""
+        self.effects.append(ReplaceSnapshot())
 
     # --- clients -----------------------------------------------------------------------------------
 
@@ -351,6 +350,23 @@ class Server:
             and not self.is_out_of_memory
         )
 
+    def begin_loading(self, total_bytes: int = 0) -> None:
+        """All data are about to come from files: until `end_loading` few commands may run."""
+        self.loading = True
+        self.persistence.loading = Loading(self.keyspace.now_ms // 1000, total_bytes)
+        self.refresh_gates()
+
+    def note_loaded(self, size: int) -> None:
+        """So many bytes more of the files are loaded."""
+        if self.persistence.loading is not None:
+            self.persistence.loading.loaded_bytes += size
+
+    def end_loading(self) -> None:
+        """The data are there, or will not be."""
+        self.loading = False
+        self.persistence.loading = None
+        self.suspension_ended()
+
     def check_writable(self) -> None:
         """Raise the error a write gets now, if any."""
         roles.check_replication_gates(self)
@@ -362,7 +378,7 @@ class Server:
             self.unblock(session)
 
     def suspension_ended(self) -> None:
-        """A command that held everybody up is over."""
+        """What held everybody up is over: a command, or loading."""
         self.refresh_gates()
         if self.replication.following is not None:
             self.replication.following.catch_up()

@@ -22,6 +22,37 @@ UNIT_FILES = (
 )
 """One or more servers each, by `runtest`."""
 
+PERSISTENCE_FILES = (
+    "integration/aof",
+    "integration/aof-multi-part",
+    "integration/aof-race",
+    "integration/rdb",
+    "integration/convert-zipmap-hash-on-load",
+    "integration/convert-ziplist-hash-on-load",
+    "integration/convert-ziplist-zset-on-load",
+    "integration/corrupt-dump",
+    "integration/corrupt-dump-fuzzer",
+    "integration/dismiss-mem",
+    "integration/shutdown",
+    "integration/block-repl",
+    "integration/failover",
+    "integration/replication",
+    "integration/replication-2",
+    "integration/replication-3",
+    "integration/replication-4",
+    "integration/replication-buffer",
+    "integration/replication-psync",
+    "integration/psync2",
+    "integration/psync2-reg",
+    "integration/psync2-pingoff",
+    "integration/psync2-master-restart",
+    "unit/aofrw",
+    "unit/dump",
+    "unit/shutdown",
+    "unit/wait",
+)
+"""What is on disk and what replicas get, by `runtest`; some take minutes."""
+
 CLUSTER_FILES = (
     "00-base",
     "01-faildet",

@@ -19,6 +19,7 @@ from shoal.node.runtime.append_only_loading import AppendOnlyLoading
 from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.node import Node
+from shoal.node.runtime.slices import load_at_once
 from shoal.node.server.config import Config
 from shoal.node.server.server import Server
 
@@ -47,7 +48,7 @@ class AofNode:
     def load(self) -> None:
         """Have the data that the files hold."""
         self.server.keyspace.flush()
-        AppendOnlyLoading(self.server, self.append_only.files, Log("", "nothing")).run()
+        load_at_once(AppendOnlyLoading(self.server, self.append_only.files, Log("", "nothing")).run())
 
     def start(self) -> None:
         """Load what is there, and go on with it."""

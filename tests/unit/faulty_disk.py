@@ -36,12 +36,12 @@ class FaultyDisk(Disk):
     def _call(self, name: str, action: Callable[[], T]) -> T:
         number = len(self.calls)
         self.calls.append(name)
-        if number == self.at:
-            if self.fault == "crash":
+        if self.fault == "crash" and 0 <= self.at <= number:
+            if number == self.at:
                 self.lose_what_is_not_durable()
-                raise Crash
-            if self.fault != "short":
-                raise OSError(getattr(errno, self.fault), os.strerror(getattr(errno, self.fault)))
+            raise Crash  # also to whoever else is at it in a thread: nothing goes on after the end
+        if number == self.at and self.fault != "short":
+            raise OSError(getattr(errno, self.fault), os.strerror(getattr(errno, self.fault)))
         return action()
 
     def lose_what_is_not_durable(self) -> None:

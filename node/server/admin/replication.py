@@ -6,7 +6,10 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, block, one_of, token
 from shoal.node.dataset.numbers import parse_integer, require_integer
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Status
+from shoal.node.server.append_only import AofState
 from shoal.node.server.attached_replica import AttachedReplica
+from shoal.node.server.copy_waits import wait_for_disks, wait_for_replicas
+from shoal.node.server.failover import FailoverState
 from shoal.node.server.session import Session
 
 _NOT_AN_INTEGER = "ERR value is not an integer or out of range"
@@ -35,6 +38,8 @@ def replicaof(session: Session, host: bytes, port: bytes) -> Reply:
     server = session.server
     if server.cluster is not None:
         raise CommandError("ERR REPLICAOF not allowed in cluster mode.")
+    if server.replication.failover.state is not FailoverState.NONE:
+        raise CommandError("ERR REPLICAOF not allowed while failing over.")
     if host.lower() == b"no" and port.lower() == b"one":
         server.become_primary()
         return OK
@@ -74,7 +79,7 @@ def slaveof(session: Session, host: bytes, port: bytes) -> Reply:
     group="server",
     since="6.2.0",
     complexity="O(1)",
-    summary="Would hand this primary's role to a replica; this server does so in a cluster only.",
+    summary="Hands this primary's role to one of its replicas, once that has every write.",
     arguments=(
         block(
             "target",
@@ -92,13 +97,44 @@ def failover(session: Session, *options: bytes) -> Reply:
     server = session.server
     if server.cluster is not None:
         raise CommandError("ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.")
-    if options and options[0].upper() == b"ABORT":
-        raise CommandError("ERR No failover in progress.")
+    current = server.replication.failover
+    if [word.lower() for word in options] == [b"abort"]:
+        if current.state is FailoverState.NONE:
+            raise CommandError("ERR No failover in progress.")
+        current.abort("Failover manually aborted")
+        return OK
+    target, timeout_ms, force = _failover_options(list(options))
+    if current.state is not FailoverState.NONE:
+        raise CommandError("ERR FAILOVER already in progress.")
     if not server.is_primary:
         raise CommandError("ERR FAILOVER is not valid when server is a replica.")
     if not server.replication.attached:
         raise CommandError("ERR FAILOVER requires connected replicas.")
-    raise CommandError("ERR FAILOVER is not supported outside a cluster. Use REPLICAOF on both nodes.")
+    if force and (target is None or timeout_ms is None):
+        raise CommandError("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
+    if target is not None:
+        current.check_target(target)
+    current.begin(target, timeout_ms, force=force)
+    return OK
+
+
+def _failover_options(words: list[bytes]) -> tuple[tuple[str, int] | None, int | None, bool]:
+    """The target, the time limit in milliseconds, and whether it is handed over in any case after that."""
+    target, timeout_ms, force = None, None, False
+    while words:
+        option = words.pop(0).lower()
+        if option == b"timeout" and words and timeout_ms is None:
+            timeout_ms = require_integer(words.pop(0))
+            if timeout_ms <= 0:
+                raise CommandError("ERR FAILOVER timeout must be greater than 0")
+        elif option == b"to" and len(words) >= 2 and target is None:
+            host, port = words.pop(0), require_integer(words.pop(0))
+            target = (host.decode("utf-8", "surrogateescape"), port)
+            force = bool(words) and words[0].lower() == b"force"
+            del words[: int(force)]
+        else:
+            raise CommandError("ERR syntax error")
+    return target, timeout_ms, force
 
 
 # --- clients -------------------------------------------------------------------------------------------
@@ -152,8 +188,41 @@ def wait(session: Session, numreplicas: bytes, timeout: bytes) -> Reply:
     timeout_ms = require_integer(timeout, "ERR timeout is not an integer or out of range")
     if timeout_ms < 0:
         raise CommandError("ERR timeout is negative")
-    count = server.replication.wait(session, replicas, timeout_ms)
+    count = wait_for_replicas(session, replicas, timeout_ms)
     return NO_REPLY if count is None else count
+
+
+@command(
+    "WAITAOF",
+    arity=4,
+    flags=Flag.NOSCRIPT,
+    group="generic",
+    since="7.2.0",
+    complexity="O(1)",
+    summary="Waits until this connection's writes are durable here, and on so many replicas, or time is up.",
+    arguments=(Arg("numlocal", "integer"), Arg("numreplicas", "integer"), Arg("timeout", "integer")),
+    acl={"slow", "connection"},
+    tips=("request_policy:all_shards", "response_policy:agg_min"),
+)
+def waitaof(session: Session, numlocal: bytes, numreplicas: bytes, timeout: bytes) -> Reply:
+    server = session.server
+    here, replicas = require_integer(numlocal), require_integer(numreplicas)
+    if not 0 <= here <= 1:
+        raise CommandError("ERR value is out of range, value must between 0 and 1")
+    if replicas < 0:
+        raise CommandError("ERR value is out of range, must be positive")
+    timeout_ms = require_integer(timeout, "ERR timeout is not an integer or out of range")
+    if timeout_ms < 0:
+        raise CommandError("ERR timeout is negative")
+    if not server.is_primary:
+        raise CommandError(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are"
+            " just local and are not propagated."
+        )
+    if here and server.aof.state is AofState.OFF:
+        raise CommandError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+    counts = wait_for_disks(session, here, replicas, timeout_ms)
+    return NO_REPLY if counts is None else counts
 
 
 # --- replicas ------------------------------------------------------------------------------------------
@@ -169,10 +238,17 @@ def wait(session: Session, numreplicas: bytes, timeout: bytes) -> Reply:
     summary="What a replica asks its primary: to go on from an offset, or for everything.",
     arguments=(Arg("replicationid"), Arg("offset", "integer")),
 )
-def psync(session: Session, replid: bytes, offset: bytes, *_: bytes) -> Reply:
-    number = require_integer(offset, _NOT_AN_INTEGER)
-    if not session.is_replica_link:
-        session.server.replication.synchronize(session, replid.decode("latin-1"), number)
+def psync(session: Session, replid: bytes, offset: bytes, *request: bytes) -> Reply:
+    if session.is_replica_link:
+        return NO_REPLY
+    replication, name = session.server.replication, replid.decode("latin-1")
+    if request and request[0].lower() == b"failover":
+        replication.take_over(name)
+    number = parse_integer(offset)
+    if number is None:
+        replication.note_wrong_offset(session)
+        raise CommandError(_NOT_AN_INTEGER)
+    replication.synchronize(session, name, number)
     return NO_REPLY
 
 
@@ -214,6 +290,8 @@ def replconf(session: Session, *words: bytes) -> Reply:
         replica = replication.introduce(session)
         if name == b"ack":
             offset = parse_integer(value)
+            if words[2:3] and words[2].lower() == b"fack":
+                replica.synced_offset = parse_integer(words[3]) or 0
             if session.is_replica_link and offset is not None:
                 replication.acknowledge(replica, offset)
             return NO_REPLY

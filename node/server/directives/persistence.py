@@ -15,7 +15,6 @@ from shoal.node.server.parameters import (
 from shoal.node.server.special_parameters import SavePoints
 
 _NOT_FORKED = "none: a snapshot is written by the node itself, a slice at a time, and fsynced as it goes"
-_FOR_TESTS_OF_REDIS = "none: slows Redis down for its own tests"
 
 
 def _file_name(name: str, directive: str, kind: str) -> None:
@@ -47,9 +46,13 @@ class PersistenceDirectives:
         effect="none: what RESTORE and a snapshot hold is always checked in full",
     )
     rdb_key_save_delay = Integer(0, -INT_MAX - 1, INT_MAX, hidden=True)
-    key_load_delay = Integer(0, -INT_MAX - 1, INT_MAX, hidden=True, effect=_FOR_TESTS_OF_REDIS)
+    key_load_delay = Integer(0, -INT_MAX - 1, INT_MAX, hidden=True)
     loading_process_events_interval_bytes = Memory(
-        2 << 20, 1024, INT_MAX, hidden=True, effect=_FOR_TESTS_OF_REDIS
+        2 << 20,
+        1024,
+        INT_MAX,
+        hidden=True,
+        effect="differs: others have their turn after 64 KiB at most",
     )
 
     appendonly = YesNo(False, refused_while_loading=True)

@@ -1,0 +1,79 @@
+"""The data of the last run, loaded at the start while clients are already answered: LOADING, mostly.
+
+Whoever watches the node sees that it lives and how far it is (INFO); nothing else may be asked of it, neither
+its clients nor its cluster, before all data are there.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+
+from shoal.cluster.messages import NodeFlag
+from shoal.cluster.view import SavedConfig
+from shoal.node.persistence.errors import RdbError
+from shoal.node.runtime.append_only import AppendOnlyFile
+from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
+from shoal.node.runtime.log import Log
+from shoal.node.runtime.rdb_file import load_rdb
+from shoal.node.runtime.slices import Slices, load_in_slices
+from shoal.node.server.config import Config
+from shoal.node.server.server import Server
+
+
+class StartupLoading:
+    """One start's loading, from the append-only file or else from the snapshot."""
+
+    def __init__(
+        self, server: Server, log: Log, append_only: AppendOnlyFile, saved: SavedConfig | None
+    ) -> None:
+        self._server = server
+        self._log = log
+        self._append_only = append_only
+        self._is_replica = starts_as_replica(server.config, saved)
+
+    async def run(self) -> None:
+        """Load what there is. LoadingFailed or RdbError if it cannot be trusted."""
+        server, append_only, config = self._server, self._append_only, self._server.config
+        if config.appendonly:
+            loading = AppendOnlyLoading(server, append_only.files, self._log)
+            await load_in_slices(loading.run(), config)
+            try:
+                append_only.open_at_start()
+            except OSError as error:
+                raise LoadingFailed(f"Can't open the append-only file: {error}") from None
+        else:
+            await load_in_slices(self._load_snapshot(), config)
+        gc.freeze()  # what is there now stays, and holds no cycles
+
+    def _load_snapshot(self) -> Slices[None]:
+        """Load the snapshot of the last run, if there is one.
+
+        A replica keeps keys whose time has come until its primary's DEL. A primary drops them without a word,
+        so then no replica can go on from the snapshot.
+        """
+        server, path = self._server, Path(self._server.config.dbfilename)
+        server.persistence.last_save_time = server.keyspace.now_ms // 1000
+        if not server.config.dbfilename or not path.exists():
+            return
+        started = time.monotonic()
+        try:
+            loader = yield from load_rdb(server, path, keep_expired=self._is_replica)
+        except (RdbError, OSError) as error:
+            raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
+        if not loader.expired_skipped:
+            server.replication.resume(loader.auxiliary, is_replica=self._is_replica)
+        server.persistence.note_loaded(loader.loaded, loader.expired_skipped)
+        self._log.notice(
+            f"Done loading RDB, keys loaded: {loader.loaded}, keys expired: {loader.expired_skipped}."
+        )
+        self._log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds")
+
+
+def starts_as_replica(config: Config, saved: SavedConfig | None) -> bool:
+    """Whether this node will follow a primary, by what its cluster, or without one its directives, say."""
+    if not config.cluster_enabled:
+        return config.replicaof is not None
+    mine = NodeFlag.MYSELF | NodeFlag.REPLICA
+    return saved is not None and any(node.flags & mine == mine for node in saved.nodes)
