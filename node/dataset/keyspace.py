@@ -340,6 +340,11 @@ class Database:
         """When the key expires, unix milliseconds; None for a key without a time to live."""
         return self.expires.get(key)
 
+    def remaining_ms(self, key: bytes) -> int:
+        """How long the key has to live, at least a millisecond; 0 for a key without a time to live."""
+        expiry = self.expires.get(key)
+        return 0 if expiry is None else max(expiry - self.keyspace.now_ms, 1)
+
     def set_expiry(self, key: bytes, at_ms: int | None) -> None:
         """Give an existing key a time to live, or take it away with None. `changed` follows."""
         if self.keyspace.snapshots:

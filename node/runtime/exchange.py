@@ -16,6 +16,7 @@ import socket
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from typing import NamedTuple
 
 import hiredis
 import trio
@@ -41,6 +42,13 @@ class _Question(Enum):
     SELECT = "has the database been selected?"
     TAKES_MANY = "does the target know RESTORE-KEYS?"
     OTHER = "was it an error?"
+
+
+class _Share(NamedTuple):
+    """The keys of one command. Those that only go along may be refused: they just stay."""
+
+    keys: Sequence[MovingKey]
+    is_named: bool
 
 
 class Link:
@@ -74,7 +82,7 @@ class Exchange:
         """The keys the target has confirmed."""
         self._error: str | None = None
         self._unsent = memoryview(b"")
-        self._awaited: deque[Sequence[MovingKey] | _Question] = deque()
+        self._awaited: deque[_Share | _Question] = deque()
         """For each answer to come, the keys it is about or the question it answers."""
         self._refused: list[MovingKey] = []
         """Keys that were refused together, to be sent one by one."""
@@ -109,7 +117,11 @@ class Exchange:
             commands.append(self._ask(_Question.SELECT, b"SELECT", b"%d" % request.database))
         if self.is_cluster and link.takes_many is None:
             commands.append(self._ask(_Question.TAKES_MANY, b"COMMAND", b"INFO", RESTORE_KEYS))
-        commands += self._together() if link.takes_many else self._one_by_one(request.keys)
+        if link.takes_many:
+            commands += self._together(request.keys, is_named=True)
+            commands += self._together(request.along, is_named=False)
+        else:
+            commands += self._one_by_one(request.keys)
         self._send(commands)
 
     def go_on(self) -> None:
@@ -136,7 +148,7 @@ class Exchange:
 
     def _one_by_one(self, keys: Sequence[MovingKey]) -> Iterable[bytes]:
         """Each key as every version knows it."""
-        self._awaited += [(moving,) for moving in keys]
+        self._awaited += [_Share((moving,), is_named=True) for moving in keys]
         command = b"RESTORE-ASKING" if self.is_cluster else b"RESTORE"
         replace = (b"REPLACE",) if self.request.replace else ()
         return [
@@ -144,11 +156,10 @@ class Exchange:
             for moving in keys
         ]
 
-    def _together(self) -> Iterable[bytes]:
+    def _together(self, keys: Sequence[MovingKey], *, is_named: bool) -> Iterable[bytes]:
         """As few commands as possible."""
-        keys = self.request.keys
         shares = [keys[start : start + KEYS_TOGETHER] for start in range(0, len(keys), KEYS_TOGETHER)]
-        self._awaited += shares
+        self._awaited += [_Share(share, is_named) for share in shares]
         return [encode_command(pack(share, replace=self.request.replace)) for share in shares]
 
     def _send(self, commands: Iterable[bytes]) -> None:
@@ -190,11 +201,13 @@ class Exchange:
         is_error = isinstance(reply, hiredis.ReplyError)
         if about is _Question.TAKES_MANY:
             self.link.takes_many = isinstance(reply, list) and reply != [None]
-        elif is_error and not isinstance(about, _Question) and len(about) > 1:
-            self._refused += about
+        elif isinstance(about, _Share) and not is_error:
+            self.restored += [moving.key for moving in about.keys]
+        elif isinstance(about, _Share) and not about.is_named:
+            pass
+        elif isinstance(about, _Share) and len(about.keys) > 1:
+            self._refused += about.keys
         elif is_error:
             self._error = self._error or str(reply)
         elif about is _Question.SELECT:
             self.link.database = self.request.database
-        elif not isinstance(about, _Question):
-            self.restored += [moving.key for moving in about]

@@ -44,14 +44,21 @@ class MigrateKeys:
     database: int
     timeout_ms: int
     keys: tuple[MovingKey, ...]
+    along: tuple[MovingKey, ...] = ()
+    """Keys nobody asked for that go as well if that costs nothing more, see `emptying`."""
     copy: bool = False
     replace: bool = False
     credentials: tuple[bytes, ...] = ()
 
+    @property
+    def names(self) -> list[bytes]:
+        """Every key that is on its way, those that go along included."""
+        return [moving.key for moving in (*self.keys, *self.along)]
+
 
 def begin(server: Server, request: MigrateKeys) -> None:
     """Hold writes to the keys, and the client, until the move is over."""
-    server.migrating_keys.update([moving.key for moving in request.keys])
+    server.migrating_keys.update(request.names)
     server.open_for_writes = False  # all that changes at the gates
     server.effects.append(request)
 
@@ -64,14 +71,14 @@ def give_up(server: Server) -> None:
 
 def is_held(server: Server, request: MigrateKeys) -> bool:
     """Whether the keys are still as they were when the move began: until it ends or is given up."""
-    return server.migrating_keys.issuperset([moving.key for moving in request.keys])
+    return server.migrating_keys.issuperset(request.names)
 
 
 def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], error: str | None) -> None:
     """The move is over: delete the keys the target confirmed, answer, and let held writes go on."""
     database = request.session.db
     held = server.migrating_keys.intersection(restored)
-    server.migrating_keys.difference_update([moving.key for moving in request.keys])
+    server.migrating_keys.difference_update(request.names)
     if not request.copy and restored and (server.pause.failover_until_ms or not held):
         error = error or FAILOVER_ERROR
     elif not request.copy and restored:

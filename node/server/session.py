@@ -101,6 +101,7 @@ class Session(Call):
         "last_seen_ms",
         "lib_name",
         "lib_version",
+        "listed",
         "local_address",
         "name",
         "no_evict",
@@ -161,6 +162,8 @@ class Session(Call):
         """A set in the order of WATCH."""
         self.subscriptions: Subscriptions | None = None
         """What the client listens to; None if to nothing."""
+        self.listed: dict[int, list[bytes]] | None = None
+        """The keys of open slots it was told last, see `emptying`."""
         self.tracker: Tracker | None = None
         """How the keys it reads are tracked; None if they are not."""
         self.hears_for_others = False

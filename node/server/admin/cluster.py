@@ -11,6 +11,7 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.resp.replies import OK, CommandError, Reply, Verbatim
 from shoal.node.server.admin.help import help_reply
 from shoal.node.server.cluster_bridge import ClusterBridge
+from shoal.node.server.emptying import note_listed
 from shoal.node.server.session import Session
 
 DISABLED = "ERR This instance has cluster support disabled"
@@ -246,13 +247,16 @@ def cluster_countkeysinslot(session: Session, slot: bytes) -> Reply:
     tips=("nondeterministic_output",),
 )
 def cluster_getkeysinslot(session: Session, slot: bytes, count: bytes) -> Reply:
-    cluster_of(session)
+    cluster = cluster_of(session)
     number, most = require_integer(slot), require_integer(count)
     if not 0 <= number < SLOT_COUNT or most < 0:
         raise CommandError("ERR Invalid slot or number of keys")
     # A scan, since walking a dict from its start passes over every key that a migration took away before.
     _cursor, keys = session.keyspace.databases[0].tables[number].scan(0, most)
-    return keys[:most]
+    del keys[most:]
+    if number in cluster.view.migrating:
+        note_listed(session, number, keys)
+    return keys
 
 
 @command(

@@ -6,9 +6,9 @@ from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, one_of, token
 from shoal.node.dataset.numbers import require_integer
-from shoal.node.dataset.values import Value
 from shoal.node.persistence.moving_keys import MovingKey
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
+from shoal.node.server.emptying import is_emptying, keys_along
 from shoal.node.server.migration import MigrateKeys, begin
 from shoal.node.server.session import Blocked, BlockReason, Session
 
@@ -78,20 +78,28 @@ def migrate(
     if session.in_exec:
         raise CommandError("ERR MIGRATE inside a transaction is not allowed, since it has to wait")
     copy, replace, credentials, keys = _parse_options(key, options)
+    target_host, target_port = host.decode("latin-1"), require_integer(port)
     target_database = require_integer(destination)
     timeout_ms = require_integer(timeout)
-    moving = tuple(
-        [MovingKey(name, _lifetime(session, name), value) for name, value in _those_there(session, keys)]
+    slot = key_slot(keys[0])
+    database = session.db
+    there = (
+        database.peek_all(slot, keys)
+        if session.is_clustered  # where all keys of one command are in one slot
+        else [(key, value) for key in keys if (value := database.peek(key)) is not None]
     )
-    if not moving:
+    if not there:
         return Status(b"NOKEY")
+    moving = tuple([MovingKey(key, database.remaining_ms(key), value) for key, value in there])
+    goes_on = not copy and is_emptying(session, slot, keys, target_host, target_port)
     request = MigrateKeys(
         session=session,
-        host=host.decode("latin-1"),
-        port=require_integer(port),
+        host=target_host,
+        port=target_port,
         database=target_database,
         timeout_ms=timeout_ms if timeout_ms > 0 else DEFAULT_TIMEOUT_MS,
         keys=moving,
+        along=keys_along(session, slot, keys) if goes_on else (),
         copy=copy,
         replace=replace,
         credentials=credentials,
@@ -101,26 +109,13 @@ def migrate(
     return NO_REPLY
 
 
-def _those_there(session: Session, keys: tuple[bytes, ...]) -> list[tuple[bytes, Value]]:
-    database = session.db
-    if session.is_clustered:  # and all keys of one command are in one slot
-        return database.peek_all(key_slot(keys[0]), keys)
-    return [(key, value) for key in keys if (value := database.peek(key)) is not None]
-
-
-def _lifetime(session: Session, key: bytes) -> int:
-    """Milliseconds; 0 for a key that does not expire."""
-    expiry = session.db.expiry(key)
-    return 0 if expiry is None else max(expiry - session.now_ms, 1)
-
-
 def _parse_options(
     key: bytes, options: tuple[bytes, ...]
-) -> tuple[bool, bool, tuple[bytes, ...], tuple[bytes, ...]]:
+) -> tuple[bool, bool, tuple[bytes, ...], list[bytes]]:
     """COPY, REPLACE, the credentials for AUTH, and the keys to move."""
     copy = replace = False
     credentials: tuple[bytes, ...] = ()
-    keys: tuple[bytes, ...] = (key,)
+    keys = [key]
     position = 0
     while position < len(options):
         word, rest = options[position].lower(), options[position + 1 :]
@@ -139,7 +134,7 @@ def _parse_options(
                 raise CommandError(
                     "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
                 )
-            return copy, replace, credentials, tuple(dict.fromkeys(rest))
+            return copy, replace, credentials, list(dict.fromkeys(rest))
         else:
             raise CommandError(SYNTAX_ERROR)
         position += 1

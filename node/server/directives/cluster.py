@@ -54,6 +54,7 @@ class ClusterDirectives:
     cluster_allow_replica_migration = YesNo(True)
     cluster_allow_reads_when_down = YesNo(False)
     cluster_allow_pubsubshard_when_down = YesNo(True)
+    cluster_migrate_ahead = YesNo(True)
     cluster_link_sendbuf_limit = Memory(0, 0, ULONG_MAX)
 
     cluster_ping_interval = Integer(0, 0, INT_MAX, hidden=True)
