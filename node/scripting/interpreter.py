@@ -1,9 +1,9 @@
 """A Lua 5.1 interpreter that scripts cannot get out of.
 
-Three walls: the environment of `sandbox.lua`, which holds what its list allows and nothing else; no Python
-object ever reaches a script, only functions of the sandbox that hold one; and should one get through all the
-same, it has no attributes to a script. Memory is bounded, and `look_up` is called again and again while a
-script runs, so that whoever owns the interpreter may turn to other things or end it.
+Three walls: the environment of `lua/sandbox.lua`, which holds what its list allows and nothing else; no
+Python object ever reaches a script, only functions of the sandbox that hold one; and should one get through
+all the same, it has no attributes to a script. Memory is bounded, and `look_up` is called again and again
+while a script runs, so that whoever owns the interpreter may turn to other things or end it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from pkgutil import get_data
-from typing import Any, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
@@ -27,7 +27,28 @@ MEMORY_MAX_BYTES = 512 * 1024 * 1024
 WORDS_MAX = 1000
 """More words than these are passed as a table; Lua's stack holds few thousand."""
 
-LIBRARIES = ("bit", "cjson", "cmsgpack", "struct")
+FILES = (
+    "base",
+    "bit",
+    "cjson",
+    "cmsgpack",
+    "compiling",
+    "coroutine",
+    "deprecated",
+    "errors",
+    "functions",
+    "math",
+    "patterns",
+    "readonly",
+    "redis",
+    "replies",
+    "running",
+    "string",
+    "struct",
+    "table",
+    "watch",
+)
+"""What `lua/sandbox.lua` puts together."""
 
 Script = Any
 """A compiled script; only the interpreter that made it can run it."""
@@ -52,7 +73,7 @@ class Caller(Protocol):
     resp: int
     """The protocol version in whose terms the running script gets replies."""
 
-    def call(self, words: Sequence[bytes]) -> Reply:
+    def call(self, words: list[bytes]) -> Reply:
         """Run a command; an error is its reply."""
 
     def look_up(self) -> bytes | None:
@@ -73,7 +94,9 @@ class Caller(Protocol):
 class Interpreter:
     """One Lua state, its sandbox, and the way in and out."""
 
-    def __init__(self, caller: Caller, version: str, version_number: int) -> None:
+    def __init__(
+        self, caller: Caller, version: str, version_number: int, *, deprecated_api: bool = False
+    ) -> None:
         self._caller = caller
         self._lua = LuaRuntime(
             encoding=None,
@@ -99,16 +122,18 @@ class Interpreter:
                 b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
                 b"version": version.encode(),
                 b"version_number": version_number,
+                b"deprecated_api": deprecated_api,
                 **numeric_tools(),
             }
         )
         self._registered: list[RegisteredFunction] = []
         self._accept: Accept = lambda function: None
-        functions = self._load("sandbox")(host, *map(self._load, LIBRARIES))
-        self._compile, self._run, self._load_library, self._run_function = functions
+        files = self._lua.table_from({name.encode(): self._load(name) for name in FILES})
+        functions = self._load("sandbox")(host, files)
+        self._compile, self._load_library = functions
 
     def _load(self, name: str) -> Callable[..., Any]:
-        source = get_data(__package__, f"{name}.lua")
+        source = get_data(__package__, f"lua/{name}.lua")
         assert source is not None
         chunk: Callable[..., Any] = self._lua.compile(source, name=b"=lib")
         return chunk
@@ -126,12 +151,33 @@ class Interpreter:
         return script
 
     def run(self, script: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
-        """Run a script, of whose arguments the first `keys` are keys. Its error is raised."""
-        return self._enter(self._run, script, name, keys, words)
-
-    def run_function(self, callback: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
-        """Run a function of a library, as `run` does a script."""
-        return self._enter(self._run_function, callback, name, keys, words)
+        """Run a script or function, of whose arguments the first `keys` are keys. Its error is raised."""
+        try:
+            if len(words) > WORDS_MAX:
+                answer = script(keys, self._lua.table_from(words))
+            else:
+                answer = script(keys, None, *words)
+        except LuaMemoryError:
+            self.collect()
+            raise CommandError(b"ERR Error running script " + name + b", not enough memory") from None
+        except LuaError as error:
+            raise CommandError(f"ERR Error running script {name.decode()}, {error}") from None
+        kind = type(answer)
+        if kind is bytes:
+            return answer  # type: ignore[no-any-return]
+        if kind is int or kind is float:
+            return to_integer(answer)
+        if kind is not tuple:
+            return boolean(answer, self._caller.resp) if kind is bool else None
+        marks, is_table, *values = answer
+        if marks == b"!":
+            return self._fail(name, *values)
+        if is_table:
+            values = values[0].values()
+        reply = from_lua(marks, iter(values), self._caller.resp)
+        if isinstance(reply, CommandError):
+            raise reply
+        return reply
 
     def load_library(self, source: bytes, name: bytes, accept: Accept) -> list[RegisteredFunction]:
         """Run a library's code; the functions it registers, each of which `accept` may refuse with words."""
@@ -160,40 +206,18 @@ class Interpreter:
         """Free what no script can reach any more."""
         self._lua.gccollect()
 
-    def _enter(
-        self, way_in: Callable[..., Any], script: Script, name: bytes, keys: int, words: Sequence[bytes]
-    ) -> Reply:
-        try:
-            if len(words) > WORDS_MAX:
-                answer = way_in(script, keys, self._lua.table_from(words))
-            else:
-                answer = way_in(script, keys, None, *words)
-        except LuaMemoryError:
-            self.collect()
-            raise CommandError(b"ERR Error running script " + name + b", not enough memory") from None
-        except LuaError as error:
-            raise CommandError(f"ERR Error running script {name.decode()}, {error}") from None
-        marks, value, *place = _as_tuple(answer)
-        if marks == b"!":
-            return self._fail(value, name, *place)
-        if marks == b"i":
-            return to_integer(value)
-        if marks == b"s":
-            if type(value) is bytes:
-                return value
-            return boolean(value, self._caller.resp) if type(value) is bool else None
-        reply = from_lua(marks, iter(value.values()), self._caller.resp)
-        if isinstance(reply, CommandError):
-            raise reply
-        return reply
-
     def _fail(
-        self, text: bytes, name: bytes, source: bytes | None, line: bytes | None, counted: bool
+        self,
+        name: bytes,
+        text: bytes,
+        source: bytes | Literal[False],
+        line: bytes | Literal[False],
+        counted: bool,
     ) -> NoReturn:
         if text == _OUT_OF_MEMORY:
             self.collect()
             text = b"ERR Error running script " + name + b", not enough memory"
-        elif source is not None and line is not None:
+        elif source and line:
             text = b"%b script: %b, on %b:%b." % (text, name, source, line)
         raise script_error(text, counted=counted)
 
@@ -201,9 +225,11 @@ class Interpreter:
         spelled = _spell(words)
         if spelled is None:
             return b"-", True, self._lua.table_from([_NOT_WORDS])
-        caller = self._caller
-        reply = caller.call(spelled)
-        return to_lua(reply, caller.resp, self._lua.table_from)
+        reply = self._caller.call(spelled)
+        kind = type(reply)
+        if kind is bytes or kind is int:
+            return reply
+        return to_lua(reply, self._caller.resp, self._lua.table_from)
 
     def _call_many(self, count: int, words: Any) -> Any:
         return self._call(*[words[position] for position in range(1, int(count) + 1)])

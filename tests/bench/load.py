@@ -22,6 +22,8 @@ class Case:
     in_flight: int
     requests: int
     clients: int = 50
+    words: tuple[str, ...] = ()
+    """The command as it is sent, where that is not the one redis-benchmark makes of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def run(case: Case, port: int, pid: int) -> Result:
     """Put the load on the server at `port`, whose process is `pid`."""
     command = [
         str(REDIS7_BENCHMARK), "-p", str(port), "-c", str(case.clients), "-n", str(case.requests),
-        "-P", str(case.in_flight), "-t", case.command.lower(),
+        "-P", str(case.in_flight), *(case.words or ("-t", case.command.lower())),
     ]  # fmt: skip
     before = cpu_seconds(pid)
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout

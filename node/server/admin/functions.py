@@ -66,9 +66,7 @@ def _call(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
         raise CommandError("ERR Number of keys can't be greater than number of args")
     if keys < 0:
         raise CommandError("ERR Number of keys can't be negative")
-    return scripts.suspension.run(
-        session, argv, lambda: scripts.call_function(session, function, keys, argv[3:], read_only=read_only)
-    )
+    return scripts.run(session, function, argv, keys, read_only=read_only)
 
 
 container("FUNCTION", group="scripting", since="7.0.0", summary="The libraries of functions.")
@@ -194,7 +192,7 @@ def function_stats(session: Session) -> Reply:
     if run is not None:
         elapsed_ns = server.dispatcher.clock_ns() - run.started_ns
         running = {
-            b"name": run.name,
+            b"name": run.script.name,
             b"command": list(server.scripts.suspension.command),
             b"duration_ms": elapsed_ns // 1_000_000,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, one_of, token
 from shoal.node.dataset.numbers import require_integer
@@ -35,7 +37,7 @@ _NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
     summary="Runs a Lua script.",
 )
 def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate(session, [b"EVAL", body, key_count, *words], read_only=False)
+    return _evaluate(session, (b"EVAL", body, key_count, *words), read_only=False)
 
 
 @command(
@@ -50,17 +52,13 @@ def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) 
     summary="Runs a Lua script that must change nothing.",
 )
 def eval_script_ro(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate(session, [b"EVAL_RO", body, key_count, *words], read_only=True)
+    return _evaluate(session, (b"EVAL_RO", body, key_count, *words), read_only=True)
 
 
-def _evaluate(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
-    keys = count_keys(argv)
+def _evaluate(session: Session, argv: Sequence[bytes], *, read_only: bool) -> Reply:
+    keys = _count_keys(argv)
     scripts = session.server.scripts
-    return scripts.suspension.run(
-        session,
-        argv,
-        lambda: scripts.run(session, scripts.load(argv[1]), keys, argv[3:], read_only=read_only),
-    )
+    return scripts.run(session, scripts.load(argv[1]), argv, keys, read_only=read_only)
 
 
 @command(
@@ -75,7 +73,7 @@ def _evaluate(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
     summary="Runs a cached Lua script by its digest.",
 )
 def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate_cached(session, [b"EVALSHA", digest, key_count, *words], read_only=False)
+    return _evaluate_cached(session, (b"EVALSHA", digest, key_count, *words), read_only=False)
 
 
 @command(
@@ -90,22 +88,21 @@ def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) ->
     summary="Runs a cached Lua script by its digest; it must change nothing.",
 )
 def evalsha_ro(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate_cached(session, [b"EVALSHA_RO", digest, key_count, *words], read_only=True)
+    return _evaluate_cached(session, (b"EVALSHA_RO", digest, key_count, *words), read_only=True)
 
 
-def _evaluate_cached(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
+def _evaluate_cached(session: Session, argv: Sequence[bytes], *, read_only: bool) -> Reply:
     if len(argv[1]) != _DIGEST_LENGTH:
         raise CommandError(_NO_SCRIPT)
-    keys = count_keys(argv)
-    scripts, digest = session.server.scripts, argv[1].lower()
-    if digest not in scripts.cached:
+    keys = _count_keys(argv)
+    scripts = session.server.scripts
+    script = scripts.cached.get(argv[1]) or scripts.cached.get(argv[1].lower())
+    if script is None:
         raise CommandError(_NO_SCRIPT)
-    return scripts.suspension.run(
-        session, argv, lambda: scripts.run(session, digest, keys, argv[3:], read_only=read_only)
-    )
+    return scripts.run(session, script, argv, keys, read_only=read_only)
 
 
-def count_keys(argv: list[bytes]) -> int:
+def _count_keys(argv: Sequence[bytes]) -> int:
     """How many of the words behind it the third says are keys."""
     count = require_integer(argv[2])
     if count > len(argv) - 3:
@@ -130,7 +127,7 @@ container("SCRIPT", group="scripting", since="2.6.0", summary="The cache of Lua 
     summary="Compiles a script and keeps it; its digest.",
 )
 def script_load(session: Session, body: bytes) -> Reply:
-    return session.server.scripts.load(body)
+    return session.server.scripts.load(body).name
 
 
 @command(

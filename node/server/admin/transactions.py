@@ -68,11 +68,12 @@ def execute(session: Session) -> Reply:
         return NULL_ARRAY
     if any(entry.script_at for entry, _ in transaction.queued):
         suspension = session.server.scripts.suspension
-        return suspension.run(session, [b"EXEC"], lambda: _run_queued(session, transaction))
-    return _run_queued(session, transaction)
+        return suspension.run(session, [b"EXEC"], _run_queued, (session, transaction))
+    return _run_queued((session, transaction))
 
 
-def _run_queued(session: Session, transaction: Transaction) -> Reply:
+def _run_queued(given: tuple[Session, Transaction]) -> Reply:
+    session, transaction = given
     session.in_exec = True
     try:
         perform = session.server.dispatcher.perform

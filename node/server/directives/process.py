@@ -81,5 +81,8 @@ class ProcessDirectives:
     latency_tracking_info_percentiles = Percentiles((50.0, 99.0, 99.9))
     busy_reply_threshold = Integer(5000, 0, LONG_MAX, alias="lua-time-limit")
     lua_enable_deprecated_api = YesNo(
-        False, mutable=False, hidden=True, effect="none: scripts see the current API only"
+        False,
+        mutable=False,
+        hidden=True,
+        effect="differs: only scripts' own functions have an environment; no proxy has a finalizer",
     )

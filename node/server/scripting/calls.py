@@ -9,7 +9,7 @@ from shoal.cluster.routing import Refusal, Request, Serve, route
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply
-from shoal.node.server.scripting.runs import TO_REPLICAS, ScriptRun
+from shoal.node.server.scripting.runs import EVERYWHERE, TO_LOG, TO_REPLICAS, ScriptRun
 
 if TYPE_CHECKING:
     from shoal.node.server.entries import Entry
@@ -20,9 +20,10 @@ _NOSCRIPT, _STALE, _WRITE, _DENYOOM = map(int, (Flag.NOSCRIPT, Flag.STALE, Flag.
 _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
 
 
-def call_command(server: Server, session: Session, run: ScriptRun, words: Sequence[bytes]) -> Reply:
+def call_command(server: Server, session: Session, run: ScriptRun, words: list[bytes]) -> Reply:
     """Run a command for a script, in the script's own session; an error is its reply."""
-    entry = server.dispatcher.table.look_up(words)
+    dispatcher = server.dispatcher
+    entry = dispatcher.entries.get(words[0]) or dispatcher.table.look_up(words)
     try:
         if entry is None:
             raise CommandError(_unknown(server, words))
@@ -32,13 +33,28 @@ def call_command(server: Server, session: Session, run: ScriptRun, words: Sequen
         if entry is not None:
             entry.rejected_calls += 1
         return error
+    if server.monitors:
+        perform = dispatcher.perform
+    else:
+        perform = dispatcher.run
     before = len(server.operations)
-    reply = server.dispatcher.perform(session, entry, list(words))
+    reply = perform(session, entry, words)
     if run.caller.tracker is not None:
         server.tracking.script_called(run.caller.tracker, entry, run.keys)
-    if not run.targets & TO_REPLICAS:
-        del server.operations[before:]
+    if run.targets != EVERYWHERE:
+        _keep_back(server, run, before)
     return reply
+
+
+def _keep_back(server: Server, run: ScriptRun, before: int) -> None:
+    """What a command changed goes only where the script wants it: `redis.set_repl`."""
+    changes = [words for _, words in server.operations[before:]]
+    if not run.targets:
+        del server.operations[before:]
+    elif run.targets == TO_REPLICAS:
+        server.only_for_replicas += changes
+    elif run.targets == TO_LOG:
+        server.only_for_log += changes
 
 
 def _unknown(server: Server, words: Sequence[bytes]) -> str:
@@ -52,7 +68,7 @@ def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes])
     flags = entry.flag_bits
     if not entry.min_args <= len(words) <= entry.max_args:
         raise CommandError(_WRONG_ARITY)
-    if flags & _NOSCRIPT:
+    if flags & _NOSCRIPT and not server.scripts.may_run_any_command:
         raise CommandError("ERR This Redis command is not allowed from script")
     if server.is_stale_replica and not flags & _STALE:
         raise CommandError("ERR Can not execute the command on a stale replica")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.node.resp.replies import CommandError
-from shoal.node.scripting.interpreter import Interpreter, RegisteredFunction, Script
+from shoal.node.scripting.interpreter import Interpreter, RegisteredFunction
 from shoal.node.scripting.library_header import BAD_NAME, is_name, split_header
 from shoal.node.scripting.shebang import FLAG_NAMES, ScriptFlag
+from shoal.node.server.scripting.runs import Runnable
 
 if TYPE_CHECKING:
     from shoal.node.server.scripting.scripts import Scripts
@@ -23,14 +24,11 @@ NAME_OF_LIBRARIES = b"@user_function"
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class Function(Runnable):
     """A function that FCALL runs."""
 
-    name: bytes
-    flags: ScriptFlag
     flag_names: tuple[bytes, ...]
     description: bytes | None
-    callback: Script
 
 
 @dataclass(slots=True)
@@ -154,7 +152,7 @@ class Functions:
                 return b"Function already exists in the library"
             if any(flag not in FLAG_NAMES for flag in registered.flags):
                 return b"unknown flag given"
-            library.functions[registered.name] = _function(registered)
+            library.functions[registered.name] = self._function(registered)
             return None
 
         scripts.loading_since_ns = scripts.server.dispatcher.clock_ns()
@@ -168,14 +166,19 @@ class Functions:
         for registered in found:
             if registered.name.lower() in taken:
                 raise CommandError(b"ERR Function " + registered.name + b" already exists")
-        library.functions = {registered.name: _function(registered) for registered in found}
+        library.functions = {registered.name: self._function(registered) for registered in found}
         return library
 
-
-def _function(registered: RegisteredFunction) -> Function:
-    flags = ScriptFlag.NONE
-    for name in registered.flags:
-        flags |= FLAG_NAMES[name]
-    return Function(
-        registered.name, flags, tuple(registered.flags), registered.description, registered.callback
-    )
+    def _function(self, registered: RegisteredFunction) -> Function:
+        flags = ScriptFlag.NONE
+        for name in registered.flags:
+            flags |= FLAG_NAMES[name]
+        return Function(
+            registered.name,
+            int(flags),
+            registered.callback,
+            self.interpreter,
+            is_function=True,
+            flag_names=tuple(registered.flags),
+            description=registered.description,
+        )

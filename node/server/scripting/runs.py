@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError
+from shoal.node.scripting.interpreter import Interpreter, Script
 from shoal.node.scripting.shebang import ScriptFlag
 from shoal.node.server import roles
 
@@ -15,30 +16,55 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
-TO_REPLICAS = 2
-"""redis.REPL_REPLICA: of `redis.set_repl`'s targets the one that the stream serves."""
+TO_LOG, TO_REPLICAS = 1, 2
+"""The targets of `redis.set_repl`: redis.REPL_AOF and redis.REPL_REPLICA."""
 
-EVERYWHERE = 3
+EVERYWHERE = TO_LOG | TO_REPLICAS
 
 BUSY_SCRIPT = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 BUSY_FUNCTION = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+
+
+_COMPATIBLE, _NO_WRITES, _ALLOW_OOM, _ALLOW_STALE, _NO_CLUSTER, _ALLOW_CROSS_SLOT_KEYS = map(
+    int,
+    (
+        ScriptFlag.COMPATIBLE,
+        ScriptFlag.NO_WRITES,
+        ScriptFlag.ALLOW_OOM,
+        ScriptFlag.ALLOW_STALE,
+        ScriptFlag.NO_CLUSTER,
+        ScriptFlag.ALLOW_CROSS_SLOT_KEYS,
+    ),
+)
+"""As plain numbers, which are quicker to test than an enumeration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What can be run: a cached script, or a function of a library."""
+
+    name: bytes
+    flags: int
+    """Of `ScriptFlag`."""
+    compiled: Script
+    interpreter: Interpreter
+    is_function: bool
 
 
 @dataclass(slots=True)
 class ScriptRun:
     """A script or function that runs for a client."""
 
-    name: bytes
+    script: Runnable
     caller: Session
-    keys: Sequence[bytes]
-    """Those its caller declared."""
-    flags: ScriptFlag
+    command: Sequence[bytes]
+    """By which the client asked for it."""
+    key_count: int
     read_only: bool
     started_ns: int
     was_out_of_memory: bool
     slot: int | None
     """Cluster mode: the one slot it may touch; None until that is known."""
-    is_function: bool = False
     wrote: bool = False
     targets: int = EVERYWHERE
     is_busy: bool = False
@@ -46,55 +72,63 @@ class ScriptRun:
     killed: bool = False
 
     @property
+    def keys(self) -> Sequence[bytes]:
+        """Those its caller declared."""
+        return self.command[3 : 3 + self.key_count]
+
+    @property
     def allows_out_of_memory(self) -> bool:
-        return not self.flags & ScriptFlag.COMPATIBLE and bool(self.flags & ScriptFlag.ALLOW_OOM)
+        flags = self.script.flags
+        return not flags & _COMPATIBLE and bool(flags & _ALLOW_OOM)
 
     @property
     def may_cross_slots(self) -> bool:
-        return bool(self.flags & (ScriptFlag.COMPATIBLE | ScriptFlag.ALLOW_CROSS_SLOT_KEYS))
+        return bool(self.script.flags & (_COMPATIBLE | _ALLOW_CROSS_SLOT_KEYS))
 
     @property
     def busy_text(self) -> str:
         """What everybody else is told while it is busy."""
-        return BUSY_FUNCTION if self.is_function else BUSY_SCRIPT
+        return BUSY_FUNCTION if self.script.is_function else BUSY_SCRIPT
 
 
-def effective_flags(flags: Flag, declared: ScriptFlag) -> Flag:
+def effective_flags(flags: Flag, declared: int) -> Flag:
     """A command's flags as far as the script it runs decides them."""
-    if declared & ScriptFlag.COMPATIBLE:
+    if declared & _COMPATIBLE:
         return flags
     flags &= ~(Flag.STALE | Flag.DENYOOM | Flag.WRITE | Flag.MAY_REPLICATE)
-    if not declared & (ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES):
+    if not declared & (_ALLOW_OOM | _NO_WRITES):
         flags |= Flag.DENYOOM
-    if not declared & ScriptFlag.NO_WRITES:
+    if not declared & _NO_WRITES:
         flags |= Flag.WRITE
-    if declared & ScriptFlag.ALLOW_STALE:
+    if declared & _ALLOW_STALE:
         flags |= Flag.STALE
     return flags
 
 
-def check_may_run(server: Server, caller: Session, flags: ScriptFlag, *, read_only: bool) -> None:
+def check_may_run(server: Server, run: ScriptRun) -> None:
     """Raise what a script gets that may not begin here and now."""
-    if flags & ScriptFlag.COMPATIBLE:
+    flags = run.script.flags
+    if flags & _COMPATIBLE:
         if server.is_stale_replica:
             raise CommandError(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
             )
         return
-    if flags & ScriptFlag.NO_CLUSTER and server.cluster is not None:
+    if flags & _NO_CLUSTER and server.cluster is not None:
         raise CommandError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
-    if server.is_stale_replica and not flags & ScriptFlag.ALLOW_STALE:
+    if server.is_stale_replica and not flags & _ALLOW_STALE:
         raise CommandError(
             "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no'"
             " and 'allow-stale' flag is not set on the script."
         )
-    if flags & ScriptFlag.NO_WRITES:
+    if flags & _NO_WRITES:
+        run.read_only = True
         return
-    if not caller.is_primary_link:
+    if not run.caller.is_primary_link:
         _check_may_write(server)
-    if read_only:
+    if run.read_only:
         raise CommandError("ERR Can not execute a script with write flag using *_ro command.")
-    if server.is_out_of_memory and not flags & ScriptFlag.ALLOW_OOM:
+    if server.is_out_of_memory and not flags & _ALLOW_OOM:
         raise CommandError(
             "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import TYPE_CHECKING
@@ -11,12 +11,13 @@ from shoal.cluster.effects import Level, Note
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply
-from shoal.node.scripting.interpreter import Interpreter, Script
+from shoal.node.scripting.interpreter import Interpreter
 from shoal.node.scripting.lrand48 import Lrand48
 from shoal.node.scripting.shebang import ScriptFlag, split_shebang
 from shoal.node.server.scripting.calls import call_command
-from shoal.node.server.scripting.functions import Function, Functions
-from shoal.node.server.scripting.runs import ScriptRun, check_may_run, effective_flags
+from shoal.node.server.scripting.functions import Functions
+from shoal.node.server.scripting.runs import Runnable, ScriptRun, check_may_run, effective_flags
+from shoal.node.server.scripting.script_session import ScriptSession
 from shoal.node.server.scripting.suspension import Suspension
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
@@ -31,6 +32,8 @@ LOAD_LIMIT_NS = 500_000_000
 _LOAD_TIMEOUT = b"FUNCTION LOAD timeout"
 _KILLED = b"Script killed by user with SCRIPT KILL..."
 
+_NO_FLAGS = int(ScriptFlag.COMPATIBLE)
+
 NAME_OF_SCRIPTS = b"@user_script"
 _LEVELS = (Level.DEBUG, Level.VERBOSE, Level.NOTICE, Level.WARNING)
 _UNKILLABLE = (
@@ -40,12 +43,10 @@ _UNKILLABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class CachedScript:
-    """A script that can be run by its digest."""
+class CachedScript(Runnable):
+    """A script that can be run by its digest, which is its name."""
 
     body: bytes
-    flags: ScriptFlag
-    compiled: Script
 
 
 class Scripts:
@@ -54,8 +55,7 @@ class Scripts:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.resp = 2
-        self.session: Session | None = None
-        """In which scripts run commands: never a client's own, so that a SELECT ends with the script."""
+        self.session: ScriptSession | None = None
         self.running: ScriptRun | None = None
         self.suspension = Suspension(server)
         self.cached: dict[bytes, CachedScript] = {}
@@ -65,6 +65,8 @@ class Scripts:
         self.loading_since_ns: int | None = None
         """When the library that is being loaded began to run."""
         self.functions = Functions(self)
+        self.may_run_any_command = False
+        """Only while a test wants it: DEBUG SET-DISABLE-DENY-SCRIPTS."""
 
     # --- the cache ---------------------------------------------------------------------------------
 
@@ -78,24 +80,30 @@ class Scripts:
     def new_interpreter(self) -> Interpreter:
         """A Lua state of its own, whose scripts run commands here."""
         major, minor, patch = map(int, REDIS_VERSION.split("."))
-        return Interpreter(self, REDIS_VERSION, major << 16 | minor << 8 | patch)
+        number = major << 16 | minor << 8 | patch
+        deprecated = self.server.config.lua_enable_deprecated_api
+        return Interpreter(self, REDIS_VERSION, number, deprecated_api=deprecated)
 
     @property
     def memory_bytes(self) -> int:
         """What the Lua state holds."""
         return self._interpreter.memory_bytes if self._interpreter is not None else 0
 
-    def load(self, body: bytes) -> bytes:
-        """Compile a script and keep it; its digest."""
+    def load(self, body: bytes) -> CachedScript:
+        """A script, compiled and kept."""
         digest = sha1(body).hexdigest().encode()
-        if digest not in self.cached:
+        cached = self.cached.get(digest)
+        if cached is None:
             flags, source = split_shebang(body)
             try:
                 compiled = self.interpreter.compile(source, NAME_OF_SCRIPTS)
             except CommandError as error:
                 raise CommandError(b"ERR Error compiling script (new function): " + error.text) from None
-            self.cached[digest] = CachedScript(body, flags, compiled)
-        return digest
+            cached = CachedScript(
+                digest, int(flags), compiled, self.interpreter, is_function=False, body=body
+            )
+            self.cached[digest] = cached
+        return cached
 
     def flush(self) -> None:
         """Forget every script, and the Lua state with them."""
@@ -106,79 +114,62 @@ class Scripts:
         """The flags of a command as far as the script it runs, the first of its arguments, decides them."""
         return effective_flags(entry.spec.flags, self._declared_flags(entry, argv[entry.script_at]))
 
-    def _declared_flags(self, entry: Entry, script: bytes) -> ScriptFlag:
+    def _declared_flags(self, entry: Entry, script: bytes) -> int:
         if entry.spec.name.startswith("FCALL"):
             function = self.functions.find(script)
-            return function.flags if function is not None else ScriptFlag.COMPATIBLE
+            return function.flags if function is not None else _NO_FLAGS
         if entry.spec.name.startswith("EVALSHA"):
             cached = self.cached.get(script.lower())
-            return cached.flags if cached is not None else ScriptFlag.COMPATIBLE
+            return cached.flags if cached is not None else _NO_FLAGS
         try:
-            return split_shebang(script)[0]
+            return int(split_shebang(script)[0])
         except CommandError:
-            return ScriptFlag.COMPATIBLE  # it will be refused when it is to be compiled
+            return _NO_FLAGS  # it will be refused when it is to be compiled
 
     # --- running -----------------------------------------------------------------------------------
 
-    def call_function(
-        self, caller: Session, function: Function, keys: int, words: Sequence[bytes], *, read_only: bool
-    ) -> Reply:
-        """Run a function of a library; its error is raised."""
-        run = self._new_run(caller, function.name, function.flags, words[:keys], read_only=read_only)
-        run.is_function = True
-        enter = self.functions.interpreter.run_function
-        return self.execute(run, lambda: enter(function.callback, function.name, keys, words))
-
     def run(
-        self, caller: Session, digest: bytes, keys: int, words: Sequence[bytes], *, read_only: bool
+        self, caller: Session, script: Runnable, command: Sequence[bytes], keys: int, *, read_only: bool
     ) -> Reply:
-        """Run a cached script; its error is raised."""
-        script = self.cached[digest]
-        run = self._new_run(caller, digest, script.flags, words[:keys], read_only=read_only)
-        return self.execute(run, lambda: self.interpreter.run(script.compiled, digest, keys, words))
+        """Run a script for a client; behind the third word of its command stand so many keys, and arguments.
 
-    def _new_run(
-        self, caller: Session, name: bytes, flags: ScriptFlag, keys: Sequence[bytes], *, read_only: bool
-    ) -> ScriptRun:
+        Its error is raised. NO_REPLY if it takes long.
+        """
         server = self.server
-        slot = key_slot(keys[0]) if keys and server.cluster is not None else None
-        return ScriptRun(
-            name, caller, keys, flags, read_only, server.dispatcher.clock_ns(), server.is_out_of_memory, slot
+        run = ScriptRun(
+            script,
+            caller,
+            command,
+            keys,
+            read_only,
+            server.dispatcher.command_started_ns,
+            server.is_out_of_memory,
+            key_slot(command[3]) if keys and server.cluster is not None else None,
         )
+        return self.suspension.run(caller, command, self._execute, run)
 
-    def execute(self, run: ScriptRun, enter: Callable[[], Reply]) -> Reply:
-        """Do a run: `enter` is the way into the interpreter."""
-        server, dispatcher = self.server, self.server.dispatcher
-        check_may_run(server, run.caller, run.flags, read_only=run.read_only)
-        run.read_only = run.read_only or (
-            bool(run.flags & ScriptFlag.NO_WRITES) and not run.flags & ScriptFlag.COMPATIBLE
-        )
+    def _execute(self, run: ScriptRun) -> Reply:
+        script, caller, dispatcher = run.script, run.caller, self.server.dispatcher
+        check_may_run(self.server, run)
         session = self.session
         if session is None:
-            session = self.session = self._own_session()
-        session.db = run.caller.db
-        session.is_primary_link = run.caller.is_primary_link
+            session = self.session = ScriptSession(self.server)
+        session.db = caller.db
+        session.is_primary_link = caller.is_primary_link
         self.resp = 2
         began_ns, entry = dispatcher.command_started_ns, dispatcher.timed_entry
         self.running = run
         try:
-            return enter()
+            return script.interpreter.run(script.compiled, script.name, run.key_count, run.command[3:])
         finally:
             self.running = None
             # What its commands took was counted as theirs; the script's own time is all of it.
-            dispatcher.settle_clock()
             dispatcher.command_started_ns, dispatcher.timed_entry = began_ns, entry
-            run.caller.propagated = []  # what it changed is recorded; the script itself is not propagated
-
-    def _own_session(self) -> Session:
-        session = Session(self.server, 0, "lua", "")
-        session.authenticated = True
-        session.in_exec = True
-        return session
+            caller.propagated = []  # what it changed is recorded; the script itself is not propagated
 
     # --- what the interpreter asks -----------------------------------------------------------------
 
-    def call(self, words: Sequence[bytes]) -> Reply:
+    def call(self, words: list[bytes]) -> Reply:
         run, session = self.running, self.session
         if run is None or session is None:
             return CommandError("ERR redis.call/pcall can only be called inside a script invocation")
@@ -204,7 +195,10 @@ class Scripts:
         return _KILLED
 
     def _tell_slow(self, run: ScriptRun, elapsed_ms: int) -> None:
-        how, name = "FUNCTION" if run.is_function else "SCRIPT", run.name.decode(errors="replace")
+        how, name = (
+            "FUNCTION" if run.script.is_function else "SCRIPT",
+            run.script.name.decode(errors="replace"),
+        )
         text = (
             f"Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try"
             f" killing the script using the {how} KILL command. Script name is: {name}."
@@ -246,6 +240,6 @@ class Scripts:
             )
         if run.wrote:
             raise CommandError(_UNKILLABLE)
-        if run.is_function is not function:
+        if run.script.is_function is not function:
             raise CommandError(run.busy_text)
         run.killed = True

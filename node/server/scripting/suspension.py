@@ -12,7 +12,7 @@ kept back from replicas, and when it goes on it finds the time at which it began
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shoal.node.resp.parser import Arguments
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
+
+T = TypeVar("T")
 
 
 class Suspension:
@@ -44,24 +46,32 @@ class Suspension:
     def is_suspended(self) -> bool:
         return self._session is not None
 
-    def run(self, session: Session, argv: Sequence[bytes], body: Callable[[], Reply]) -> Reply:
+    def run(self, session: Session, argv: Sequence[bytes], body: Callable[[T], Reply], given: T) -> Reply:
         """Run a command's body; NO_REPLY if it was suspended, and the client is told when it ends."""
         if self._worker is not None or session.is_primary_link:
-            return body()  # part of a transaction that is being run so already, or must be done now
+            return body(given)  # part of a transaction that is being run so already, or must be done now
         began_ns = self.server.dispatcher.command_started_ns
         worker = self._worker = greenlet(body)
         try:
-            reply: Reply = worker.switch()
+            reply: Reply = worker.switch(given)
         finally:
             if worker.dead:
                 self._worker = None
-        if not worker.dead:
-            self._session, self.command, self._began_ns = session, list(argv), began_ns
-            self._keep()
-            session.propagated = []
-            self.server.block(session, Blocked(BlockReason.SCRIPT))
-            self.server.refresh_gates()
+        if self._worker is not None:
+            self._suspend(session, argv, began_ns)
         return reply
+
+    def _suspend(self, session: Session, argv: Sequence[bytes], began_ns: int) -> None:
+        self._session, self.command, self._began_ns = session, argv, began_ns
+        self._keep()
+        session.propagated = []
+        self.server.block(session, Blocked(BlockReason.SCRIPT))
+        self.server.refresh_gates()
+
+    def spell(self, session: Session, argv: Sequence[bytes]) -> None:
+        """A client waits, for its suspended command perhaps, which it typed like this."""
+        if session is self._session:
+            self.command = argv
 
     def pause(self) -> None:
         """Called from within: let the node do other things. Returns when it is this command's turn again."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shoal.node.resp.writer import encode_command
 from shoal.node.scripting import interpreter
 from tests.unit.server.client import Client, World
 
@@ -115,10 +116,125 @@ ESCAPES = (
     "local t = {} t.t = t return cjson.encode(t)",
     "error(setmetatable({}, {__tostring = function() error('again') end}))",
     "error({err = setmetatable({}, {})})",
+    "error(setmetatable({}, {__tostring = function() while true do end end}))",
     "return xpcall(error, error)",
     "return collectgarbage('nosuch')",
+    "return string.format('%s%s', 'x')",
+    "return string.format(('%s'):rep(300), unpack({}, 1, 200))",
+    "return ('%s'):format(setmetatable({}, {__tostring = function() return 1 end}))",
+    "return string.format('%c', {})",
+    "return string.format('%.999f', 1)",
+    "return string.format('%q')",
+    "return ('x'):rep(-1).y.z",
+    "return ('x'):rep(5e6):rep(1e3)",
+    "return ('x'):nosuch()",
+    "('').rep = nil",
+    "string.gmatch.x = 1",
+    "return getmetatable('').__index.dump(redis.call)",
+    "return string.dump(pcall)",
+    "return string.dump(cjson.encode)()",
+    "return loadstring('return ...', '\27Lua')('\27Lua')()",
+    "return load(function() error('in reader') end)()",
+    "return load(function() return {} end)()",
+    "return setmetatable({}, {__metatable = 1}) + 1",
+    "getmetatable(getmetatable('')).__newindex = nil",
+    "rawset(getmetatable(_G), '__newindex', nil)",
+    "setmetatable(getmetatable(_G), {})",
+    "getmetatable(redis).__index.call = 1",
+    "next(_G)()",
+    "for k, v in pairs(_G) do _G[k] = nil end",
+    "table.foreach(redis, function(k) redis[k] = nil end) error('x')",
+    "table.sort(redis, function() return true end) error('x')",
+    "table.remove(redis).x = 1",
+    "table.setn(redis, 5)",
+    "return coroutine.wrap(function() return nosuch end)()",
+    "return coroutine.wrap(function() getfenv(0) end)()",
+    "coroutine.wrap(coroutine.yield)() coroutine.yield(redis.call)",
+    "local c c = coroutine.wrap(function() return c() end) return c()",
+    "local c = coroutine.create(function() coroutine.yield() end) return coroutine.resume(c, unpack({}, 1, 9000)).x",
+    "for i = 1, 1e6 do coroutine.create(function() end) end error('x')",
+    "return newproxy()",
+    "getmetatable(cjson.null).__gc = function() end",
+    "setmetatable({}, {__gc = function() redis.call('flushall') end}) collectgarbage() error('x')",
+    "return cjson.null.__class__",
+    "return redis.call.__init__.__globals__",
+    "return (redis.call).__self__",
+    "return #redis.call",
+    "return redis.call .. 'x'",
+    "return redis.call < redis.pcall",
+    "return pairs(redis.call)",
+    "return rawget(redis.call, 'x')",
+    "return redis.sha1hex(redis.call, 1)",
+    "redis.log(redis.LOG_WARNING, redis) redis.log({}, 'x')",
+    "return redis.call(setmetatable({}, {__tostring = function() return 'get' end}), 'x')",
+    "return redis.call(unpack({}, 1, 5000))",
+    "return redis.call(('x'):rep(1e6))",
+    "return redis.call('set', 'x')",
+    "return redis.call('config', 'set', 'dir', '/')",
+    "return redis.call('debug', 'segfault')",
+    "return redis.call('shutdown')",
+    "return redis.call('replicaof', 'no', 'one')",
+    "return redis.call('multi')",
+    "return redis.call('subscribe', 'x')",
+    "return redis.setresp(setmetatable({}, {}))",
+    "return redis.error_reply(redis.call)",
+    "return {err = ('x'):rep(3e7)}, ('x'):rep(1e9)",
+    "error(coroutine.create(function() end))",
+    "return cjson.encode(redis.call)",
+    "return cjson.encode({[{}] = 1})",
+    "return cjson.encode_max_depth(1e300)",
+    "return cjson.decode(('{\"a\":'):rep(2e4))",
+    "return cmsgpack.unpack(('\220'):rep(1e5))",
+    "return cmsgpack.unpack('\221\255\255')",
+    "return cmsgpack.unpack('\221\255\255\255\255')",
+    "return struct.pack('c2147483648', 'x')",
+    "return struct.pack(('i'):rep(1e4), 1)",
+    "return struct.unpack('c0', 'x')",
+    "return struct.unpack('>I8', 'x', 2^40)",
+    "return bit.lshift({}, 1)",
+    "math.randomseed(0/0, 1) error('x')",
+    "return math.random(2^60, 1)",
+    "return select(-1e9, 1)",
+    "return tonumber('z', 1e9)",
+    "return unpack(setmetatable({}, {__index = function() error('in index') end}), 1, 2)",
+    "return xpcall(function() error('a') end, function() error('b') end) and nosuch",
+    "return loadstring('return ' .. ('{'):rep(300))()",
+    "return loadstring(('local a = 1 '):rep(300))()",
+    "return loadstring('goto x')()",
+    "return ('a'):rep(50):gsub(('(a)'):rep(40), '')",
+    "return ('a'):find('%f')",
+    "return ('a'):find('%b')",
+    "return ('a'):gsub('a', '%2')",
+    "return ('a'):rep(20):find(('a*'):rep(10) .. '(')",
 )
 
+BOMBS = (
+    "local function f(...) return f(1, ...) end return f()",
+    "return ('a'):rep(28):find(('a?'):rep(28) .. ('a'):rep(28) .. 'b')",
+    "return ('x'):rep(1e5):find('.-.-.-.-b')",
+    "return ('x'):rep(1e5):match('^(.*)(.*)(.*)b$')",
+    "return ('x'):rep(1e5):gsub('x*x*x*b', '')",
+    "for part in ('x'):rep(1e5):gmatch('.-.-.-b') do end",
+    "return (('x'):rep(1e5)):find(('x*'):rep(150) .. 'b')",
+    "local t = {} for i = 1, 1e5 do t[i] = i % 7 end while true do table.sort(t, function(a, b) return a < b end) end",
+    "while true do pcall(error) end",
+    "while true do pcall(string.rep) end",
+    "while true do coroutine.wrap(function() end)() end",
+    "coroutine.wrap(function() while true do end end)()",
+    "xpcall(function() while true do end end, function() while true do end end)",
+    "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) while true do pcall(function() return t[1] end) end",
+    "repeat local ok = pcall(redis.call, 'ping') until false",
+    "return loadstring('while true do end')()",
+    "for i = 1, math.huge do end",
+    "while true do cjson.decode(cjson.encode({1, 2, {3}})) end",
+    "return ('x'):gsub('x', function() while true do end end)",
+    "table.sort({3, 1, 2}, function() while true do end end)",
+    "return setmetatable({}, {__index = function() while true do end end}).x",
+)
+"""What would not end by itself."""
+
+
+ATTEMPTS = 10
 
 MEMORY_BYTES = 24 * 1024 * 1024
 
@@ -149,6 +265,24 @@ def test_no_way_leads_out_and_the_node_goes_on(script: str, client: Client) -> N
     assert told is None or is_error(told) or (isinstance(told, list) and "stack limit" in str(told)), reply
     assert client("EVAL", "return ('%d'):format(41 + 1) .. string.rep('x', 2)", 0) == "42xx"
     assert client("PING") == "PONG"
+
+
+@pytest.mark.parametrize("script", BOMBS)
+def test_whatever_does_not_end_can_be_ended(script: str) -> None:
+    world = World(busy_reply_threshold=1)
+    client, other = world.client(), world.client()
+    world.stopwatch.step_us = 1000
+    client.send(encode_command([b"EVAL", script.encode(), b"0"]))
+    for _ in range(ATTEMPTS):
+        if world.server.scripts.busy is None:
+            break
+        assert other("GET", "k").startswith("BUSY")
+        assert other("SCRIPT", "KILL") == "OK"
+        world.pass_time(1)
+    (reply,) = client.received()
+    assert "killed by user" in reply
+    world.stopwatch.step_us = 0
+    assert client("EVAL", "return 'well'", 0) == "well"
 
 
 def is_error(reply: object) -> bool:

@@ -1,0 +1,45 @@
+-- Looking up from a long computation: whether others want the node, or somebody wants the script to end.
+
+local host, errors = ...
+
+local error, getinfo, sethook = error, debug.getinfo, debug.sethook
+local error_table, is_ours = errors.error_table, errors.is_ours
+
+local INSTRUCTIONS_BETWEEN_LOOKS = 20000
+
+local killed
+
+-- Called after so many instructions. Once a script is killed, which `killed` says with what words, it is
+-- called at each line, so that no pcall in the script can go on regardless.
+local function look_up()
+    if is_ours(getinfo(2, "S")) and killed then
+        return
+    end
+    killed = killed or host.look_up()
+    if killed then
+        sethook(look_up, "l")
+        error(error_table(killed), 0)
+    end
+end
+
+local function watch(thread)
+    if thread then
+        sethook(thread, look_up, "", INSTRUCTIONS_BETWEEN_LOOKS)
+    else
+        sethook(look_up, "", INSTRUCTIONS_BETWEEN_LOOKS)
+    end
+end
+
+-- A run begins: nobody has killed it.
+local function begin()
+    if killed then
+        watch() -- first, for the hook of a killed run must not find another one
+        killed = nil
+    end
+end
+
+local function is_killed()
+    return killed
+end
+
+return { watch = watch, begin = begin, is_killed = is_killed }
