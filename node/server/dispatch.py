@@ -34,9 +34,6 @@ MAX_UNSENT_BYTES = 1024 * 1024
 
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(512))
 
-BYTES_PER_WORD = 64
-"""What keeping a word of a queued command takes beside its bytes, about."""
-
 WORDS_OF_HTTP = frozenset({b"post", b"host:"})
 SPOKE_HTTP = (
     "possible attack: it speaks HTTP, as a browser does that a web page makes talk to us, and the body of its"
@@ -149,6 +146,8 @@ class Dispatcher:
             if not may_go_on(session, unsent):
                 break
         session.out_bytes = unsent
+        if session.blocked is not None:
+            server.scripts.suspension.spell(session, commands[done - 1])
         self.settle_clock(session, commands[done - 1] if done else ())
         return done
 
@@ -274,7 +273,7 @@ class Dispatcher:
         except CommandError as error:
             return error
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
-            session.transaction.queued.append((entry, argv))
+            session.transaction.queue(entry, argv, entry.spec.flags)
             return QUEUED
         reply = self.run(session, entry, argv)
         if self.server.key_waits.ready:
@@ -310,8 +309,7 @@ class Dispatcher:
         if server.scripts.busy is not None and not flags & Flag.ALLOW_BUSY:
             raise CommandError(server.scripts.busy.busy_text)
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
-            session.transaction.queued.append((entry, argv))
-            session.transaction.queued_bytes += sum(map(len, argv)) + BYTES_PER_WORD * len(argv)
+            session.transaction.queue(entry, argv, flags)
             if session.transaction.queued_bytes > server.config.client_query_buffer_limit:
                 server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
                 return NO_REPLY
@@ -459,19 +457,17 @@ _NO_AUTH, _NO_MULTI, _WRITE, _ANY_WRITE = map(int, (Flag.NO_AUTH, Flag.NO_MULTI,
 
 
 def _queued(session: Session, flags: Flag) -> bool:
-    return session.transaction is not None and any(
-        entry.spec.flags & flags for entry, _ in session.transaction.queued
-    )
+    return session.transaction is not None and bool(session.transaction.flags_of_any & flags)
 
 
 def _allowed(session: Session, entry: Entry, flags: int, flag: Flag) -> bool:
     """Whether a command with these flags may run in a state such as LOADING; for EXEC, all queued ones."""
     if entry.spec.name == "EXEC" and session.transaction is not None:
-        return all(queued.spec.flags & flag for queued, _ in session.transaction.queued)
+        return bool(session.transaction.flags_of_all & flag)
     return bool(flags & flag)
 
 
 def _needs_memory(session: Session, entry: Entry, flags: int) -> bool:
     if entry.spec.name == "EXEC" and session.transaction is not None:
-        return any(queued.spec.flags & Flag.DENYOOM for queued, _ in session.transaction.queued)
+        return bool(session.transaction.flags_of_any & Flag.DENYOOM)
     return bool(flags & Flag.DENYOOM)
