@@ -80,6 +80,11 @@ class Call:
         """Whether keys that a command computes, and no client routed by, may be on another node."""
         return False
 
+    @property
+    def is_script(self) -> bool:
+        """Whether a script runs the command."""
+        return False
+
     def wait_for_keys(self, wait: KeyWait) -> Reply:
         """Let the client wait for its keys, if it may; returns what the command returns."""
         return wait.no_wait_reply

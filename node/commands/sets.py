@@ -118,15 +118,15 @@ def spop(call: Call, key: bytes, *count: bytes) -> Reply:
     if value is None:
         return None if wanted is None else SetReply([])
     members = value.random_keys(call.rng, 1 if wanted is None else wanted)
-    _remove_drawn(call, key, value, members)
+    _remove_drawn(call, key, value, members, has_count=wanted is not None)
     return members[0] if wanted is None else SetReply(list(members))
 
 
-def _remove_drawn(call: Call, key: bytes, value: SetValue, members: list[bytes]) -> None:
+def _remove_drawn(call: Call, key: bytes, value: SetValue, members: list[bytes], *, has_count: bool) -> None:
     """Remove what chance chose, and tell replicas the choice instead of letting them draw again."""
     if not members:
         return
-    if len(members) == len(value):
+    if has_count and len(members) == len(value):
         call.propagate(b"DEL", key)
     else:
         for start in range(0, len(members), _NAMED_AT_ONCE):

@@ -32,7 +32,7 @@ class ReadRequest:
     ids: list[int] = field(default_factory=list)
 
 
-def parse_read(words: Sequence[bytes], command_name: str, now_ms: int) -> ReadRequest:
+def parse_read(words: Sequence[bytes], command_name: str, now_ms: int, *, may_block: bool) -> ReadRequest:
     """Read the options, up to the keys and as many ids behind STREAMS."""
     request = ReadRequest()
     is_group = command_name == "XREADGROUP"
@@ -40,6 +40,8 @@ def parse_read(words: Sequence[bytes], command_name: str, now_ms: int) -> ReadRe
     while position < len(words):
         word, left = words[position].upper(), len(words) - position - 1
         if word == b"BLOCK" and left:
+            if not may_block:
+                raise CommandError(_NO_BLOCK.format(command_name.lower()))
             request.block_ms = parse_timeout_ms(words[position + 1], now_ms)
             position += 1
         elif word == b"COUNT" and left:
@@ -86,6 +88,7 @@ def id_to_read_for_group(text: bytes) -> int:
 
 
 _ONLY_FOR_GROUPS = "ERR The {} option is only supported by XREADGROUP. You called XREAD instead."
+_NO_BLOCK = "ERR {} command is not allowed with BLOCK option from scripts"
 _UNBALANCED = "ERR Unbalanced {} list of streams: for each stream key an ID or '{}' must be specified."
 _NEW_FOR_XREAD = (
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."

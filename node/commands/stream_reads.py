@@ -51,7 +51,7 @@ _GROUP_GONE = "NOGROUP the consumer group this client was blocked on no longer e
     arguments=(_COUNT, _BLOCK, _STREAMS),
 )
 def xread(call: Call, *words: bytes) -> Reply:
-    request = parse_read(words, "XREAD", call.now_ms)
+    request = parse_read(words, "XREAD", call.now_ms, may_block=not call.is_script)
     read_last: dict[bytes, int] = {}
     found: list[tuple[Reply, Reply]] = []
     for key, text in zip(request.keys, request.texts, strict=True):
@@ -90,7 +90,7 @@ def xread(call: Call, *words: bytes) -> Reply:
     ),
 )
 def xreadgroup(call: Call, *words: bytes) -> Reply:
-    request = parse_read(words, "XREADGROUP", call.now_ms)
+    request = parse_read(words, "XREADGROUP", call.now_ms, may_block=not call.is_script)
     for key, text in zip(request.keys, request.texts, strict=True):
         find_group(call.db.read_stream(key), key, request.group, "in XREADGROUP with GROUP option")
         request.ids.append(id_to_read_for_group(text))

@@ -520,6 +520,23 @@ class Keyspace:
             self.on_change(None, by_command=True)
         return removed
 
+    def shares_keys_with(self, other: Keyspace) -> bool:
+        """Whether a key of another keyspace as large is in the same database here."""
+        return any(
+            mine.peek(key) is not None
+            for mine, theirs in zip(self.databases, other.databases, strict=True)
+            for table in theirs.tables
+            for key in table
+        )
+
+    def merge(self, other: Keyspace) -> None:
+        """Add every key of another keyspace as large; it replaces what is there."""
+        for mine, theirs in zip(self.databases, other.databases, strict=True):
+            for table in theirs.tables:
+                for key, value in table.items():
+                    mine.set(key, value)
+                    mine.set_expiry(key, theirs.expiry(key))
+
     def adopt(self, other: Keyspace) -> None:
         """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""
         self.flush()

@@ -196,8 +196,8 @@ class Node:
                 self.append_only.writer.sync()
             case RewriteLog(waiting):
                 self.append_only.begin_rewrite(waiting)
-            case LoadSnapshot(waiting):
-                self._load_again(partial(self.snapshots.load_again, waiting))
+            case LoadSnapshot():
+                self._load_again(partial(self.snapshots.load_again, effect))
             case LoadLog(waiting):
                 self._load_again(partial(self.append_only.load_again, waiting))
             case RestartLog():

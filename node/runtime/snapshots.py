@@ -6,13 +6,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
+from shoal.node.persistence.rdb_loader import RdbLoader
+from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb
 from shoal.node.runtime.slices import between_slices, load_in_slices, slice_bytes
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
+    from shoal.node.server.effects import LoadSnapshot
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
@@ -80,19 +84,40 @@ class Snapshots:
             self._running = None
             self.server.persistence.in_progress_since = None
 
-    async def load_again(self, waiting: Session) -> None:
-        """DEBUG RELOAD NOSAVE: what the file holds instead of all there is."""
-        keyspace = self.server.keyspace
-        keyspace.flush()
-        keyspace.functions = ()
+    async def load_again(self, asked: LoadSnapshot) -> None:
+        """DEBUG RELOAD: what the file holds instead of all there is, or beside it."""
+        server = self.server
+        reply: Reply = OK
         try:
-            await load_in_slices(load_rdb(self.server, self.path, keep_expired=False), self.server.config)
-        except (RdbError, OSError) as error:
+            if asked.save and not self.save_now():
+                raise OSError("it could not be written")
+            if asked.flush:
+                server.keyspace.flush()
+                server.keyspace.functions = ()
+                await load_in_slices(load_rdb(server, self.path, keep_expired=False), server.config)
+            else:
+                self._load_beside(replace=asked.merge)
+            server.persistence.changes_saved = server.keyspace.changes
+        except (RdbError, CommandError, OSError) as error:
             self.log.warning(f"Cannot load {self.path}: {error}")
-            self._answer(waiting, CommandError("ERR Error trying to load the RDB dump, check server logs"))
-        else:
-            self.server.persistence.changes_saved = keyspace.changes
-            self._answer(waiting, OK)
+            reply = CommandError("ERR Error trying to load the RDB dump, check server logs")
+        finally:
+            server.end_loading()
+        self._answer(asked.waiting, reply)
+
+    def _load_beside(self, *, replace: bool) -> None:
+        """Add what the file holds to what there is, all or nothing."""
+        keyspace = self.server.keyspace
+        loaded = Keyspace(len(keyspace.databases))
+        loaded.now_ms = keyspace.now_ms
+        reader = RdbReader(verify_checksum=self.server.config.rdbchecksum)
+        RdbLoader(loaded).apply(reader.feed(self.path.read_bytes()))
+        if not reader.finished:
+            raise RdbError("the file is cut short")
+        if not replace and keyspace.shares_keys_with(loaded):
+            raise RdbError("a key of it is there already")
+        self.server.scripts.functions.restore(loaded.functions, flush=False, replace=replace)
+        keyspace.merge(loaded)
 
     def replace(self) -> None:
         """All data are gone: neither a snapshot under way nor, if we save, the last one brings them back."""

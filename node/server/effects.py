@@ -40,9 +40,16 @@ class RewriteLog:
 
 @dataclass(frozen=True, slots=True)
 class LoadSnapshot:
-    """Put the snapshot on disk in the place of all data, as a restart would; `waiting` is told."""
+    """Put the snapshot on disk in the place of all data, as a restart would; `waiting` is told.
+
+    With `save` it is written before. Without `flush` it is added to the data there are; `merge` says that it
+    may replace some of them.
+    """
 
     waiting: Session
+    save: bool = False
+    flush: bool = True
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoal.cluster.effects import Level, Note
+from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.digest import keyspace_digest, value_digest
@@ -30,7 +31,7 @@ from shoal.node.resp.replies import (
     Status,
     Verbatim,
 )
-from shoal.node.server.effects import LoadLog, LoadSnapshot
+from shoal.node.server.effects import LoadLog, LoadSnapshot, ReplaceSnapshot
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 DISALLOWED = (
@@ -73,7 +74,8 @@ def debug(session: Session, name: bytes, *words: bytes) -> Reply:
 def _sleep(session: Session, seconds: bytes) -> Reply:
     length = max(parse_float(seconds) or 0.0, 0.0)
     session.server.host.sleep(length)
-    session.keyspace.now_ms += int(length * 1000)  # the turn goes on at the time it is by now
+    if not session.is_script:
+        session.keyspace.now_ms += int(length * 1000)  # the turn goes on at the time it is by now
     return OK
 
 
@@ -84,6 +86,11 @@ def _segfault(session: Session) -> Reply:
 
 def _set_active_expire(session: Session, switch: bytes) -> Reply:
     session.server.active_expire = switch != b"0"
+    return OK
+
+
+def _disable_deny_scripts(session: Session, switch: bytes) -> Reply:
+    session.server.scripts.may_run_any_command = switch != b"0"
     return OK
 
 
@@ -104,7 +111,7 @@ def _digest_value(session: Session, *keys: bytes) -> Reply:
 
 
 def _object(session: Session, key: bytes) -> Reply:
-    value = session.db.peek(key)
+    value = session.db.tables[key_slot(key)].get(key)  # whether its time has come or not
     if value is None:
         raise CommandError("ERR no such key")
     idle = (session.now_ms - session.db.accessed.get(key, session.now_ms)) // 1000
@@ -154,13 +161,25 @@ def _change_replication_id(session: Session) -> Reply:
 
 
 def _reload(session: Session, *options: bytes) -> Reply:
-    """Turn all data into a snapshot and back in memory, as a restart would; with NOSAVE, from the file."""
-    if options:
-        if options[0].lower() != b"nosave":
-            raise CommandError("ERR DEBUG RELOAD only supports the NOSAVE option.")
+    """Turn all data into a snapshot and back in memory, as a restart would; with options, by the file.
+
+    NOSAVE takes the file as it is, NOFLUSH adds to the data there are, and MERGE lets it replace some.
+    """
+    words = {option.lower() for option in options}
+    if not words <= {b"nosave", b"noflush", b"merge"}:
+        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    if words:
         session.server.block(session, Blocked(BlockReason.RUNTIME))
-        session.server.effects.append(LoadSnapshot(session))
+        session.server.effects.append(
+            LoadSnapshot(
+                session,
+                save=b"nosave" not in words,
+                flush=b"noflush" not in words,
+                merge=b"merge" in words,
+            )
+        )
         return NO_REPLY
+    session.server.effects.append(ReplaceSnapshot())
     keyspace = session.keyspace
     writer = RdbWriter()
     writer.header({})
@@ -172,11 +191,7 @@ def _reload(session: Session, *options: bytes) -> Reply:
     fresh.now_ms = keyspace.now_ms
     RdbLoader(fresh).apply(RdbReader().feed(writer.take()))
     keyspace.flush()
-    for database, reloaded in zip(keyspace.databases, fresh.databases, strict=True):
-        for table in reloaded.tables:
-            for key, value in table.items():
-                database.set(key, value)
-                database.set_expiry(key, reloaded.expiry(key))
+    keyspace.merge(fresh)
     session.propagated = []
     return OK
 
@@ -258,10 +273,10 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"populate": (_populate, 1, 3, " <count> [<prefix>] [<size>]"),
     b"protocol": (_protocol, 1, 1, " <type>"),
     b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
-    b"reload": (_reload, 0, 1, " [NOSAVE]"),
+    b"reload": (_reload, 0, 3, " [MERGE] [NOFLUSH] [NOSAVE]"),
     b"segfault": (_segfault, 0, 0, ""),
     b"set-active-expire": (_set_active_expire, 1, 1, " <0|1>"),
-    b"set-disable-deny-scripts": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),
+    b"set-disable-deny-scripts": (_disable_deny_scripts, 1, 1, " <0|1>"),
     b"sleep": (_sleep, 1, 1, " <seconds>"),
     b"stringmatch-len": (_stringmatch_len, 2, 2, " <length> <pattern>"),
 }
