@@ -8,7 +8,7 @@ in through `begin_turn`; randomness and the command stopwatch are handed in at t
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
@@ -91,8 +91,9 @@ class Server:
         self.effects: list[ServerEffect] = []
         self.operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         """What the running command changed, to be propagated as one: (database, words)."""
-        self.messages: list[Arguments] = []
-        """Those of them that are for replicas alone."""
+        self.only_for_replicas: list[Sequence[bytes]] = []
+        self.only_for_log: list[Sequence[bytes]] = []
+        """Words of those that are not for both."""
         self.host: Host = NoHost()
         """The process around this server; the runtime puts the real one here."""
         self.startup_bytes = 0
@@ -468,7 +469,7 @@ class Server:
         """Note a command that only replicas are to get: there is nothing in it to keep."""
         if self.replication.has_stream:
             self.operations.append((session.db.index, argv))
-            self.messages.append(argv)
+            self.only_for_replicas.append(argv)
 
     def propagate_operations(self, session: Session | None = None, entry: Entry | None = None) -> None:
         """Tell on what the last command changed, as a transaction if it is several.
@@ -494,17 +495,18 @@ class Server:
         is_recording, has_stream = self.aof.is_recording, self.replication.has_stream
         if not is_recording and not has_stream:
             return
+        for_log = for_replicas = operations
+        if self.only_for_replicas or self.only_for_log:
+            for_log = _without(operations, self.only_for_replicas)
+            for_replicas = _without(operations, self.only_for_log)
+            self.only_for_replicas, self.only_for_log = [], []
         rendered = render(operations)
-        if is_recording:
-            changes = self._without_messages(operations) if self.messages else operations
-            if changes:
-                self.aof.append(changes, rendered if changes is operations else render(changes))
-        if has_stream:
-            self.replication.append(operations, rendered)
-
-    def _without_messages(self, operations: Operations) -> Operations:
-        messages, self.messages = set(map(id, self.messages)), []
-        return [operation for operation in operations if id(operation[1]) not in messages]
+        if is_recording and for_log:
+            self.aof.append(for_log, rendered if for_log is operations else render(for_log))
+        if has_stream and for_replicas:
+            self.replication.append(
+                for_replicas, rendered if for_replicas is operations else render(for_replicas)
+            )
 
     def take_effects(self) -> list[ServerEffect]:
         """What is to be done next, in order: what must be on disk first comes first."""
@@ -513,3 +515,9 @@ class Server:
 
     def _key_expired(self, database: int, key: bytes) -> None:
         self.operations.append((database, (b"DEL", key)))
+
+
+def _without(operations: Operations, kept_back: list[Sequence[bytes]]) -> Operations:
+    """The operations but for those of these words, each of which is an object of its own."""
+    left_out = set(map(id, kept_back))
+    return [operation for operation in operations if id(operation[1]) not in left_out]
