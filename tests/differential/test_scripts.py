@@ -32,7 +32,11 @@ class Both:
 
     def ask(self, *words: str) -> tuple[bytes, bytes]:
         """Our bytes and theirs."""
-        command = encode_command([word.encode() for word in words])
+        return self.ask_bytes(*[word.encode() for word in words])
+
+    def ask_bytes(self, *words: bytes) -> tuple[bytes, bytes]:
+        """The same, of words that need not be text."""
+        command = encode_command(list(words))
         return _raw(self.mine, command), _real_raw(self.real, command)
 
 
