@@ -273,7 +273,7 @@ class Dispatcher:
         except CommandError as error:
             return error
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
-            session.transaction.queue(entry, argv, entry.spec.flags)
+            session.transaction.queue(entry, argv, entry.flag_bits)
             return QUEUED
         reply = self.run(session, entry, argv)
         if self.server.key_waits.ready:

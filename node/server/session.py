@@ -13,7 +13,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shoal.node.commands.call import Call, KeyWait
-from shoal.node.commands.spec import Flag
 from shoal.node.resp.parser import Arguments, CommandParser
 from shoal.node.resp.replies import NO_REPLY, Reply
 from shoal.node.resp.writer import encode
@@ -45,13 +44,13 @@ class Transaction:
 
     queued: list[tuple[Entry, Arguments]] = field(default_factory=list)
     queued_bytes: int = 0
-    flags_of_any: Flag = field(default_factory=lambda: Flag(0))
-    flags_of_all: Flag = field(default_factory=lambda: ~Flag(0))
+    flags_of_any: int = 0
+    flags_of_all: int = -1
     """Of scripts those that they declare."""
     broken: bool = False
     """A command was refused while queueing: EXEC answers EXECABORT."""
 
-    def queue(self, entry: Entry, argv: Arguments, flags: Flag) -> None:
+    def queue(self, entry: Entry, argv: Arguments, flags: int) -> None:
         """Add a command, of these flags."""
         self.queued.append((entry, argv))
         self.queued_bytes += sum(map(len, argv)) + BYTES_PER_WORD * len(argv)
