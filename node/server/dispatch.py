@@ -86,10 +86,8 @@ class Dispatcher:
         what `run` does for every other way of running a command is spelled out again in place.
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
-        ready_keys = server.key_waits.ready
-        out, unsent = session.out, session.out_bytes
-        self.command_started_ns = self.clock_ns()
-        done = 0
+        ready_keys, out, unsent = server.key_waits.ready, session.out, session.out_bytes
+        done, self.command_started_ns = 0, self.clock_ns()
         reply: Reply
         for done, argv in enumerate(commands, 1):  # noqa: B007 (read after the loop)
             entry = entries.get(argv[0])
