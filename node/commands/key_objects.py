@@ -12,12 +12,17 @@ from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at, one_key, token
 from shoal.node.dataset.encodings import encoding_of
 from shoal.node.dataset.numbers import INT64_MAX, require_integer
+from shoal.node.dataset.usage import frequency, idle_seconds, note_frequency, note_idle
 from shoal.node.persistence import dump_payload
 from shoal.node.resp.replies import OK, CommandError, Reply, Status
 
 NO_LFU = (
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when"
     " switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
+NO_LRU = (
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between"
+    " policies at runtime LRU and LFU data will take some time to adjust."
 )
 SECOND_WORD = (key_at(2, KeyUse.RO),)
 NONDETERMINISTIC = ("nondeterministic_output",)
@@ -75,7 +80,9 @@ def object_refcount(call: Call, key: bytes) -> Reply:
 def object_idletime(call: Call, key: bytes) -> Reply:
     if call.db.peek(key) is None:
         return None
-    return max(call.now_ms - call.db.accessed.get(key, call.now_ms), 0) // 1000
+    if frequency(call.db, key) is not None:
+        raise CommandError(NO_LRU)
+    return idle_seconds(call.db, key)
 
 
 @command(
@@ -93,7 +100,10 @@ def object_idletime(call: Call, key: bytes) -> Reply:
 def object_freq(call: Call, key: bytes) -> Reply:
     if call.db.peek(key) is None:
         return None
-    raise CommandError(NO_LFU)
+    count = frequency(call.db, key)
+    if count is None:
+        raise CommandError(NO_LFU)
+    return count
 
 
 @command(
@@ -190,7 +200,9 @@ def restore(call: Call, key: bytes, ttl: bytes, payload: bytes, *words: bytes) -
         return OK
     place(db, key, value, expiry)
     if options.idle_seconds is not None:
-        db.accessed[key] = call.now_ms - options.idle_seconds * 1000
+        note_idle(db, key, options.idle_seconds)
+    if options.frequency is not None:
+        note_frequency(db, key, options.frequency)
     db.changed(key, "restore")
     if expiry is not None and not options.absolute:
         call.propagate(b"RESTORE", key, expiry, payload, *words, b"ABSTTL")

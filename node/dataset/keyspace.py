@@ -27,6 +27,7 @@ from random import Random
 from typing import Protocol
 
 from shoal.cluster.slots import SLOT_COUNT, key_slot
+from shoal.node.dataset.frequencies import CountingRules, Frequencies
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
@@ -76,9 +77,11 @@ class Database:
         self.tables: list[Table[Value]] = [_NOTHING] * SLOT_COUNT
         self.expires: dict[bytes, int] = {}
         self.accessed: dict[bytes, int] = {}
+        """When each key was last used; see `Keyspace.count_uses`."""
         self.watchers: dict[bytes, list[Watcher]] = {}
         self._group_counts = [0] * (SLOT_COUNT >> _GROUP_SHIFT)
-        self._expiry_heap: list[tuple[int, bytes]] = []
+        self.expiry_heap: list[tuple[int, bytes]] = []
+        """Times to live as they were set, the soonest first: some have been changed or taken away since."""
 
     def __len__(self) -> int:
         return sum(self._group_counts)
@@ -353,14 +356,14 @@ class Database:
             self.expires.pop(key, None)
             return
         self.expires[key] = at_ms
-        heappush(self._expiry_heap, (at_ms, key))
-        if len(self._expiry_heap) > 2 * len(self.expires) + 1000:
-            self._expiry_heap = [(at, key) for key, at in self.expires.items()]
-            heapify(self._expiry_heap)
+        heappush(self.expiry_heap, (at_ms, key))
+        if len(self.expiry_heap) > 2 * len(self.expires) + 1000:
+            self.expiry_heap = [(at, key) for key, at in self.expires.items()]
+            heapify(self.expiry_heap)
 
     def expire_due(self, limit: int) -> int:
         """Delete up to `limit` keys whose time has come; returns how many. For a primary only."""
-        heap, expires, now_ms = self._expiry_heap, self.expires, self.keyspace.now_ms
+        heap, expires, now_ms = self.expiry_heap, self.expires, self.keyspace.now_ms
         expired = 0
         while heap and heap[0][0] <= now_ms and expired < limit:
             at_ms, key = heappop(heap)
@@ -449,15 +452,30 @@ class Database:
                 for watcher in self.watchers[key]:
                     watcher.watched_key_changed()
         self.tables = [_NOTHING] * SLOT_COUNT
-        self.expires, self.accessed, self._expiry_heap = {}, {}, []
+        self.expires, self.accessed, self.expiry_heap = {}, self.keyspace.new_access_table(), []
         self._group_counts = [0] * len(self._group_counts)
         self.keyspace.changes += removed
         return removed
 
+    # --- eviction ----------------------------------------------------------------------------------
+
+    def evict(self, key: bytes) -> None:
+        """Delete a key because memory runs out. Nobody's command did it; replicas are to be told."""
+        self._remove(key, key_slot(key))
+        self.keyspace.evicted += 1
+        self.announce(key, "evicted", by_command=False)
+
+    def stored(self, key: bytes) -> Value | None:
+        """What is under a key, be its time over or not."""
+        return self.tables[key_slot(key)].get(key)
+
     def _remove(self, key: bytes, slot: int) -> None:
         if self.keyspace.snapshots:
             self._save_for_snapshots(key)
-        self.tables[slot].discard(key)
+        table = self.tables[slot]
+        table.discard(key)
+        if not table:
+            self.tables[slot] = _NOTHING  # the last key takes its table with it
         self._group_counts[slot >> _GROUP_SHIFT] -= 1
         self.expires.pop(key, None)
         self.accessed.pop(key, None)
@@ -468,7 +486,7 @@ class Database:
             snapshot.before_change(self, slot, key)
 
 
-_CONTENTS = ("tables", "expires", "accessed", "_group_counts", "_expiry_heap")
+_CONTENTS = ("tables", "expires", "accessed", "_group_counts", "expiry_heap")
 """What of a database moves to another with its keys."""
 
 
@@ -482,6 +500,7 @@ class Keyspace:
         self.hits = 0
         self.misses = 0
         self.expired = 0
+        self.evicted = 0
         self.expiry_mode = ExpiryMode.DELETE
         self.snapshots: list[Snapshot] = []
         self.on_expired: Callable[[int, bytes], None] = _nobody_listens
@@ -496,12 +515,18 @@ class Keyspace:
         self.on_new_key: Callable[[int, bytes], None] | None = None
         self.on_miss: Callable[[int, bytes], None] | None = None
         """Called when a read does not find its key."""
+        self.counting_rules: CountingRules | None = None
+        """How uses of keys are counted, if they are; see `count_uses`."""
         self.databases = [Database(self, index) for index in range(databases)]
         self.functions: tuple[bytes, ...] = ()
         """The sources of the libraries of functions, which are saved and replicated with the data."""
 
     def __len__(self) -> int:
         return sum(len(database) for database in self.databases)
+
+    def reset_statistics(self) -> None:
+        """Count hits, misses and keys that went by themselves from zero."""
+        self.hits = self.misses = self.expired = self.evicted = 0
 
     def tell_events(self, listener: Callable[[int, str, bytes], None] | None) -> None:
         """Call this for every keyspace event from now on, or nobody."""
@@ -512,6 +537,20 @@ class Keyspace:
         """Call this for every change from now on, or nobody."""
         self.on_change = listener
         self.is_heard = listener is not None or self.on_event is not None
+
+    def count_uses(self, rules: CountingRules | None) -> None:
+        """From now on keep how often keys are used (LFU), or with None when they last were (LRU)."""
+        if rules is self.counting_rules:
+            return
+        self.counting_rules = rules
+        for database in self.databases:
+            accessed = database.accessed
+            times = accessed.times() if isinstance(accessed, Frequencies) else accessed
+            database.accessed = times if rules is None else Frequencies(rules, times.items())
+
+    def new_access_table(self) -> dict[bytes, int]:
+        """An empty `Database.accessed`."""
+        return {} if self.counting_rules is None else Frequencies(self.counting_rules)
 
     def flush(self) -> int:
         """Drop every key of every database; returns how many."""

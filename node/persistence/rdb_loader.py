@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from shoal.cluster.slots import key_slot
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.usage import note_frequency, note_idle
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, Event, Function
 
@@ -40,7 +41,7 @@ class RdbLoader:
                 self.empty_keys.append(event.key)
 
     def _add(self, entry: Entry) -> None:
-        index, key, value, expiry_ms, idle_seconds, _ = entry
+        index, key, value, expiry_ms, idle_seconds, frequency = entry
         keyspace = self._keyspace
         if index >= len(keyspace.databases):
             raise RdbError(f"the data has a database {index}, this server only {len(keyspace.databases)}")
@@ -53,6 +54,8 @@ class RdbLoader:
         database.set(key, value)
         if expiry_ms is not None:
             database.set_expiry(key, expiry_ms)
+        if frequency is not None:
+            note_frequency(database, key, frequency)
         if idle_seconds is not None:
-            database.accessed[key] = keyspace.now_ms - idle_seconds * 1000
+            note_idle(database, key, idle_seconds)
         self.loaded += 1

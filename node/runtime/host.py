@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shoal.node.runtime.crash_report import CrashReport
+from shoal.node.runtime.heap import heap_meter
 from shoal.node.runtime.reactor import HAS_EPOLL
 from shoal.node.server.host import ProcessFacts
 
@@ -27,6 +28,13 @@ class RealHost:
         self._crash_report = crash_report
         self._operating_system = f"{platform.system()} {platform.release()} {platform.machine()}"
         self._system_memory = os.sysconf("SC_PHYS_PAGES") * _PAGE_SIZE
+        self._heap_meter = heap_meter()
+
+    def heap_bytes(self) -> int:
+        """Memory in use, or where that cannot be known, memory held."""
+        if self._heap_meter is not None:
+            return self._heap_meter()
+        return _resident_bytes(resource.getrusage(resource.RUSAGE_SELF))
 
     def facts(self) -> ProcessFacts:
         """The process as it is now."""

@@ -122,7 +122,7 @@ def build_server(config: Config, log: Log) -> Server:
     crash_report = CrashReport(server, log)
     crash_report.follow_config()
     server.host = RealHost(crash_report)
-    server.startup_bytes = server.host.facts().resident_bytes
+    server.memory.startup_bytes = server.host.heap_bytes()
     return server
 
 

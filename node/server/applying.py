@@ -60,7 +60,7 @@ def _apply_encodings(server: Server) -> None:
 
 
 def _apply_memory_limit(server: Server) -> None:
-    server.check_memory()
+    server.memory.follow_config()
 
 
 def _apply_query_limits(server: Server) -> None:
@@ -96,7 +96,7 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("requirepass",), _apply_password),
     (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), _apply_slowlog),
     (tuple(name.replace("_", "-") for name in ENCODING_DIRECTIVES), _apply_encodings),
-    (("maxmemory",), _apply_memory_limit),
+    (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), _apply_memory_limit),
     (("proto-max-bulk-len", "client-query-buffer-limit"), _apply_query_limits),
     (("appendfsync",), _apply_fsync_policy),
     (("save", "stop-writes-on-bgsave-error"), _apply_save_points),

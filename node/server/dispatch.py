@@ -290,6 +290,10 @@ class Dispatcher:
         is_write = bool(flags & _WRITE) or (is_exec and _queued(session, Flag.WRITE))
         if server.cluster is not None and (entry.names_keys or is_exec):
             self._route(session, entry, argv, is_write)
+        if server.memory.is_near and server.scripts.busy is None:
+            server.memory.before_command(entry, argv)
+            if session.tracker is not None and session.tracker.pending:
+                server.tracking.tell_pending(session.tracker)  # it is about the past, not about this command
         if server.is_out_of_memory and _needs_memory(session, entry, flags):
             raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
         if is_write:
@@ -338,9 +342,9 @@ class Dispatcher:
         accessed = session.db.accessed
         before = [(key, accessed.get(key)) for key in _keys_of(session, entry, argv)]
         reply = self.run(session, entry, argv)
-        for key, when_ms in before:
-            if when_ms is not None and key in accessed:
-                accessed[key] = when_ms
+        for key, used in before:
+            if used is not None and key in accessed:
+                dict.__setitem__(accessed, key, used)  # put back, which is no use to be counted
         return reply
 
     def _route(self, session: Session, entry: Entry, argv: Arguments, is_write: bool) -> None:
@@ -449,6 +453,8 @@ def _keys_of(session: Session, entry: Entry, argv: Arguments) -> list[bytes]:
     return [argv[position] for position in entry.spec.routed_positions(argv)]
 
 
+_ENDS_TRANSACTION = frozenset({"EXEC", "DISCARD", "QUIT", "RESET"})
+
 _MAY_WRITE = Flag.WRITE | Flag.MAY_REPLICATE
 _NO_AUTH, _NO_MULTI, _WRITE, _ANY_WRITE = map(int, (Flag.NO_AUTH, Flag.NO_MULTI, Flag.WRITE, _MAY_WRITE))
 """As plain numbers, which are quicker to test than an enumeration."""
@@ -466,6 +472,9 @@ def _allowed(session: Session, entry: Entry, flags: int, flag: Flag) -> bool:
 
 
 def _needs_memory(session: Session, entry: Entry, flags: int) -> bool:
-    if entry.spec.name == "EXEC" and session.transaction is not None:
+    """Whether a command is refused while memory has run out: what is queued takes memory, whatever it is."""
+    name = entry.spec.name
+    if name == "EXEC" and session.transaction is not None:
         return bool(session.transaction.flags_of_any & Flag.DENYOOM)
-    return bool(flags & Flag.DENYOOM)
+    is_queued = session.transaction is not None and name not in _ENDS_TRANSACTION
+    return is_queued or bool(flags & Flag.DENYOOM)

@@ -9,11 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """Memory in bytes, processor time in seconds.
-
-    `resident_bytes` serves as `used_memory` too: Python cannot say how much of what it holds is in use,
-    and a smaller number would be a guess.
-    """
+    """Memory in bytes, processor time in seconds."""
 
     process_id: int = 0
     executable: str = ""
@@ -31,6 +27,9 @@ class ProcessFacts:
 
 class Host(Protocol):
     """The runtime's side of a server."""
+
+    def heap_bytes(self) -> int:
+        """How much of the memory this process holds is in use."""
 
     def facts(self) -> ProcessFacts:
         """The process as it is now."""
@@ -50,6 +49,9 @@ class Host(Protocol):
 
 class NoHost:
     """A server by itself, in a simulation or a test: no process to speak of and no disk."""
+
+    def heap_bytes(self) -> int:
+        return 0
 
     def facts(self) -> ProcessFacts:
         return ProcessFacts()

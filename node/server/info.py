@@ -141,21 +141,23 @@ def _script_memory(server: Server) -> Fields:
 
 def _memory(server: Server) -> Fields:
     facts, config = server.host.facts(), server.config
-    used, startup = facts.resident_bytes, server.startup_bytes
-    peak = max(facts.peak_resident_bytes, used)
-    dataset = max(used - startup, 0)
-    backlog = server.replication.history.backlog
-    backlog_bytes = len(backlog) if backlog is not None else 0
+    used = server.memory.used_bytes()
+    peak = server.memory.peak_bytes
+    overhead = min(server.memory.overhead_bytes(), used)
+    dataset = used - overhead
+    backlog_bytes = server.memory.backlog_bytes
+    held = used + server.memory.startup_bytes
     return [
         ("used_memory", used),
         ("used_memory_human", human_bytes(used)),
-        ("used_memory_rss", used),
-        ("used_memory_rss_human", human_bytes(used)),
+        ("used_memory_rss", facts.resident_bytes),
+        ("used_memory_rss_human", human_bytes(facts.resident_bytes)),
         ("used_memory_peak", peak),
         ("used_memory_peak_human", human_bytes(peak)),
         ("used_memory_peak_perc", f"{used * 100 / peak if peak else 0:.2f}%"),
-        ("used_memory_overhead", used - dataset),
-        ("used_memory_startup", startup),
+        ("used_memory_overhead", overhead),
+        ("used_memory_startup", 0),
+        ("used_memory_interpreter", server.memory.startup_bytes),
         ("used_memory_dataset", dataset),
         ("used_memory_dataset_perc", f"{dataset * 100 / used if used else 0:.2f}%"),
         ("total_system_memory", facts.system_memory_bytes),
@@ -164,8 +166,9 @@ def _memory(server: Server) -> Fields:
         ("maxmemory_human", human_bytes(config.maxmemory)),
         ("maxmemory_policy", config.maxmemory_policy),
         *_script_memory(server),
-        ("mem_fragmentation_ratio", "1.00"),
-        ("mem_fragmentation_bytes", 0),
+        ("mem_fragmentation_ratio", f"{facts.resident_bytes / held if held else 1:.2f}"),
+        ("mem_fragmentation_bytes", facts.resident_bytes - held),
+        ("mem_not_counted_for_evict", server.memory.uncounted_bytes()),
         ("mem_clients_normal", _unsent_bytes(server, to_replicas=False)),
         ("mem_clients_slaves", _unsent_bytes(server, to_replicas=True)),
         ("mem_replication_backlog", backlog_bytes),
@@ -269,7 +272,7 @@ def _stats(server: Server) -> Fields:
         ("expired_keys", keyspace.expired),
         ("expired_stale_perc", "0.00"),
         ("expired_time_cap_reached_count", 0),
-        ("evicted_keys", 0),
+        ("evicted_keys", keyspace.evicted),
         ("evicted_clients", 0),
         ("keyspace_hits", keyspace.hits),
         ("keyspace_misses", keyspace.misses),

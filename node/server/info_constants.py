@@ -43,7 +43,7 @@ CONSTANTS = (
     Constants(
         "memory",
         "buffers count towards used_memory like everything else",
-        {"mem_not_counted_for_evict": 0, "mem_cluster_links": 0},
+        {"mem_cluster_links": 0},
     ),
     Constants(
         "persistence",

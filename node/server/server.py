@@ -36,6 +36,7 @@ from shoal.node.server.entries import Entry
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.key_waits import KeyWaits
 from shoal.node.server.latency import LatencyMonitor
+from shoal.node.server.memory_limit import MemoryLimit
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import Loading, PersistenceState
@@ -96,8 +97,6 @@ class Server:
         """Words of those that are not for both."""
         self.host: Host = NoHost()
         """The process around this server; the runtime puts the real one here."""
-        self.startup_bytes = 0
-        """How much memory the process held before there was any data."""
         self.statistics = Statistics()
         self.latency = LatencyMonitor()
         self.error_counts: Counter[str] = Counter()
@@ -107,6 +106,7 @@ class Server:
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.aof = AppendOnly(self)
+        self.memory = MemoryLimit(self)
         self.blocked: dict[BlockReason, dict[int, Session]] = {reason: {} for reason in BlockReason}
         """Clients whose next command waits, by what for, so that looking at some costs nothing for others."""
         self.deadlines = Deadlines()
@@ -146,8 +146,11 @@ class Server:
             self._look_at_itself()
         if self.scripts.suspension.is_suspended:
             self.scripts.suspension.go_on()
-        elif now_ms >= self.next_expiry_ms:
-            self._expire_due(now_ms)
+        else:
+            if now_ms >= self.next_expiry_ms:
+                self._expire_due(now_ms)
+            if self.memory.limit:
+                self.memory.begin_turn(now_ms)
         if self.pause.until_ms and self.pause.expire(now_ms):
             self.resume_paused()
         self.replication.begin_turn(now_ms)
@@ -161,7 +164,7 @@ class Server:
     def wants_turn(self) -> bool:
         """Whether there is work that waits for no client: the next turn need not wait either."""
         return (
-            bool(self.runnable or self.key_waits.ready)
+            bool(self.runnable or self.key_waits.ready or self.memory.is_evicting)
             or self.replication.wants_turn
             or self.scripts.suspension.is_suspended
         )
@@ -240,8 +243,6 @@ class Server:
         if now_ms >= self.client_care.next_ms:
             self.client_care.look(now_ms)
         self.tracking.limit_table()
-        if self.config.maxmemory:
-            self.check_memory()
 
     def _expire_due(self, now_ms: int) -> None:
         """Delete keys whose time has come, so many at a time; with more left, the next turn goes on."""
@@ -349,6 +350,7 @@ class Server:
             and not roles.cannot_save(self)
             and self.aof.error is None
             and not self.is_out_of_memory
+            and not self.memory.is_near
         )
 
     def begin_loading(self, total_bytes: int = 0) -> None:
@@ -395,12 +397,6 @@ class Server:
             event = "fast-command" if flags & Flag.FAST else "command"
             self.latency.note(event, session.now_ms // 1000, microseconds // 1000)
 
-    def check_memory(self) -> None:
-        """Compare the memory used with `maxmemory`, and close or open the gate for writes accordingly."""
-        limit = self.config.maxmemory
-        self.is_out_of_memory = bool(limit) and self.host.facts().resident_bytes > limit
-        self.refresh_gates()
-
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""
         self.error_counts[error.code] += 1
@@ -410,7 +406,7 @@ class Server:
         self.statistics.reset()
         self.aof.reset()
         self.error_counts.clear()
-        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.keyspace.reset_statistics()
         self.dispatcher.reset_statistics()
 
     # --- MONITOR ------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from shoal.node.dataset.glob import glob_match
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.numbers import INT64_MAX, parse_float, require_integer
 from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.usage import idle_seconds
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
@@ -114,7 +115,7 @@ def _object(session: Session, key: bytes) -> Reply:
     value = session.db.tables[key_slot(key)].get(key)  # whether its time has come or not
     if value is None:
         raise CommandError("ERR no such key")
-    idle = (session.now_ms - session.db.accessed.get(key, session.now_ms)) // 1000
+    idle = idle_seconds(session.db, key)
     encoding = encoding_of(value, session.encoding_limits).decode()
     return Status(
         f"Value at:{id(value):#x} refcount:1 encoding:{encoding}"

@@ -62,23 +62,24 @@ def memory_usage(session: Session, key: bytes, *options: bytes) -> Reply:
 )
 def memory_stats(session: Session) -> Reply:
     server = session.server
-    facts = server.host.facts()
-    used, keys = facts.resident_bytes, len(server.keyspace)
-    dataset = max(used - server.startup_bytes, 0)
-    peak = max(facts.peak_resident_bytes, used)
+    memory = server.memory
+    used, keys = memory.used_bytes(), len(server.keyspace)
+    overhead, peak = min(memory.overhead_bytes(), used), memory.peak_bytes
+    dataset, resident = used - overhead, server.host.facts().resident_bytes
+    held = used + memory.startup_bytes
     return {
         b"peak.allocated": peak,
         b"total.allocated": used,
-        b"startup.allocated": server.startup_bytes,
+        b"startup.allocated": 0,
         b"clients.normal": sum(one.out_bytes for one in server.sessions.values()),
-        b"overhead.total": used - dataset,
+        b"overhead.total": overhead,
         b"keys.count": keys,
         b"keys.bytes-per-key": dataset // keys if keys else 0,
         b"dataset.bytes": dataset,
         b"dataset.percentage": dataset * 100 / used if used else 0.0,
         b"peak.percentage": used * 100 / peak if peak else 0.0,
-        b"fragmentation": 1.0,
-        b"fragmentation.bytes": 0,
+        b"fragmentation": resident / held if held else 1.0,
+        b"fragmentation.bytes": resident - held,
     }
 
 
@@ -99,7 +100,7 @@ def memory_doctor(session: Session) -> Reply:
 
 def _findings(server: Server) -> Iterator[str]:
     facts, config = server.host.facts(), server.config
-    if config.maxmemory and facts.resident_bytes > config.maxmemory:
+    if server.is_out_of_memory:
         yield "More memory is used than maxmemory allows: commands that need more are refused."
     if not config.maxmemory and facts.resident_bytes * MUCH_OVERHEAD > facts.system_memory_bytes > 0:
         yield "Half of this machine's memory is used, and no maxmemory is set."

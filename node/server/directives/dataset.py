@@ -29,15 +29,11 @@ class DatasetDirectives:
     notify_keyspace_events = KeyspaceEvents("")
 
     maxmemory = Memory(0, 0, ULONG_MAX)
-    maxmemory_policy = Choice(
-        "noeviction",
-        _POLICIES,
-        effect="differs: no key is evicted yet; under any policy writes above maxmemory are refused",
-    )
-    maxmemory_samples = Integer(5, 1, INT_MAX, effect="none: nothing is evicted yet")
-    maxmemory_eviction_tenacity = Integer(10, 0, 100, effect="none: nothing is evicted yet")
-    lfu_log_factor = Integer(10, effect="none: nothing is evicted yet")
-    lfu_decay_time = Integer(1, effect="none: nothing is evicted yet")
+    maxmemory_policy = Choice("noeviction", _POLICIES)
+    maxmemory_samples = Integer(5, 1, INT_MAX)
+    maxmemory_eviction_tenacity = Integer(10, 0, 100)
+    lfu_log_factor = Integer(10)
+    lfu_decay_time = Integer(1)
     lazyfree_lazy_eviction = YesNo(False, effect=_FREED_AT_ONCE)
     lazyfree_lazy_expire = YesNo(False, effect=_FREED_AT_ONCE)
     lazyfree_lazy_server_del = YesNo(False, effect=_FREED_AT_ONCE)

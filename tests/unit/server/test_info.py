@@ -85,16 +85,20 @@ def test_each_database_with_keys_is_listed_with_its_mean_time_to_live() -> None:
 
 class BigHost(NoHost):
     def facts(self) -> ProcessFacts:
-        return ProcessFacts(process_id=42, resident_bytes=3 << 20, peak_resident_bytes=6 << 20)
+        return ProcessFacts(process_id=42, resident_bytes=6 << 20)
+
+    def heap_bytes(self) -> int:
+        return 4 << 20
 
 
 def test_memory_is_what_the_system_says() -> None:
     world = World()
     world.server.host = BigHost()
-    world.server.startup_bytes = 1 << 20
+    world.server.memory.startup_bytes = 1 << 20
     found = info(world.client(), "memory", "server")
     assert (found["used_memory"], found["used_memory_human"]) == (str(3 << 20), "3.00M")
-    assert (found["used_memory_dataset"], found["used_memory_peak_perc"]) == (str(2 << 20), "50.00%")
+    assert (found["used_memory_dataset"], found["used_memory_peak_perc"]) == (str(3 << 20), "100.00%")
+    assert (found["used_memory_rss"], found["mem_fragmentation_ratio"]) == (str(6 << 20), "1.50")
     assert found["process_id"] == "42"
 
 

@@ -1,0 +1,35 @@
+"""When or how often a key was used, whichever of the two its database keeps."""
+
+from __future__ import annotations
+
+from shoal.node.dataset.frequencies import Frequencies
+from shoal.node.dataset.keyspace import Database
+
+
+def idle_seconds(database: Database, key: bytes) -> int:
+    """How long ago a key was last used."""
+    accessed, now_ms = database.accessed, database.keyspace.now_ms
+    used_ms = accessed.get(key)
+    if used_ms is None:
+        return 0
+    if isinstance(accessed, Frequencies):
+        used_ms = accessed.last_use(used_ms)
+    return max(now_ms - used_ms, 0) // 1000
+
+
+def frequency(database: Database, key: bytes) -> int | None:
+    """How often a key is used, from 0 to 255; None while that is not counted."""
+    accessed = database.accessed
+    return accessed.count(key, database.keyspace.now_ms) if isinstance(accessed, Frequencies) else None
+
+
+def note_idle(database: Database, key: bytes, seconds: int) -> None:
+    """Let a key look as if it had been last used so long ago; in vain while uses are counted."""
+    if not isinstance(database.accessed, Frequencies):
+        database.accessed[key] = database.keyspace.now_ms - seconds * 1000
+
+
+def note_frequency(database: Database, key: bytes, count: int) -> None:
+    """Let a key look as if it were used so often; in vain while that is not counted."""
+    if isinstance(database.accessed, Frequencies):
+        database.accessed.put(key, database.keyspace.now_ms, count)
