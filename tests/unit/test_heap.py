@@ -1,4 +1,4 @@
-"""Memory in use rises with what is made and falls with what is dropped, which a process's size does not do."""
+"""Memory in use rises with what is made and falls with what goes, which a process's size does not do."""
 
 from __future__ import annotations
 
