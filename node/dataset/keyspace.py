@@ -24,10 +24,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from enum import Enum
 from heapq import heapify, heappop, heappush
 from random import Random
-from typing import Protocol
 
 from shoal.cluster.slots import SLOT_COUNT, key_slot
 from shoal.node.dataset.frequencies import CountingRules, Frequencies
+from shoal.node.dataset.observers import OnChange, Snapshot, Watcher
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
@@ -45,27 +45,6 @@ class ExpiryMode(Enum):
     DELETE = "a primary deletes it and propagates DEL"
     HIDE = "a replica, or a primary whose writes are paused, answers as if it were gone"
     IGNORE = "while applying the primary's stream or loading, only the stream decides"
-
-
-class Watcher(Protocol):
-    """Whoever wants to know that a key was changed: a client's WATCH, the clients that wait for the key."""
-
-    def watched_key_changed(self) -> None:
-        """Called once per change, in the middle of the command that makes it."""
-
-
-class OnChange(Protocol):
-    """Whoever wants to know of every change to every key."""
-
-    def __call__(self, key: bytes | None, *, by_command: bool) -> None:
-        """A key was changed, by the running command or by nobody (it expired). None: every key is gone."""
-
-
-class Snapshot(Protocol):
-    """A walk over the keyspace as it was at one moment."""
-
-    def before_change(self, database: Database, slot: int, key: bytes) -> None:
-        """Called before a key is altered, added or removed, so that its old value can be kept."""
 
 
 class Database:

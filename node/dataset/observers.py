@@ -1,0 +1,29 @@
+"""Those who want to know what happens to keys, as the keyspace sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from shoal.node.dataset.keyspace import Database
+
+
+class Watcher(Protocol):
+    """Whoever wants to know that a key was changed: a client's WATCH, the clients that wait for the key."""
+
+    def watched_key_changed(self) -> None:
+        """Called once per change, in the middle of the command that makes it."""
+
+
+class OnChange(Protocol):
+    """Whoever wants to know of every change to every key."""
+
+    def __call__(self, key: bytes | None, *, by_command: bool) -> None:
+        """A key was changed, by the running command or by nobody (it expired). None: every key is gone."""
+
+
+class Snapshot(Protocol):
+    """A walk over the keyspace as it was at one moment."""
+
+    def before_change(self, database: Database, slot: int, key: bytes) -> None:
+        """Called before a key is altered, added or removed, so that its old value can be kept."""
