@@ -13,23 +13,37 @@ class BatchSize:
 
     A node serves nobody else while it sends a batch, so a batch should be short in time, and keys differ
     in size by a factor of millions. Grow while batches are quick, shrink when one was slow.
+
+    A source may take more keys of a slot along than it was told to move, and then sees to the right size
+    itself: it is enough to name a few of each slot.
     """
 
     LARGEST = 1024
+    FEW = 16
     QUICK_SECONDS = 0.010
     SLOW_SECONDS = 0.040
 
     def __init__(self, fixed: int | None) -> None:
         self._fixed = fixed is not None
+        self._more_go_along = False
         self.keys = fixed if fixed is not None else 64
 
-    def learn(self, sent: int, seconds: float) -> None:
+    @property
+    def names(self) -> int:
+        """How many keys of a slot to ask for."""
+        return self.FEW if self._more_go_along else self.keys
+
+    def learn(self, named: int, gone: int, seconds: float) -> None:
+        """So many keys were named, so many went, in so much time."""
         if self._fixed:
             return
+        self._more_go_along = self._more_go_along or gone > named
+        least, most = (self.FEW, 4 * self.FEW) if self._more_go_along else (1, self.LARGEST)
         if seconds > self.SLOW_SECONDS:
-            self.keys = max(self.keys // 2, 1)
-        elif seconds < self.QUICK_SECONDS and sent >= self.keys:
-            self.keys = min(self.keys * 2, self.LARGEST)
+            self.keys = max(self.keys // 2, least)
+        elif seconds < self.QUICK_SECONDS and named >= self.keys:
+            self.keys *= 2
+        self.keys = min(self.keys, most)
 
 
 def group_slots(slots: Sequence[int], counts: Sequence[int]) -> Iterator[list[int]]:

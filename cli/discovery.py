@@ -128,6 +128,15 @@ def expect_ok(reply: Reply, doing: str) -> None:
         raise CliError(f"unexpected answer while {doing}: {reply!r}")
 
 
+def expect_integer(reply: Reply, doing: str) -> int:
+    """A reply that must be a number."""
+    if isinstance(reply, ReplyError):
+        raise ReplyError(f"{reply} ({doing})")
+    if not isinstance(reply, int):
+        raise CliError(f"unexpected answer while {doing}: {reply!r}")
+    return reply
+
+
 def expect_list(reply: Reply, doing: str) -> list[Reply]:
     """A reply that must be an array."""
     if isinstance(reply, ReplyError):

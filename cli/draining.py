@@ -11,7 +11,7 @@ from shoal.cli.addresses import Address
 from shoal.cli.batching import BatchSize, take_keys
 from shoal.cli.client import CALL_TIMEOUT, Command, Connection, Credentials
 from shoal.cli.comparing import find_differing
-from shoal.cli.discovery import Cluster, expect_list
+from shoal.cli.discovery import Cluster, expect_integer, expect_list
 from shoal.cli.errors import CliError, ReplyError
 from shoal.cli.printing import text_of
 from shoal.cli.progress import Progress
@@ -60,33 +60,44 @@ class Drainer:
         self._batch = BatchSize(options.batch_keys)
 
     async def drain(self, route: Route, slots: Sequence[int]) -> int:
-        """Migrate until the source holds no key of these slots. Returns how many keys went over."""
-        replies = await route.source.call_many([self._list_keys(slot) for slot in slots])
+        """Migrate until the source holds no key of these slots. Returns how many keys went over.
+
+        The source says how many, since it may take more along than it was told to move.
+        """
+        replies = await route.source.call_many([word for slot in slots for word in self._look(slot)])
         waiting: dict[int, list[bytes]] = {}
-        for slot, reply in zip(slots, replies, strict=True):
-            self._note_keys(waiting, slot, reply)
-        moved = 0
+        held: dict[int, int] = {}
+        for slot, names, count in zip(slots, replies[::2], replies[1::2], strict=True):
+            held[slot] = self._note_keys(waiting, slot, names, count)
+        before = sum(held.values())
         guard = StuckGuard(route)
         while waiting:
             batch = list(take_keys(waiting, self._batch.keys))
             commands: list[Command] = []
             for slot, keys in batch:
-                commands += [self._migrate(route, keys, replace=self._options.replace), self._list_keys(slot)]
+                commands += [self._migrate(route, keys, replace=self._options.replace), *self._look(slot)]
             started = trio.current_time()
             replies = await route.source.call_many(commands, timeout=self._patience(len(batch)))
-            self._batch.learn(sum(len(keys) for _, keys in batch), trio.current_time() - started)
-            for (slot, keys), sent, left in zip(batch, replies[::2], replies[1::2], strict=True):
+            seconds = trio.current_time() - started
+            gone = 0
+            for (slot, keys), sent, names, count in zip(
+                batch, replies[::3], replies[1::3], replies[2::3], strict=True
+            ):
                 if is_busy(sent):
-                    left = await self._replace_equal_keys(route, slot, keys)
+                    names, count = await self._replace_equal_keys(route, slot, keys)
                 else:
                     explain_migrate_error(sent, slot, route, self._options)
-                moved += len(keys)
-                self._progress.keys(len(keys))
-                self._note_keys(waiting, slot, left)
+                left = self._note_keys(waiting, slot, names, count)
+                gone += held[slot] - left
+                held[slot] = left
                 guard.check(slot, keys, waiting.get(slot, []))
-        return moved
+            self._batch.learn(sum(len(keys) for _, keys in batch), gone, seconds)
+            self._progress.keys(gone)
+        return before - sum(held.values())
 
-    async def _replace_equal_keys(self, route: Route, slot: int, keys: Sequence[bytes]) -> Reply:
+    async def _replace_equal_keys(
+        self, route: Route, slot: int, keys: Sequence[bytes]
+    ) -> tuple[Reply, Reply]:
         """Some key is at the target already. If it has the same value there, nothing is lost by replacing it.
 
         That is what a move leaves behind that was interrupted after the target had a key and before the
@@ -102,24 +113,27 @@ class Drainer:
                 "target's by the source's, or delete one of each",
                 [*(f"- {name}" for name in names[:_KEYS_NAMED]), *more],
             )
-        commands = [self._migrate(route, keys, replace=True), self._list_keys(slot)]
-        sent, left = await route.source.call_many(commands, timeout=self._patience(1))
+        commands = [self._migrate(route, keys, replace=True), *self._look(slot)]
+        sent, listed, count = await route.source.call_many(commands, timeout=self._patience(1))
         explain_migrate_error(sent, slot, route, self._options)
-        return left
+        return listed, count
 
     def _patience(self, batches: int) -> float:
         return CALL_TIMEOUT + batches * self._options.timeout_ms / 1000
 
-    def _list_keys(self, slot: int) -> Command:
-        return ("CLUSTER", "GETKEYSINSLOT", slot, self._batch.keys)
+    def _look(self, slot: int) -> tuple[Command, Command]:
+        """Ask for the names of some keys of a slot, and for how many there are."""
+        return ("CLUSTER", "GETKEYSINSLOT", slot, self._batch.names), ("CLUSTER", "COUNTKEYSINSLOT", slot)
 
-    def _note_keys(self, waiting: dict[int, list[bytes]], slot: int, reply: Reply) -> None:
+    def _note_keys(self, waiting: dict[int, list[bytes]], slot: int, names: Reply, count: Reply) -> int:
+        """Take in the answers to `_look`; returns how many keys there are."""
         keys = [
-            key for key in expect_list(reply, f"listing the keys of slot {slot}") if isinstance(key, bytes)
+            key for key in expect_list(names, f"listing the keys of slot {slot}") if isinstance(key, bytes)
         ]
         waiting.pop(slot, None)
         if keys:
             waiting[slot] = keys
+        return expect_integer(count, f"counting the keys of slot {slot}")
 
     def _migrate(self, route: Route, keys: Sequence[bytes], *, replace: bool) -> Command:
         words = ("REPLACE",) if replace else ()

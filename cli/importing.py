@@ -135,7 +135,7 @@ class Importer:
             start += len(batch)
             started = trio.current_time()
             (reply,) = await self._migrate(owner, [batch], replace=self._options.replace)
-            self._batch.learn(len(batch), trio.current_time() - started)
+            self._batch.learn(len(batch), len(batch), trio.current_time() - started)
             if is_busy(reply):
                 await self._send_singly(owner, batch)
             else:

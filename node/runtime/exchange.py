@@ -157,10 +157,11 @@ class Exchange:
         ]
 
     def _together(self, keys: Sequence[MovingKey], *, is_named: bool) -> Iterable[bytes]:
-        """As few commands as possible."""
+        """As few commands as possible. What only goes along overwrites nothing: nobody said it may."""
         shares = [keys[start : start + KEYS_TOGETHER] for start in range(0, len(keys), KEYS_TOGETHER)]
         self._awaited += [_Share(share, is_named) for share in shares]
-        return [encode_command(pack(share, replace=self.request.replace)) for share in shares]
+        replace = self.request.replace and is_named
+        return [encode_command(pack(share, replace=replace)) for share in shares]
 
     def _send(self, commands: Iterable[bytes]) -> None:
         self.deadline = trio.current_time() + self.timeout_seconds

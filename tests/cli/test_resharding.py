@@ -220,13 +220,22 @@ def test_a_batch_takes_keys_of_several_slots_up_to_its_size() -> None:
 def test_batches_grow_while_quick_shrink_when_slow_and_stay_as_told() -> None:
     adapting = BatchSize(None)
     before = adapting.keys
-    adapting.learn(before, 0.001)
-    assert adapting.keys == before * 2
-    adapting.learn(1, 0.001)
+    adapting.learn(before, before, 0.001)
+    assert adapting.keys == adapting.names == before * 2
+    adapting.learn(1, 1, 0.001)
     assert adapting.keys == before * 2, "a batch that was not full teaches nothing"
     for _ in range(20):
-        adapting.learn(1, 1.0)
+        adapting.learn(1, 1, 1.0)
     assert adapting.keys == 1
     fixed = BatchSize(10)
-    fixed.learn(10, 1.0)
-    assert fixed.keys == 10
+    fixed.learn(10, 300, 1.0)
+    assert fixed.keys == fixed.names == 10
+
+
+def test_where_more_goes_along_than_was_named_few_names_are_enough() -> None:
+    size = BatchSize(None)
+    size.learn(size.keys, 300, 0.001)
+    assert size.names == BatchSize.FEW < size.keys
+    for _ in range(20):
+        size.learn(size.keys, size.keys, 1.0)
+    assert size.names == size.keys == BatchSize.FEW

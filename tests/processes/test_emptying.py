@@ -155,6 +155,19 @@ def test_a_key_that_is_there_already_is_told_only_when_it_is_named(ends: tuple[N
     assert (count(source), count(target)) == (0, len(KEYS))
 
 
+def test_what_is_taken_along_overwrites_nothing(ends: tuple[Node, Node]) -> None:
+    source, target = ends
+    with client_of(source) as client, client_of(target) as other:
+        assert move(client, target, KEYS[:2]) in ("OK", "True")
+        keys = listed(client, 100)
+        other.execute_command("ASKING")
+        other.execute_command("SET", keys[-1], "theirs")
+        assert move(client, target, listed(client), "REPLACE") in ("OK", "True")
+        assert keys[-1] in listed(client, 100)
+        other.execute_command("ASKING")
+        assert other.execute_command("GET", keys[-1]) == "theirs"
+
+
 def test_what_was_taken_along_is_asked_for_where_it_went(ends: tuple[Node, Node]) -> None:
     source, target = ends
     assert empty(source, target) <= 2
