@@ -222,7 +222,11 @@ class Interpreter:
         raise script_error(text, counted=counted)
 
     def _call(self, *words: Any) -> Any:
-        spelled = _spell(words)
+        spelled: list[bytes] | None = list(words)
+        for word in words:
+            if type(word) is not bytes:
+                spelled = _spell(words)
+                break
         if spelled is None:
             return b"-", True, self._lua.table_from([_NOT_WORDS])
         reply = self._caller.call(spelled)

@@ -65,6 +65,8 @@ class ScriptRun:
     was_out_of_memory: bool
     slot: int | None
     """Cluster mode: the one slot it may touch; None until that is known."""
+    is_plain: bool = False
+    """Its commands need no second look: see `may_take_short_way`."""
     wrote: bool = False
     targets: int = EVERYWHERE
     is_busy: bool = False

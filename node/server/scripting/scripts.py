@@ -14,7 +14,7 @@ from shoal.node.resp.replies import CommandError, Reply
 from shoal.node.scripting.interpreter import Interpreter
 from shoal.node.scripting.lrand48 import Lrand48
 from shoal.node.scripting.shebang import ScriptFlag, split_shebang
-from shoal.node.server.scripting.calls import call_command
+from shoal.node.server.scripting.calls import call_command, may_take_short_way
 from shoal.node.server.scripting.functions import Functions
 from shoal.node.server.scripting.runs import Runnable, ScriptRun, check_may_run, effective_flags
 from shoal.node.server.scripting.script_session import ScriptSession
@@ -151,6 +151,7 @@ class Scripts:
     def _execute(self, run: ScriptRun) -> Reply:
         script, caller, dispatcher = run.script, run.caller, self.server.dispatcher
         check_may_run(self.server, run)
+        run.is_plain = may_take_short_way(self.server, run)
         session = self.session
         if session is None:
             session = self.session = ScriptSession(self.server)
@@ -187,6 +188,7 @@ class Scripts:
             return None
         if not run.is_busy:
             run.is_busy = True
+            run.is_plain = False
             self._tell_slow(run, elapsed_ms)
         self.suspension.pause()
         if not run.killed:
@@ -210,7 +212,7 @@ class Scripts:
 
     def set_repl(self, targets: int) -> None:
         if self.running is not None:
-            self.running.targets = targets
+            self.running.targets, self.running.is_plain = targets, False
 
     def may_run(self, words: Sequence[bytes]) -> bool | None:
         return None if self.server.dispatcher.table.look_up(words) is None else True
