@@ -139,7 +139,7 @@ def hincrby(call: Call, key: bytes, field: bytes, increment: bytes) -> Reply:
     total = delta + (0 if old is None else require_integer(old, "ERR hash value is not an integer"))
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError("ERR increment or decrement would overflow")
-    _change_or_create(call, key).put(field, b"%d" % total)
+    _change_or_create(call, key).replace(field, b"%d" % total)
     call.db.changed(key, "hincrby")
     return total
 
@@ -163,7 +163,7 @@ def hincrbyfloat(call: Call, key: bytes, field: bytes, increment: bytes) -> Repl
     if old is not None and parse_float(old) is None:
         raise CommandError("ERR hash value is not a float")
     total = add_as_long_double(old or b"0", increment)
-    _change_or_create(call, key).put(field, total)
+    _change_or_create(call, key).replace(field, total)
     call.db.changed(key, "hincrbyfloat")
     call.propagate(b"HSET", key, field, total)
     return total

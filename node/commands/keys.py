@@ -6,6 +6,7 @@ from shoal.node.commands.call import Call
 from shoal.node.commands.options import SYNTAX_ERROR, parse_database
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, all_keys, key_arg, key_at, one_key, token
+from shoal.node.dataset.field_expiry import watch_fields
 from shoal.node.dataset.keyspace import Database
 from shoal.node.dataset.values import Value, copy_value, type_name
 from shoal.node.resp.replies import OK, CommandError, Reply, Status
@@ -161,6 +162,7 @@ def place(db: Database, key: bytes, value: Value, expiry: int | None) -> None:
     """Store a value as a new key, with the time to live it had elsewhere. `changed` follows."""
     db.delete(key)
     db.set(key, value)
+    watch_fields(db, key, value)
     if expiry is not None:
         db.set_expiry(key, expiry)
 

@@ -217,7 +217,7 @@ def _look_up(call: Call, pattern: bytes, element: bytes) -> bytes | None:
         value = call.db.read(before + element + after)
         return bytes(value) if isinstance(value, bytes | bytearray) else None
     fields = call.db.read(before + element + behind)
-    return fields.get(name) if type(fields) is HashValue else None
+    return fields.get(name) if isinstance(fields, HashValue) else None
 
 
 def _store(call: Call, destination: bytes, found: list[bytes | None]) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
 
 EMBEDDED_STRING_MAX_BYTES = 44
 """Longest string Redis stores in one piece with its object header."""
@@ -49,7 +49,8 @@ def encoding_of(value: Value, limits: EncodingLimits) -> bytes:
         case ListValue():
             return b"quicklist"
         case HashValue():
-            return b"listpack" if _is_compact_hash(value, limits) else b"hashtable"
+            packed = b"listpackex" if isinstance(value, ExpiringHash) else b"listpack"
+            return packed if _is_compact_hash(value, limits) else b"hashtable"
         case SetValue():
             is_intset = len(value) <= limits.set_max_intset_entries and all(
                 parse_integer(member) is not None for member in value

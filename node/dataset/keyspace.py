@@ -21,30 +21,24 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from enum import Enum
 from heapq import heapify, heappop, heappush
 from random import Random
 
 from shoal.cluster.slots import SLOT_COUNT, key_slot
+from shoal.node.dataset.deadlines import Deadlines
+from shoal.node.dataset.expiry_mode import ExpiryMode
+from shoal.node.dataset.field_expiry import for_changing, for_reading
 from shoal.node.dataset.frequencies import CountingRules, Frequencies
 from shoal.node.dataset.observers import OnChange, Snapshot, Watcher
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, StringValue, Value
+from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 _GROUP_SHIFT = 7
 _NOTHING: Table[Value] = Table()
-
-
-class ExpiryMode(Enum):
-    """What an access does with a key whose time has come."""
-
-    DELETE = "a primary deletes it and propagates DEL"
-    HIDE = "a replica, or a primary whose writes are paused, answers as if it were gone"
-    IGNORE = "while applying the primary's stream or loading, only the stream decides"
 
 
 class Database:
@@ -61,6 +55,8 @@ class Database:
         self._group_counts = [0] * (SLOT_COUNT >> _GROUP_SHIFT)
         self.expiry_heap: list[tuple[int, bytes]] = []
         """Times to live as they were set, the soonest first: some have been changed or taken away since."""
+        self.expiring_hashes = Deadlines()
+        """Hashes whose fields expire, by the moment of the next."""
 
     def __len__(self) -> int:
         return sum(self._group_counts)
@@ -144,6 +140,8 @@ class Database:
         value = self.read(key)
         if value is None or type(value) is HashValue:
             return value
+        if type(value) is ExpiringHash:
+            return for_reading(self, key, value)
         raise CommandError(WRONG_TYPE)
 
     def read_set(self, key: bytes) -> SetValue | None:
@@ -175,7 +173,7 @@ class Database:
         if value is not None:
             self.accessed[key] = self.keyspace.now_ms
             if self.keyspace.snapshots:
-                self._save_for_snapshots(key)
+                self.save_for_snapshots(key)
         return value
 
     def change_string(self, key: bytes) -> StringValue | None:
@@ -198,6 +196,8 @@ class Database:
         value = self.for_change(key)
         if value is None or type(value) is HashValue:
             return value
+        if type(value) is ExpiringHash:
+            return for_changing(self, key, value)
         raise CommandError(WRONG_TYPE)
 
     def change_set(self, key: bytes) -> SetValue | None:
@@ -223,7 +223,7 @@ class Database:
         slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
         keyspace = self.keyspace
         if keyspace.snapshots:
-            self._save_for_snapshots(key)
+            self.save_for_snapshots(key)
         table = self.tables[slot]
         if key in table:
             if not keep_expiry and key in self.expires:
@@ -330,7 +330,7 @@ class Database:
     def set_expiry(self, key: bytes, at_ms: int | None) -> None:
         """Give an existing key a time to live, or take it away with None. `changed` follows."""
         if self.keyspace.snapshots:
-            self._save_for_snapshots(key)
+            self.save_for_snapshots(key)
         if at_ms is None:
             self.expires.pop(key, None)
             return
@@ -360,9 +360,8 @@ class Database:
         return True
 
     def _expire(self, key: bytes) -> None:
-        self._remove(key, key_slot(key))
         self.keyspace.expired += 1
-        self.announce(key, "expired", by_command=False)
+        self.drop(key, "expired")
         self.keyspace.on_expired(self.index, key)
 
     # --- walking -----------------------------------------------------------------------------------
@@ -432,17 +431,17 @@ class Database:
                     watcher.watched_key_changed()
         self.tables = [_NOTHING] * SLOT_COUNT
         self.expires, self.accessed, self.expiry_heap = {}, self.keyspace.new_access_table(), []
+        self.expiring_hashes = Deadlines()
         self._group_counts = [0] * len(self._group_counts)
         self.keyspace.changes += removed
         return removed
 
     # --- eviction ----------------------------------------------------------------------------------
 
-    def evict(self, key: bytes) -> None:
-        """Delete a key because memory runs out. Nobody's command did it; replicas are to be told."""
+    def drop(self, key: bytes, event: str) -> None:
+        """Delete a key that goes by itself. Nobody's command did it; replicas are to be told."""
         self._remove(key, key_slot(key))
-        self.keyspace.evicted += 1
-        self.announce(key, "evicted", by_command=False)
+        self.announce(key, event, by_command=False)
 
     def stored(self, key: bytes) -> Value | None:
         """What is under a key, be its time over or not."""
@@ -450,7 +449,7 @@ class Database:
 
     def _remove(self, key: bytes, slot: int) -> None:
         if self.keyspace.snapshots:
-            self._save_for_snapshots(key)
+            self.save_for_snapshots(key)
         table = self.tables[slot]
         table.discard(key)
         if not table:
@@ -459,13 +458,13 @@ class Database:
         self.expires.pop(key, None)
         self.accessed.pop(key, None)
 
-    def _save_for_snapshots(self, key: bytes) -> None:
+    def save_for_snapshots(self, key: bytes) -> None:
         slot = key_slot(key)
         for snapshot in self.keyspace.snapshots:
             snapshot.before_change(self, slot, key)
 
 
-_CONTENTS = ("tables", "expires", "accessed", "_group_counts", "expiry_heap")
+_CONTENTS = ("tables", "expires", "accessed", "_group_counts", "expiry_heap", "expiring_hashes")
 """What of a database moves to another with its keys."""
 
 
@@ -479,10 +478,12 @@ class Keyspace:
         self.hits = 0
         self.misses = 0
         self.expired = 0
+        self.expired_fields = 0
         self.evicted = 0
         self.expiry_mode = ExpiryMode.DELETE
         self.snapshots: list[Snapshot] = []
         self.on_expired: Callable[[int, bytes], None] = _nobody_listens
+        self.on_fields_expired: Callable[[int, bytes, list[bytes]], None] = lambda index, key, fields: None
         self.on_flushed: Callable[[], None] | None = None
         """Told when a client had everything deleted, so that a snapshot does not bring it back."""
         self.on_event: Callable[[int, str, bytes], None] | None = None
@@ -505,7 +506,7 @@ class Keyspace:
 
     def reset_statistics(self) -> None:
         """Count hits, misses and keys that went by themselves from zero."""
-        self.hits = self.misses = self.expired = self.evicted = 0
+        self.hits = self.misses = self.expired = self.expired_fields = self.evicted = 0
 
     def tell_events(self, listener: Callable[[int, str, bytes], None] | None) -> None:
         """Call this for every keyspace event from now on, or nobody."""

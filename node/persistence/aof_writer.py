@@ -8,7 +8,7 @@ from itertools import chain, islice
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.writer import encode_command
@@ -74,6 +74,9 @@ def commands_for(key: bytes, value: Value, expiry_ms: int | None) -> Iterator[tu
         yield from _with_elements(b"SADD", key, iter(value), 1)
     elif isinstance(value, HashValue):
         yield from _with_elements(b"HMSET", key, chain.from_iterable(value.items()), 2)
+        if isinstance(value, ExpiringHash):
+            for field, at_ms in value.deadlines.at.items():
+                yield b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"1", field
     elif isinstance(value, SortedSet):
         pairs = ((format_float(score), member) for score, member in value.order)
         yield from _with_elements(b"ZADD", key, chain.from_iterable(pairs), 2)

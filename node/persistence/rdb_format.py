@@ -9,6 +9,9 @@ from __future__ import annotations
 RDB_VERSION = 10
 """What Shoal writes: Redis 7.0's version, which every later Redis and Valkey also loads."""
 
+RDB_VERSION_OF_EXPIRING_FIELDS = 12
+"""What DUMP writes where fields of a hash expire: Redis 8.0's version. Earlier ones do not know such."""
+
 CHECKSUM_SINCE_VERSION = 5
 
 
@@ -49,14 +52,14 @@ LIST_QUICKLIST_2 = 18
 STREAM_2 = 19
 SET_LISTPACK = 20
 STREAM_3 = 21
+EXPIRING_HASH = 24
+EXPIRING_HASH_LISTPACK = 25
 
 UNSUPPORTED_TYPES = {
     6: "a module's value",
     7: "a module's value",
-    22: "a hash whose fields expire",
-    23: "a hash whose fields expire",
-    24: "a hash whose fields expire",
-    25: "a hash whose fields expire",
+    22: "a hash whose fields expire, as versions wrote it that were never released",
+    23: "a hash whose fields expire, as versions wrote it that were never released",
 }
 
 PLAIN_NODE = 1

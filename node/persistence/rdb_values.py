@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import isnan
 from struct import unpack
 
-from shoal.node.dataset.numbers import parse_float
+from shoal.node.dataset.numbers import INT64_MAX, parse_float, parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
@@ -25,7 +25,7 @@ from shoal.node.persistence.rdb_streams import StreamReader
 class ValueReader:
     """Reads one value of the given object type. RdbError if Shoal cannot hold that type."""
 
-    __slots__ = ("_items", "_kind", "_remaining", "_stream")
+    __slots__ = ("_earliest", "_items", "_kind", "_remaining", "_stream")
 
     def __init__(self, kind: int) -> None:
         if kind in rdb.UNSUPPORTED_TYPES:
@@ -34,6 +34,8 @@ class ValueReader:
             raise RdbError(f"it is of an unknown object type {kind}")
         self._kind = kind
         self._remaining = -1
+        self._earliest: int | None = None
+        """Of a hash whose fields expire: the first deadline, once it has been read."""
         self._items: list[bytes] = []
         self._stream = StreamReader(kind) if kind in _STREAMS else None
 
@@ -50,6 +52,10 @@ class ValueReader:
         if kind in _BLOBS:
             decode, build = _BLOBS[kind]
             return build(decode(source.string()))
+        if kind in _EXPIRING and self._earliest is None:
+            self._earliest = int.from_bytes(source.take(8), "little")
+        if kind == rdb.EXPIRING_HASH_LISTPACK:
+            return _expiring_hash(_absolute_deadlines(listpack(source.string())))
         if self._remaining < 0:
             self._remaining = source.length() * (2 if kind == rdb.HASH else 1)
         read_element = _ELEMENTS[kind]
@@ -62,6 +68,8 @@ class ValueReader:
                 source.position = before
                 raise
             self._remaining -= 1
+        if kind == rdb.EXPIRING_HASH:
+            return _expiring_hash(_later_deadlines(items, self._earliest or 0))
         return _BUILDERS[kind](items)
 
 
@@ -130,6 +138,45 @@ def _hash(items: list[bytes]) -> HashValue:
     return value
 
 
+Expiring = list[tuple[bytes, bytes, int]]
+"""Field, value and deadline (0: none)."""
+
+
+def _absolute_deadlines(items: list[bytes]) -> Expiring:
+    """Triples as a listpack holds them: field, value, deadline."""
+    if len(items) % 3:
+        raise RdbError("a hash's last field has no value or no deadline")
+    triples = zip(items[::3], items[1::3], items[2::3], strict=True)
+    return [(field, content, _moment(parse_integer(digits))) for field, content, digits in triples]
+
+
+def _later_deadlines(items: list[bytes], earliest: int) -> Expiring:
+    """Triples of which the first is 1 + how much later than the earliest the deadline is, or 0."""
+    triples = zip(items[::3], items[1::3], items[2::3], strict=True)
+    return [
+        (field, content, _moment(int(later) + earliest - 1 if later != b"0" else 0))
+        for later, field, content in triples
+    ]
+
+
+def _moment(number: int | None) -> int:
+    if number is None or not 0 <= number <= INT64_MAX:
+        raise RdbError("a field's deadline is no moment")
+    return number
+
+
+def _expiring_hash(triples: Expiring) -> HashValue:
+    value = _hash([word for field, content, _ in triples for word in (field, content)])
+    for field, _, at_ms in triples:
+        if at_ms:
+            value.expiring().deadlines.set(field, at_ms)
+    return value
+
+
+def _deadline_field_and_value(source: Source, items: list[bytes]) -> None:
+    items += (b"%d" % source.length(), source.string(), source.string())
+
+
 def _sorted_set(items: list[bytes]) -> SortedSet:
     """Members and scores in turn, the scores in eight bytes each."""
     scores: tuple[float, ...] = unpack(f"<{len(items) // 2}d", b"".join(items[1::2]))
@@ -167,6 +214,7 @@ _ELEMENTS: dict[int, Callable[[Source, list[bytes]], None]] = {
     rdb.LIST: _string,
     rdb.SET: _string,
     rdb.HASH: _string,
+    rdb.EXPIRING_HASH: _deadline_field_and_value,
     rdb.SORTED_SET: _member_and_score,
     rdb.SORTED_SET_TEXT: _member_and_text_score,
     rdb.LIST_QUICKLIST: _ziplist_node,
@@ -192,4 +240,5 @@ _BLOBS: dict[int, tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes]], 
     rdb.SET_LISTPACK: (listpack, _set),
 }
 _STREAMS = (rdb.STREAM, rdb.STREAM_2, rdb.STREAM_3)
-_READABLE = {rdb.STRING, *_ELEMENTS, *_BLOBS, *_STREAMS}
+_EXPIRING = (rdb.EXPIRING_HASH, rdb.EXPIRING_HASH_LISTPACK)
+_READABLE = {rdb.STRING, *_ELEMENTS, *_BLOBS, *_STREAMS, *_EXPIRING}

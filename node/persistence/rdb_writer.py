@@ -13,7 +13,7 @@ from struct import pack
 
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
 from shoal.node.persistence.rdb_primitives import encode_length, encode_string
@@ -122,6 +122,8 @@ def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
             kind, elements = _LIST, map(encode_string, value)
         case SetValue():
             kind, elements = _SET, map(encode_string, value)
+        case ExpiringHash() if value.deadlines.at:
+            return _EXPIRING_HASH, _expiring_hash(value)
         case HashValue():
             kind, elements = _HASH, map(encode_string, chain.from_iterable(value.items()))
         case SortedSet():
@@ -132,6 +134,17 @@ def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
     return kind, chain((encode_length(len(value)),), elements)
 
 
+def _expiring_hash(value: ExpiringHash) -> Iterator[bytes]:
+    """The earliest deadline, the size, then each field's deadline as 1 + what it is later (0: none)."""
+    at = value.deadlines.at
+    earliest = min(at.values(), default=0)
+    yield earliest.to_bytes(8, "little") + encode_length(len(value))
+    for field, content in value.items():
+        deadline = encode_length(at[field] - earliest + 1 if field in at else 0)
+        yield deadline + encode_string(field) + encode_string(content)
+
+
+_EXPIRING_HASH = bytes((rdb.EXPIRING_HASH,))
 _STRING, _LIST, _SET, _HASH, _SORTED_SET, _STREAM = (
     bytes((kind,)) for kind in (rdb.STRING, rdb.LIST, rdb.SET, rdb.HASH, rdb.SORTED_SET, rdb.STREAM_2)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.node.dataset.keyspace import ExpiryMode
+from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.persistence.errors import AofError
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import CommandError

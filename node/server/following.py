@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
-from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.expiry_mode import ExpiryMode
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader

@@ -270,6 +270,7 @@ def _stats(server: Server) -> Fields:
         ("sync_partial_ok", server.replication.partial_syncs),
         ("sync_partial_err", server.replication.refused_partial_syncs),
         ("expired_keys", keyspace.expired),
+        ("expired_subkeys", keyspace.expired_fields),
         ("expired_stale_perc", "0.00"),
         ("expired_time_cap_reached_count", 0),
         ("evicted_keys", keyspace.evicted),

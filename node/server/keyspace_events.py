@@ -20,7 +20,7 @@ _EVENTS_BY_CLASS = {
     "$": "set setrange append incrby incrbyfloat setbit pfadd",
     "l": "lpush rpush lpop rpop linsert lset lrem ltrim sortstore",
     "s": "sadd srem spop sinterstore sunionstore sdiffstore",
-    "h": "hset hdel hincrby hincrbyfloat",
+    "h": "hset hdel hincrby hincrbyfloat hexpire hexpired hpersist",
     "z": (
         "zadd zincr zrem zremrangebyrank zremrangebyscore zremrangebylex zpopmin zpopmax zrangestore"
         " zunionstore zinterstore zdiffstore geosearchstore georadiusstore"

@@ -215,7 +215,8 @@ class MemoryLimit:
         value, expires = database.stored(key), key in database.expires
         assert value is not None
         freed = key_bytes(key, value, expires=expires, samples=SAMPLES_PER_VALUE)
-        database.evict(key)
+        database.drop(key, "evicted")
+        self.server.keyspace.evicted += 1
         self.server.operations.append((database.index, (b"DEL", key)))
         return freed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
-from shoal.node.dataset.keyspace import ExpiryMode
+from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.resp.replies import CommandError
 from shoal.node.server import migration
 from shoal.node.server.session import BlockReason

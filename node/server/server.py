@@ -20,7 +20,9 @@ from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.commands.call import AS_TYPED
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
-from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.expiry_mode import ExpiryMode
+from shoal.node.dataset.field_expiry import expire_due_fields
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Reply, Status
@@ -81,6 +83,7 @@ class Server:
         self.keyspace = Keyspace(1 if config.cluster_enabled else config.databases)
         self.keyspace.now_ms = now_ms
         self.keyspace.on_expired = self._key_expired
+        self.keyspace.on_fields_expired = self._fields_expired
         self.keyspace.on_flushed = self._replace_snapshot
         self.sessions: dict[int, Session] = {}
         self.next_session_id = 1
@@ -251,6 +254,9 @@ class Server:
             return
         for database in self.keyspace.databases:
             if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
+                self.next_expiry_ms = now_ms
+            hashes = database.expiring_hashes
+            if hashes.at and expire_due_fields(database, EXPIRED_KEYS_PER_TURN) >= EXPIRED_KEYS_PER_TURN:
                 self.next_expiry_ms = now_ms
         if self.operations:
             self.propagate_each()
@@ -511,6 +517,9 @@ class Server:
 
     def _key_expired(self, database: int, key: bytes) -> None:
         self.operations.append((database, (b"DEL", key)))
+
+    def _fields_expired(self, database: int, key: bytes, fields: list[bytes]) -> None:
+        self.operations.append((database, (b"HDEL", key, *fields)))
 
 
 def _without(operations: Operations, kept_back: list[Sequence[bytes]]) -> Operations:

@@ -25,7 +25,8 @@ from shoal.node import commands
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import find
 from shoal.node.dataset.encodings import EncodingLimits
-from shoal.node.dataset.keyspace import ExpiryMode, Keyspace
+from shoal.node.dataset.expiry_mode import ExpiryMode
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.resp.writer import encode, encode_command
 

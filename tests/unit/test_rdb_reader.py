@@ -207,7 +207,7 @@ def test_a_large_value_is_kept_as_it_comes_and_not_read_anew():
     [
         (b"\x15\x01s\x01\x01k\x00", "'s': a stream's node has no id for a key"),
         (b"\x07\x01m\x00", "'m': it holds a module's value"),
-        (b"\x18\x01h\x00", "'h': it holds a hash whose fields expire"),
+        (b"\x16\x01h\x00", "'h': it holds a hash whose fields expire"),
         (b"\x63\x01u\x00", "'u': it is of an unknown object type 99"),
         (b"\xf6\x00", "opcode 246"),
         (b"\x02\x01s\x02\x01a\x01a", "'s': a set holds a member twice"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal.node.dataset.keyspace import ExpiryMode
+from shoal.node.dataset.expiry_mode import ExpiryMode
 from tests.differential.executor import LocalServer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shoal.node.dataset.keyspace import ExpiryMode
+from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.sizes import value_bytes
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.values import Value
