@@ -1,4 +1,4 @@
-"""Fields that expire, beside the comparison with Redis 8: by themselves, in the stream, on disk, on replicas."""
+"""Fields that expire, beside the comparison with Redis 8: in time, in the stream, on disk, on replicas."""
 
 from __future__ import annotations
 
