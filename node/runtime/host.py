@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.heap import heap_meter
-from shoal.node.runtime.reactor import HAS_EPOLL
+from shoal.node.runtime.without_epoll import HAS_EPOLL
 from shoal.node.server.host import ProcessFacts
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")

@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import perf_counter
 from typing import Protocol
 
 import trio
 
+from shoal.node.runtime import without_epoll
 from shoal.node.runtime.connection import READ_SIZE, Connection
 from shoal.node.runtime.listener import keep_alive
+from shoal.node.runtime.without_epoll import HAS_EPOLL, ROOM_TO_SEND, TO_READ
 from shoal.node.server.client_care import is_owed_too_much, refusal
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
-HAS_EPOLL = hasattr(select, "epoll")
 TURNS_PER_WAKE = 16
 """Going to sleep and being woken costs more than a turn does, so on a busy server the next turn follows at
 once; after so many, whoever else runs in this process has its say."""
@@ -38,15 +39,11 @@ LINGER_SECONDS = 0.001
 the sockets, for no longer than this, spares the way through the scheduler, which costs as much as ten GETs.
 It is not tried where the last time was in vain, until a wake comes as soon as that again."""
 
-TO_READ = select.EPOLLIN if HAS_EPOLL else 1
-ROOM_TO_SEND = select.EPOLLOUT if HAS_EPOLL else 4
 ONLY_HANG_UP = 0
 """epoll tells of a connection that is gone whether asked or not."""
 
 READ_AHEAD_BYTES = 32 * 1024 * 1024
 """How much is read from a client whose commands have to wait."""
-
-POLL_MUTED_SECONDS = 0.01
 
 
 class TurnEnd(Protocol):
@@ -205,14 +202,14 @@ class Reactor:
         if self.epoll is not None:
             self.epoll.register(sock.fileno(), TO_READ)
         else:
-            self.nursery.start_soon(self._look_after_alone, sock)
+            self.nursery.start_soon(without_epoll.look_after, self, sock)
 
     def wait_for_room(self, sock: socket.socket, *, is_wanted: bool) -> None:
         """Whether to call it also when there is room to send."""
         if self.epoll is not None:
             self.epoll.modify(sock.fileno(), TO_READ | ROOM_TO_SEND if is_wanted else TO_READ)
         elif is_wanted:
-            self.nursery.start_soon(self._tell_of_room, sock)
+            self.nursery.start_soon(without_epoll.tell_of_room, self, sock)
 
     def forget(self, sock: socket.socket) -> None:
         """The socket is about to be closed."""
@@ -221,21 +218,6 @@ class Reactor:
             self.epoll.unregister(sock.fileno())
         else:
             trio.lowlevel.notify_closing(sock)
-
-    async def _look_after_alone(self, sock: socket.socket) -> None:
-        """The fallback without epoll."""
-        fd = sock.fileno()
-        with suppress(trio.ClosedResourceError, ValueError):
-            while fd in self.others:
-                await trio.lowlevel.wait_readable(sock)
-                self.turn([(fd, TO_READ)])
-
-    async def _tell_of_room(self, sock: socket.socket) -> None:
-        """The fallback without epoll: once, for whoever goes on wanting it asks again."""
-        fd = sock.fileno()
-        with suppress(trio.ClosedResourceError, ValueError):
-            await trio.lowlevel.wait_writable(sock)
-            self.turn([(fd, ROOM_TO_SEND)])
 
     # --- back-pressure -----------------------------------------------------------------------------
 
@@ -287,7 +269,7 @@ class Reactor:
         if self.epoll is not None:
             self.epoll.register(connection.fd, TO_READ)
         else:
-            self.nursery.start_soon(self._serve_alone, connection)
+            self.nursery.start_soon(without_epoll.serve, self, connection)
 
     def _watch(self, connection: Connection) -> None:
         """Wait for commands, unless the client is muted, and for room in the socket while answers wait."""
@@ -314,40 +296,6 @@ class Reactor:
         connection = self.by_session.get(session.id)
         if connection is not None:
             self._close(connection)
-
-    async def _serve_alone(self, connection: Connection) -> None:
-        """The fallback: one task waits for one socket and runs turns of its own."""
-        while connection.fd in self.connections:
-            try:
-                if self.server.runnable:
-                    await trio.lowlevel.checkpoint()
-                    self.turn([])
-                elif connection in self.muted:
-                    await trio.sleep(POLL_MUTED_SECONDS)
-                    self.turn([(connection.fd, ROOM_TO_SEND)] if connection.sending else [])
-                elif connection.sending:
-                    self.turn([(connection.fd, await self._readable_or_writable(connection))])
-                else:
-                    await trio.lowlevel.wait_readable(connection.socket)
-                    self.turn([(connection.fd, TO_READ)])
-            except (trio.ClosedResourceError, ValueError):
-                return
-
-    async def _readable_or_writable(self, connection: Connection) -> int:
-        """Which of the two it is, in epoll's terms; possibly both."""
-        events = 0
-
-        async def note(wait: Callable[[socket.socket], Awaitable[None]], event: int) -> None:
-            nonlocal events
-            with suppress(trio.ClosedResourceError):
-                await wait(connection.socket)
-            events |= event
-            nursery.cancel_scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(note, trio.lowlevel.wait_readable, TO_READ)
-            nursery.start_soon(note, trio.lowlevel.wait_writable, ROOM_TO_SEND)
-        return events
 
 
 def _name_of(sock: socket.socket, *, peer: bool) -> str:

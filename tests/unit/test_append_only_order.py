@@ -13,7 +13,8 @@ import trio.testing
 from shoal.cluster.effects import Level, Note
 from shoal.node.resp.writer import encode_command
 from shoal.node.runtime.disk import Disk
-from shoal.node.runtime.reactor import TO_READ, Reactor
+from shoal.node.runtime.reactor import Reactor
+from shoal.node.runtime.without_epoll import TO_READ
 from shoal.node.server.effects import AppendToLog, SyncLog
 from tests.unit.append_only_node import AofNode, loaded
 from tests.unit.faulty_disk import Crash, FaultyDisk

@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from shoal.node import builtin_commands
-from shoal.node.runtime.reactor import HAS_EPOLL, Reactor
+from shoal.node.runtime.reactor import Reactor
+from shoal.node.runtime.without_epoll import HAS_EPOLL
 from shoal.node.server.config import Config
 from shoal.node.server.server import Server
 
@@ -193,3 +194,36 @@ async def test_a_client_that_is_gone_while_its_commands_wait_is_forgotten(
             await trio.sleep(0.01)
     await other.send_all(b"PING\r\n")
     assert await receive_exactly(other, 7) == b"+PONG\r\n"
+
+
+async def test_a_socket_that_is_no_clients_is_told_of_until_it_is_forgotten(reactor: Reactor) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    told: list[bytes] = []
+
+    def on_ready() -> None:
+        try:
+            told.append(ours.recv(100))
+        except BlockingIOError:
+            told.append(b"(room)")
+
+    async def wait_for(count: int) -> None:
+        with trio.fail_after(20):
+            while len(told) < count:
+                await trio.lowlevel.checkpoint()
+
+    reactor.look_after(ours, on_ready)
+    theirs.send(b"first")
+    await wait_for(1)
+    reactor.wait_for_room(ours, is_wanted=True)
+    await wait_for(2)
+    reactor.wait_for_room(ours, is_wanted=False)
+    assert told[:2] == [b"first", b"(room)"]
+    seen = len(told)
+    theirs.send(b"second")
+    await wait_for(seen + 1)
+    assert told[-1] == b"second"
+    reactor.forget(ours)
+    ours.close()
+    theirs.close()
+    assert not reactor.others
