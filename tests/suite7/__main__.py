@@ -7,6 +7,7 @@ known_failures.toml is an error, and so is one of that list that passes: then th
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,10 @@ def main() -> int:
     options = parser.parse_args()
     if not SUITE.exists():
         print(f"the suite is not installed: {SUITE}")
+        return 2
+    started = subprocess.run([options.server, "--version"], capture_output=True, text=True, check=False)
+    if started.returncode:
+        print(f"{options.server} does not start:\n{started.stderr}")
         return 2
     names = options.files or list(PERSISTENCE_FILES if options.persistence else ())
     names = names or [
