@@ -109,6 +109,7 @@ class Exchange:
         self.link = link
         link.exchange = self
         self._awaited.clear()
+        self._failed_to_send = False
         request = self.request
         commands: list[bytes] = []
         if request.credentials:

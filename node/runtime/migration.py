@@ -102,6 +102,7 @@ class Migrations:
         ):
             self._under_way.discard(exchange)
             self._close(link)
+            exchange.link = None
             self.node.nursery.start_soon(self._connect_and_start, exchange)
         else:
             self._end(exchange, failed)

@@ -128,3 +128,51 @@ def test_while_a_key_is_on_its_way_it_is_read_but_not_written(source: Node) -> N
     assert answers["migrate"].startswith("IOERR")
     assert answers["write"] == "2"
     assert source.ask("GET", "moving") == "2"
+
+
+def scripted_target(listening: socket.socket, keeps: list[int], answered: list[int]) -> None:
+    """Takes one connection after the other, answers so many commands on each, and closes it at the next."""
+    for count in keeps:
+        connection, _ = listening.accept()
+        with connection:
+            reader = hiredis.Reader()
+            for _ in range(count):
+                while reader.gets() is False:
+                    reader.feed(connection.recv(65536))
+                connection.sendall(b"+OK\r\n")
+                answered.append(count)
+            connection.recv(65536)
+
+
+def test_a_kept_connection_that_went_stale_is_replaced_by_a_new_one(source: Node) -> None:
+    """The target closes a kept connection just as the next keys come: nobody has to hear of it."""
+    answered: list[int] = []
+    with socket.create_server((HOST, 0)) as listening:
+        port = listening.getsockname()[1]
+        # SELECT and RESTORE on the first connection; the second RESTORE ends it, and goes over a new one.
+        target = threading.Thread(target=scripted_target, args=(listening, [2, 2], answered))
+        target.start()
+        source.ask("MSET", "a", 1, "b", 2)
+        assert source.ask("MIGRATE", HOST, port, "a", 0, TIMEOUT_MS) == "OK"
+        assert source.ask("MIGRATE", HOST, port, "b", 0, TIMEOUT_MS) == "OK"
+        assert source.ask("DBSIZE") == 0
+        # The kept one is about to end, and there will be no other: the key stays, and the client hears of it.
+        listening.close()
+        source.ask("SET", "c", 3)
+        answer = outcome(source.port, "MIGRATE", HOST, port, "c", 0, TIMEOUT_MS)
+        target.join(20)
+    assert answer == "IOERR error or timeout connecting to the client"
+    assert answered == [2, 2, 2, 2] and source.ask("GET", "c") == "3"
+
+
+def test_a_target_that_closes_in_the_middle_keeps_what_it_confirmed(source: Node) -> None:
+    answered: list[int] = []
+    with socket.create_server((HOST, 0)) as listening:
+        port = listening.getsockname()[1]
+        target = threading.Thread(target=scripted_target, args=(listening, [2], answered))
+        target.start()
+        source.ask("MSET", "a", 1, "b", 2)
+        answer = outcome(source.port, "MIGRATE", HOST, port, "", 0, TIMEOUT_MS, "KEYS", "a", "b")
+        target.join(20)
+    assert answer.startswith("IOERR") and answered == [2, 2]
+    assert source.ask("GET", "a") is None and source.ask("GET", "b") == "2"
