@@ -32,7 +32,7 @@ def commands_of(rng: Random) -> Iterator[Command]:
     """The commands that make one dataset, in two databases."""
     for database in (0, 9):
         yield ("SELECT", database)
-        for number in range(rng.randrange(4, 9)):
+        for number in range(4):
             yield from _strings(rng, f"string:{number}")
             yield ("RPUSH", f"list:{number}", *_elements(rng))
             yield ("SADD", f"set:{number}", *(_integers(rng) if rng.random() < 0.5 else _elements(rng)))
@@ -40,7 +40,7 @@ def commands_of(rng: Random) -> Iterator[Command]:
             yield ("HSET", f"hash:{number}", *(word for name in fields for word in (name, _element(rng))))
             yield ("ZADD", f"zset:{number}", *(word for name in fields for word in (_score(rng), name)))
             yield from _stream(rng, f"stream:{number}")
-        yield ("PFADD", "hyperloglog", *range(rng.choice((1, 50, 3000))))
+        yield ("PFADD", "hyperloglog", *range(rng.choice((1, 50, 1000))))
         yield ("GEOADD", "places", rng.uniform(-170, 170), rng.uniform(-80, 80), "somewhere")
         yield ("SETBIT", "bits", rng.randrange(1 << rng.randrange(1, 18)), 1)
         for kind in ("string", "list", "set", "hash", "zset", "stream"):
@@ -62,20 +62,22 @@ def _integers(rng: Random) -> list[int]:
     bits = rng.choice((6, 7, 8, 12, 13, 15, 16, 23, 24, 31, 32, 63))
     edge = 1 << bits
     near = [edge - 1, -edge, edge - 2, 1 - edge]
-    return near + [rng.randrange(-edge, edge) for _ in range(rng.choice((0, 3, 20, 200)))]
+    return near + [rng.randrange(-edge, edge) for _ in range(rng.choice((0, 0, 3, 3, 140)))]
 
 
 def _elements(rng: Random) -> list[bytes]:
-    return [_element(rng) for _ in range(rng.choice((1, 2, 5, 5, 60, 300)))]
+    return [
+        _element(rng)
+        for _ in range(rng.choice((1, 2, 5, 5, 5, 9, 9, 150) if rng.random() < 0.2 else (1, 2, 3, 9)))
+    ]
 
 
 def _element(rng: Random) -> bytes:
     kind = rng.randrange(6)
     if kind == 0:
         return b"%d" % rng.choice(_integers(rng))
-    size = (
-        rng.choice((0, 1, 2, 10, 63, 64, 65, 300)) if rng.random() < 0.98 else rng.choice((4095, 4096, 20000))
-    )
+    sizes = (0, 1, 2, 10, 63, 64, 65, 300) if rng.random() < 0.995 else (4095, 4096, 20000)
+    size = rng.choice(sizes)
     if kind == 1:
         return rng.randbytes(size)
     if kind == 2:
@@ -92,7 +94,7 @@ def _score(rng: Random) -> Word:
 
 def _stream(rng: Random, key: str) -> Iterator[Command]:
     ids = []
-    for number in range(rng.choice((1, 3, 30, 150))):
+    for number in range(rng.choice((1, 3, 7, 7, 110))):
         ids.append(f"{number // 3 + 1}-{number % 3 + 1}")
         fields = [b"field", b"other"] if rng.random() < 0.7 else [b"f%d" % rng.randrange(9)]
         yield ("XADD", key, ids[-1], *(word for name in fields for word in (name, _element(rng))))

@@ -94,7 +94,8 @@ def test_who_may_hand_over_to_whom(tmp_path: Path) -> None:
             primary, "FAILOVER", "TO", HOST, replica.port, "FORCE"
         )
         assert "must be greater than 0" in refusal(primary, "FAILOVER", "TIMEOUT", 0)
-        assert refusal(primary, "FAILOVER", "FORCE", "TIMEOUT", 100) == "ERR syntax error"
+        assert "requires both a timeout and target" in refusal(primary, "FAILOVER", "FORCE", "TIMEOUT", 100)
+        assert refusal(primary, "FAILOVER", "FORCE", "FORCE") == "ERR syntax error"
         assert refusal(primary, "FAILOVER", "ABORT") == "ERR No failover in progress."
         assert "can't be sent to a master" in refusal(primary, "PSYNC", "a" * 40, 1, "FAILOVER")
         assert "replid must match" in refusal(replica, "PSYNC", "a" * 40, 1, "FAILOVER")

@@ -17,7 +17,7 @@ from tests.processes.random_data import commands_of, settings_of
 
 pytestmark = [pytest.mark.peers, pytest.mark.processes, needs(REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER)]
 
-DATASETS = 25
+DATASETS = 30
 """From each writer; each is loaded by every reader."""
 PROGRAMS = {
     "redis 7.0": (str(REDIS7_SERVER),),
@@ -64,28 +64,30 @@ class Server:
         (self.node.directory / "dump.rdb").write_bytes(data)
         assert self.client.execute_command("DEBUG", "RELOAD", "NOSAVE")
 
-    def picture(self) -> tuple[Picture, Any, set[str]]:
+    def picture(self) -> tuple[Picture, list[bytes], set[str]]:
         """Every key with its digest, time to live and what its digest leaves out; functions; encodings."""
         found: Picture = {}
         encodings: set[str] = set()
         for database in (0, 9):
             self.client.execute_command("SELECT", database)
-            keys = sorted(self.client.scan_iter(count=1000))
+            keys = sorted(self.client.execute_command("KEYS", "*"))
             pipeline = self.client.pipeline(transaction=False)
+            pipeline.execute_command("SELECT", database)  # it has a connection of its own
             for key in keys:
                 pipeline.execute_command("DEBUG", "DIGEST-VALUE", key)
                 pipeline.execute_command("PEXPIRETIME", key)
                 pipeline.execute_command("TYPE", key)
                 pipeline.execute_command("OBJECT", "ENCODING", key)
-            replies = pipeline.execute()
+            _, *replies = pipeline.execute()
             for number, key in enumerate(keys):
                 digest, expiry, kind, encoding = replies[4 * number : 4 * number + 4]
                 groups = self.groups(key) if kind == b"stream" else None
                 found[database, key] = (digest, expiry, kind, groups)
                 encodings.add(f"{kind.decode()} {encoding.decode()}")
         self.client.execute_command("SELECT", 0)
-        libraries = [library[1::2] for library in self.client.execute_command("FUNCTION", "LIST", "WITHCODE")]
-        return found, sorted(map(str, libraries)), encodings
+        libraries = map(pairs, self.client.execute_command("FUNCTION", "LIST", "WITHCODE"))
+        codes = sorted(library[b"library_code"] for library in libraries)
+        return found, codes, encodings
 
     def groups(self, key: bytes) -> list[Any]:
         """What a stream knows beside its entries: its counters, its groups, who has what pending."""

@@ -130,8 +130,8 @@ def _failover_options(words: list[bytes]) -> tuple[tuple[str, int] | None, int |
         elif option == b"to" and len(words) >= 2 and target is None:
             host, port = words.pop(0), require_integer(words.pop(0))
             target = (host.decode("utf-8", "surrogateescape"), port)
-            force = bool(words) and words[0].lower() == b"force"
-            del words[: int(force)]
+        elif option == b"force" and not force:
+            force = True
         else:
             raise CommandError("ERR syntax error")
     return target, timeout_ms, force
