@@ -143,6 +143,8 @@ class Reactor:
         while server.outgoing:
             outgoing, server.outgoing = server.outgoing, []
             server.statistics.writes += len(outgoing)
+            if server.client_memory.limit:
+                server.client_memory.touched.update(outgoing)
             for session in outgoing:
                 connection = by_session.get(session.id)
                 if connection is None:
@@ -166,6 +168,9 @@ class Reactor:
                     self._close(connection)
         if self.muted:
             self._unmute()
+        if server.client_memory.touched:
+            server.client_memory.end_turn()
+            self.node.carry_out_effects()
 
     def _send_more(self, connection: Connection) -> None:
         """There is room again for what a client is owed; with enough of it gone, it may go on.

@@ -87,6 +87,10 @@ def _apply_tracking_limit(server: Server) -> None:
     server.tracking.limit_table()
 
 
+def _apply_clients_limit(server: Server) -> None:
+    server.client_memory.follow_config()
+
+
 NOTABLE_FOR_FAST_NS = 1_000_000
 """With a threshold below this, commands declared FAST are timed one by one too."""
 
@@ -102,5 +106,6 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("save", "stop-writes-on-bgsave-error"), _apply_save_points),
     (("client-output-buffer-limit",), _apply_output_limits),
     (("notify-keyspace-events",), notify_as_configured),
+    (("maxmemory-clients", "maxmemory"), _apply_clients_limit),
     (("tracking-table-max-keys",), _apply_tracking_limit),
 )

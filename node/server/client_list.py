@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import CommandError
+from shoal.node.server.client_memory import client_bytes, queued_bytes
 from shoal.node.server.pubsub import Kind, Subscriptions
 from shoal.node.server.session import Session
 from shoal.node.server.tracking import Tracker
@@ -46,13 +47,13 @@ def describe(session: Session) -> bytes:
         ("qbuf", unread),
         ("qbuf-free", 0),
         ("argv-mem", 0),
-        ("multi-mem", 0),
+        ("multi-mem", queued_bytes(session)),
         ("rbs", 0),
         ("rbp", 0),
         ("obl", 0),
         ("oll", len(session.out)),
         ("omem", session.out_bytes),
-        ("tot-mem", unread + session.out_bytes),
+        ("tot-mem", client_bytes(session)),
         ("events", "rw" if session.out_bytes else "r"),
         ("cmd", session.last_entry.spec.full_name if session.last_entry is not None else "NULL"),
         ("user", "default"),

@@ -274,7 +274,7 @@ def _stats(server: Server) -> Fields:
         ("expired_stale_perc", "0.00"),
         ("expired_time_cap_reached_count", 0),
         ("evicted_keys", keyspace.evicted),
-        ("evicted_clients", 0),
+        ("evicted_clients", statistics.clients_evicted),
         ("keyspace_hits", keyspace.hits),
         ("keyspace_misses", keyspace.misses),
         ("pubsub_channels", len(server.pubsub.channels)),

@@ -21,6 +21,7 @@ from shoal.node.resp.writer import encode_command
 
 if TYPE_CHECKING:
     from shoal.node.server.client_care import ClientCare
+    from shoal.node.server.client_memory import ClientMemory
     from shoal.node.server.session import Session
 
 
@@ -83,8 +84,9 @@ Listeners = dict[bytes, dict["Session", None]]
 class PubSub:
     """All subscriptions of one server."""
 
-    def __init__(self, care: ClientCare) -> None:
+    def __init__(self, care: ClientCare, memory: ClientMemory) -> None:
         self.care = care
+        self.memory = memory
         self.channels: Listeners = {}
         self.patterns: Listeners = {}
         self.shard_channels: Listeners = {}
@@ -217,4 +219,6 @@ class PubSub:
                 session.send_bytes(array)
             if session.out_bytes >= limit:
                 self.care.check_output(session)
+        if self.memory.limit:
+            self.memory.touched.update(listeners)
         return len(listeners)

@@ -30,6 +30,7 @@ from shoal.node.server import roles
 from shoal.node.server.append_only import AppendOnly
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
+from shoal.node.server.client_memory import ClientMemory
 from shoal.node.server.config import Config
 from shoal.node.server.deadlines import Deadlines
 from shoal.node.server.dispatch import Dispatcher, may_go_on
@@ -115,7 +116,8 @@ class Server:
         self.deadlines = Deadlines()
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
-        self.pubsub = PubSub(self.client_care)
+        self.client_memory = ClientMemory(self)
+        self.pubsub = PubSub(self.client_care, self.client_memory)
         self.tracking = Tracking(self)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
@@ -180,6 +182,10 @@ class Server:
         statistics = self.statistics
         statistics.reads += 1
         statistics.input_bytes += len(data)
+        if self.client_memory.limit:
+            self.client_memory.arrived(session, data)
+            if session.closing:
+                return
         if session.pending or session.read_ahead or session.blocked is not None:
             session.read_ahead += data
             return
@@ -285,6 +291,7 @@ class Server:
         self.replication.forget(session)
         self.stop_monitoring(session)
         self.client_care.forget(session)
+        self.client_memory.forget(session)
         session.closing = True
         session.forget_input()
 

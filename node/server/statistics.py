@@ -46,6 +46,7 @@ class Statistics:
         """Start counting anew. The rates go on: they are about the last second only."""
         self.connections_received = 0
         self.connections_rejected = 0
+        self.clients_evicted = 0
         self.input_bytes = 0
         self.output_bytes = 0
         self.reads = 0

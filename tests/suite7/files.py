@@ -16,6 +16,7 @@ UNIT_FILES = (
     "unit/querybuf",
     "unit/pause",
     "unit/networking",
+    "unit/tracking",
     "integration/redis-cli",
     "integration/redis-benchmark",
     "integration/logging",

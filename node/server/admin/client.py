@@ -94,7 +94,7 @@ def client_info(session: Session) -> Reply:
     tips=("nondeterministic_output",),
 )
 def client_list(session: Session, *options: bytes) -> Reply:
-    sessions = all_clients(session.server)
+    sessions = [one for one in all_clients(session.server) if not one.closing or one is session]
     if options:
         word = options[0].lower()
         if word == b"type" and len(options) == 2:

@@ -16,7 +16,6 @@ from shoal.node.server.parameters import (
 from shoal.node.server.special_parameters import BindAddresses, BufferLimit, OutputBufferLimits
 
 _NO_THREADS = "none: a node is one thread by design"
-_NO_EVICTION_OF_CLIENTS = "none: clients are bounded one by one, by client-output-buffer-limit"
 
 
 class NetworkDirectives:
@@ -43,7 +42,7 @@ class NetworkDirectives:
     )
     client_query_buffer_limit = Memory(1 << 30, 1 << 20, LONG_MAX)
     proto_max_bulk_len = Memory(512 << 20, 1 << 20, LONG_MAX)
-    maxmemory_clients = MemoryOrPercent(0, 0, LONG_MAX, effect=_NO_EVICTION_OF_CLIENTS)
+    maxmemory_clients = MemoryOrPercent(0, 0, LONG_MAX)
     tracking_table_max_keys = Integer(1_000_000, 0, LONG_MAX)
     io_threads = Integer(1, 1, 128, mutable=False, effect=_NO_THREADS)
     io_threads_do_reads = YesNo(False, mutable=False, effect=_NO_THREADS)
