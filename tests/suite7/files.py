@@ -17,6 +17,8 @@ UNIT_FILES = (
     "unit/pause",
     "unit/networking",
     "unit/tracking",
+    "unit/scripting",
+    "unit/functions",
     "integration/redis-cli",
     "integration/redis-benchmark",
     "integration/logging",

@@ -2,12 +2,15 @@
 
 local host = ...
 
-local floor, error, select, sub, format = math.floor, error, select, string.sub, string.format
+local error, floor, format, frexp = error, math.floor, string.format, math.frexp
+local select, sub = select, string.sub
 local tonumber, type = host.tonumber, type
 
 local WORD = 4294967296
--- Added to a number it leaves the low 32 bits of its nearest integer where they are easy to take.
+-- Added to a number it leaves the low 32 bits of its nearest integer in the low bits of the sum's mantissa. Sums
+-- that are no integers of 53 bits come from numbers too great for that; there, too, the mantissa's bits count.
 local ROUNDING = 6755399441055744
+local LEAST, GREATEST = 2 ^ 52, 2 ^ 53
 
 local function word(value, position, name)
     local number = tonumber(value)
@@ -16,8 +19,11 @@ local function word(value, position, name)
         error("bad argument #" .. position .. " to '" .. name .. "' (number expected, got " .. given .. ")")
     end
     number = number + ROUNDING
-    if number - number ~= 0 then
-        return 0
+    if not (number >= LEAST and number < GREATEST) then
+        if number - number ~= 0 then
+            return 0
+        end
+        number = frexp(number < 0 and -number or number) * GREATEST
     end
     return number % WORD
 end

@@ -205,8 +205,9 @@ local function number_token(text, start)
         value, stop = 1 / 0, rest + 3
     elseif sub(word, 1, 3) == "nan" then
         value, stop = 0 / 0, rest + 3
-    elseif find(text, "^0[xX]%x", rest) then
-        local digits = match(text, "^0[xX]%x+", rest)
+    elseif find(text, "^0[xX]%.?%x", rest) then
+        local digits = match(text, "^0[xX]%x*%.?%x*", rest)
+        digits = digits .. (match(text, "^[pP][+-]?%d+", rest + #digits) or "")
         value, stop = tonumber(digits), rest + #digits
     else
         local digits = match(text, "^%d+%.?%d*", rest) or match(text, "^%.%d+", rest)

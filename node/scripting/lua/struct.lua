@@ -17,7 +17,20 @@ local function bad_argument(position, name, expected, value)
     )
 end
 
--- Reads a format item by item: kind, size, and what `pack` and `unpack` have to know besides.
+-- The bits two numbers below 256 have in common.
+local function common_bits(a, b)
+    local common, place = 0, 1
+    while a > 0 and b > 0 do
+        if a % 2 == 1 and b % 2 == 1 then
+            common = common + place
+        end
+        a, b, place = floor(a / 2), floor(b / 2), place * 2
+    end
+    return common
+end
+
+-- Reads a format item by item: kind, size, and what `pack` and `unpack` have to know besides. What changes
+-- the order of bytes or the alignment is, like a space, an item of no size.
 local function reader(format, refuse)
     local at = 1
     local state = { little = true, align = 1 }
@@ -54,10 +67,9 @@ local function reader(format, refuse)
             end
             if size then
                 return kind, size
-            elseif kind == ">" then
-                state.little = false
-            elseif kind == "<" then
-                state.little = true
+            elseif kind == ">" or kind == "<" then
+                state.little = kind == "<"
+                return " ", 0
             elseif kind == "!" then
                 local align = count(ALIGNMENT_MAX)
                 if align == 0 or (align ~= 1 and align ~= 2 and align ~= 4 and align ~= 8 and align ~= 16
@@ -65,6 +77,7 @@ local function reader(format, refuse)
                     error("alignment " .. align .. " is not a power of 2")
                 end
                 state.align = align
+                return " ", 0
             else
                 refuse(kind)
             end
@@ -77,10 +90,7 @@ local function reader(format, refuse)
             return 0
         end
         local align = size > state.align and state.align or size
-        if align > 1 then
-            return (align - offset % align) % align
-        end
-        return 0
+        return common_bits(align - common_bits(offset % 256, align - 1), align - 1)
     end
 
     return next_item, padding, state
@@ -177,18 +187,21 @@ local function pack(...)
 end
 
 local function read_integer(bytes, is_signed)
-    local number, negative = 0, byte(bytes, #bytes) >= 128
-    local used = #bytes < 8 and #bytes or 8
-    if is_signed and negative and #bytes <= 8 then
-        for place = used, 1, -1 do
-            number = number * 256 + 255 - byte(bytes, place)
+    local low, high, size = 0, 0, #bytes
+    for place = size < 8 and size or 8, 5, -1 do
+        high = high * 256 + byte(bytes, place)
+    end
+    for place = size < 4 and size or 4, 1, -1 do
+        low = low * 256 + byte(bytes, place)
+    end
+    if is_signed and size <= 8 and byte(bytes, size) >= 128 then
+        if size > 4 then
+            high = high - 256 ^ (size - 4)
+        else
+            low = low - 256 ^ size
         end
-        return -number - 1
     end
-    for place = used, 1, -1 do
-        number = number * 256 + byte(bytes, place)
-    end
-    return number
+    return high * 4294967296 + low -- rounded once, as C does
 end
 
 local function unpack_struct(format, data, start)
@@ -270,7 +283,11 @@ local function size_of(format)
     if type(format) ~= "string" and type(format) ~= "number" then
         bad_argument(1, "size", "string", format)
     end
-    local next_item, padding = reader(tostring(format), function() end)
+    local next_item, padding = reader(tostring(format), function(kind)
+        if find(kind, "%W") then -- letters are passed over
+            error("bad argument #1 to 'size' (invalid format option '" .. kind .. "')")
+        end
+    end)
     local total = 0
     for kind, size in next_item do
         total = total + padding(kind, size, total)

@@ -119,7 +119,11 @@ def function_delete(session: Session, name: bytes) -> Reply:
     summary="Removes every library.",
 )
 def function_flush(session: Session, *mode: bytes) -> Reply:
-    if len(mode) > 1 or (mode and mode[0].lower() not in (b"async", b"sync")):
+    if len(mode) > 1:
+        raise CommandError(
+            "ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP."
+        )
+    if mode and mode[0].lower() not in (b"async", b"sync"):
         raise CommandError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     session.server.scripts.functions.flush()
     return OK
