@@ -63,6 +63,9 @@ def test_what_chance_popped_is_told_to_replicas_by_name(client: Client) -> None:
     assert members(client, "SPOP s 9") == {b"a", b"b", b"c"} - {popped}
     assert client.sent == ["DEL s"]
     assert client.call.db.peek(b"s") is None
+    client("SADD s last")
+    assert client("SPOP s") == b"last"
+    assert client.sent == ["SREM s last"]
     assert members(client, "SPOP s 1") == set()
     assert client("SPOP s") is None
     assert client.sent == []

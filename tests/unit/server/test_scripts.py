@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha1
 
 import pytest
 
+from shoal.node.replication.backlog import Backlog
 from tests.unit.server.client import Client, World
 
 ENDLESS = "while true do end"
@@ -142,3 +144,84 @@ def test_an_error_inside_a_script_is_counted_once_for_the_command(client: Client
     assert "errorstat_ERR:count=2" in stats
     assert "failed_calls=1" in next(line for line in stats.split("\r\n") if line.startswith("cmdstat_incr:"))
     assert "failed_calls=0" in next(line for line in stats.split("\r\n") if line.startswith("cmdstat_eval:"))
+
+
+def test_a_script_writes_to_the_log_or_to_replicas_alone(world: World, client: Client) -> None:
+    server = world.server
+    told: dict[str, bytes] = {"log": b"", "replicas": b""}
+
+    def reader(name: str) -> Callable[[object, bytes], None]:
+        def append(operations: object, rendered: bytes) -> None:
+            told[name] += rendered
+
+        return append
+
+    server.aof.is_recording = True
+    server.replication.history.backlog = Backlog(1 << 16, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.aof, "append", reader("log"))
+        patch.setattr(server.replication, "append", reader("replicas"))
+        for name in ("NONE", "AOF", "REPLICA", "ALL"):
+            client("EVAL", f"redis.set_repl(redis.REPL_{name}) return redis.call('set', '{name}', 1)", 0)
+        client("SET", "later", 1)
+    written = {name: [key for key in KEPT if b"\r\n%b\r\n" % key in data] for name, data in told.items()}
+    assert written == {"log": [b"AOF", b"ALL", b"later"], "replicas": [b"REPLICA", b"ALL", b"later"]}
+
+
+KEPT = (b"NONE", b"AOF", b"REPLICA", b"ALL", b"later")
+
+
+def test_exec_is_refused_for_what_its_scripts_declare(world: World, client: Client) -> None:
+    other = world.client()
+    for each, script in ((client, "#!lua\nreturn 1"), (other, "#!lua flags=no-writes\nreturn 1")):
+        each("MULTI")
+        each("EVAL", script, 0)
+    world.client()("REPLICAOF", "127.0.0.1", 1)
+    assert client("EXEC").startswith("EXECABORT Transaction discarded because of: READONLY")
+    assert other("EXEC") == [1]
+
+
+def test_a_test_may_let_scripts_run_any_command() -> None:
+    client = World(enable_debug_command="yes").client()
+    script = "return tostring(redis.call('blpop', 'x', 0))"
+    assert "not allowed from script" in client("EVAL", script, 0)
+    client("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
+    assert client("EVAL", script, 0) == "false"
+    client("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0)
+    assert "not allowed from script" in client("EVAL", script, 0)
+
+
+def test_streams_are_not_waited_for_in_a_script(client: Client) -> None:
+    reply = client("EVAL", "return redis.call('xread', 'block', 0, 'streams', 's', '$')", 0)
+    assert reply.startswith("ERR xread command is not allowed with BLOCK option from scripts")
+
+
+def test_function_stats_shows_the_command_as_it_was_typed(world: World, client: Client) -> None:
+    client(
+        "FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('spins', function() while true do end end)"
+    )
+    world.stopwatch.step_us = 6_000_000
+    client.send(command("fCall", "spins", "0"))
+    world.stopwatch.step_us = 0
+    other = world.client()
+    name, running, *_ = other("FUNCTION", "STATS")
+    assert (name, running[:4]) == ("running_script", ["name", "spins", "command", ["fCall", "spins", "0"]])
+    assert other("FUNCTION", "KILL") == "OK"
+    world.pass_time(1)
+    assert "killed by user" in client.received()[0]
+
+
+DEPRECATED = {
+    "getmetatable(newproxy(true)).__gc = function() while true do end end collectgarbage() return 1": 1,
+    "local m = getmetatable(newproxy(true)) rawset(m, '__gc', error) return type(rawget(m, '__gc'))": "nil",
+    "return pcall(setmetatable, getmetatable(newproxy(true)), {}) and 1 or 0": 0,
+    "local f = function() return x end setfenv(f, {x = 5}) return f()": 5,
+    "return getfenv(redis.call) == _G and getfenv(0) == _G and getfenv() == _G and 1": 1,
+    "return pcall(setfenv, redis.call, {}) and 1 or 0": 0,
+    "return pcall(setfenv, 0, {}) and 1 or 0": 0,
+}
+
+
+def test_the_deprecated_functions_reach_what_is_the_scripts_own() -> None:
+    client = World(lua_enable_deprecated_api=True).client()
+    assert {script: client("EVAL", script, 0) for script in DEPRECATED} == DEPRECATED
