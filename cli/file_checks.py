@@ -24,6 +24,7 @@ _KINDS = {
     "ListValue": "list",
     "SetValue": "set",
     "HashValue": "hash",
+    "ExpiringHash": "hash",
     "SortedSet": "zset",
     "Stream": "stream",
 }

@@ -191,7 +191,7 @@ def restore(call: Call, key: bytes, ttl: bytes, payload: bytes, *words: bytes) -
     lifetime = require_integer(ttl)
     if lifetime < 0:
         raise CommandError("ERR Invalid TTL value, must be >= 0")
-    value = dump_payload.restore(payload)
+    value = dump_payload.restore(payload, trusted=call.keyspace.trusts_payloads)
     expiry = min(lifetime + (0 if options.absolute else call.now_ms), INT64_MAX) if lifetime else None
     if expiry is not None and has_passed(call, expiry):
         if db.delete(key):

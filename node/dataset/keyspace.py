@@ -30,6 +30,7 @@ from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
 from shoal.node.dataset.frequencies import CountingRules, Frequencies
 from shoal.node.dataset.observers import OnChange, Snapshot, Watcher
+from shoal.node.dataset.own_expiries import OwnExpiries
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
@@ -335,6 +336,8 @@ class Database:
             self.expires.pop(key, None)
             return
         self.expires[key] = at_ms
+        if self.keyspace.expiry_mode is ExpiryMode.HIDE:
+            self.keyspace.own_expiries[self.index, key] = None
         heappush(self.expiry_heap, (at_ms, key))
         if len(self.expiry_heap) > 2 * len(self.expires) + 1000:
             self.expiry_heap = [(at, key) for key, at in self.expires.items()]
@@ -498,6 +501,8 @@ class Keyspace:
         self.counting_rules: CountingRules | None = None
         """How uses of keys are counted, if they are; see `count_uses`."""
         self.databases = [Database(self, index) for index in range(databases)]
+        self.own_expiries = OwnExpiries()
+        self.trusts_payloads = False  # RESTORE leaves checksums alone, for tests of what bad data do
         self.functions: tuple[bytes, ...] = ()
         """The sources of the libraries of functions, which are saved and replicated with the data."""
 
@@ -559,6 +564,7 @@ class Keyspace:
     def adopt(self, other: Keyspace) -> None:
         """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""
         self.flush()
+        self.own_expiries.clear()
         self.functions = other.functions
         for mine, theirs in zip(self.databases, other.databases, strict=True):
             for name in _CONTENTS:

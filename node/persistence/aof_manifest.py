@@ -121,10 +121,12 @@ def _spelled(name: str) -> str:
     if all(0x20 < byte < 0x7F and byte not in _NEEDS_QUOTES for byte in data):
         return name
     spelled = (
-        f"\\{chr(byte)}" if byte in b'"\\' else chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}"
-        for byte in data
+        _ESCAPES.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}") for byte in data
     )
     return f'"{"".join(spelled)}"'
+
+
+_ESCAPES = dict(zip(b'"\\\n\r\t\a\b', ('\\"', "\\\\", "\\n", "\\r", "\\t", "\\a", "\\b"), strict=True))
 
 
 def parse_manifest(data: bytes) -> Manifest:

@@ -34,19 +34,19 @@ def seal(body: bytes) -> bytes:
     return payload + crc64(payload).to_bytes(8, "little")
 
 
-def checked(payload: bytes) -> bytes:
-    """What version and checksum vouch for; CommandError if they do not."""
+def checked(payload: bytes, *, trusted: bool = False) -> bytes:
+    """What version and checksum vouch for; CommandError if they do not. Of a trusted one only the version."""
     covered = payload[:-8]
     if len(payload) < _FOOTER_BYTES or not rdb.readable_version(int.from_bytes(covered[-2:], "little")):
         raise CommandError(WRONG_CHECKSUM)
-    if int.from_bytes(payload[-8:], "little") != crc64(covered):
+    if not trusted and int.from_bytes(payload[-8:], "little") != crc64(covered):
         raise CommandError(WRONG_CHECKSUM)
     return covered[:-2]
 
 
-def restore(payload: bytes) -> Value:
+def restore(payload: bytes, *, trusted: bool = False) -> Value:
     """The value of a payload; CommandError with RESTORE's texts if it is damaged, foreign or unsupported."""
-    return read_value(checked(payload))
+    return read_value(checked(payload, trusted=trusted))
 
 
 def read_value(body: bytes) -> Value:
@@ -54,8 +54,10 @@ def read_value(body: bytes) -> Value:
     source = Source(body)
     try:
         value = ValueReader(source.byte()).read(source)
-    except (RdbError, NeedMore):
-        raise CommandError(BAD_FORMAT) from None
+    except NeedMore:
+        raise CommandError(BAD_FORMAT) from RdbError("the value is cut short")
+    except RdbError as error:
+        raise CommandError(BAD_FORMAT) from error
     if is_empty(value) or source.position != len(source.data):
         raise CommandError(BAD_FORMAT)
     return value

@@ -22,7 +22,8 @@ class RdbLoader:
 
     def __init__(self, keyspace: Keyspace, *, keep_expired: bool = False) -> None:
         self.loaded = 0
-        self.expired_skipped = 0
+        self.expired: list[tuple[int, bytes]] = []
+        """Keys, by database, that were dropped because their time had come."""
         self.auxiliary: dict[bytes, bytes] = {}
         self.empty_keys: list[bytes] = []
         """Keys of a damaged file that held containers without elements, and were skipped."""
@@ -47,7 +48,7 @@ class RdbLoader:
         if index >= len(keyspace.databases):
             raise RdbError(f"the data has a database {index}, this server only {len(keyspace.databases)}")
         if expiry_ms is not None and expiry_ms <= keyspace.now_ms and not self._keep_expired:
-            self.expired_skipped += 1
+            self.expired.append((index, key))
             return
         database = keyspace.databases[index]
         if key in database.tables[key_slot(key)]:

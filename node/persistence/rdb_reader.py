@@ -234,7 +234,7 @@ class RdbReader:
             expected = int.from_bytes(source.take(8), "little")
             self._add_to_checksum(source.data, covered)
             if self._verify_checksum and expected not in (0, self._checksum):
-                raise RdbError("wrong RDB checksum: the data is damaged")
+                raise RdbError("RDB CRC error: the checksum is wrong, the data is damaged")
         self.finished = True
 
     def _add_to_checksum(self, data: bytes, size: int) -> None:

@@ -52,7 +52,9 @@ class AppendOnlyLoading:
                 f" '{error.text}': {error}"
             ) from None
         except OSError as error:
-            raise LoadingFailed(f"Can't load the append-only file: {error}") from None
+            raise LoadingFailed(
+                f"Unable to obtain the AOF file {error.filename} length. stat: {error.strerror}"
+            ) from None
         yield from self.load_files()
         seconds = time.monotonic() - started
         self._log.notice(f"DB loaded from append only file: {seconds:.3f} seconds")

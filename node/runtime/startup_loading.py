@@ -13,6 +13,7 @@ from pathlib import Path
 from shoal.cluster.messages import NodeFlag
 from shoal.cluster.view import SavedConfig
 from shoal.node.persistence.errors import RdbError
+from shoal.node.replication.stream import render
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
 from shoal.node.runtime.log import Log
@@ -50,8 +51,8 @@ class StartupLoading:
     def _load_snapshot(self) -> Slices[None]:
         """Load the snapshot of the last run, if there is one.
 
-        A replica keeps keys whose time has come until its primary's DEL. A primary drops them without a word,
-        so then no replica can go on from the snapshot.
+        A replica keeps keys whose time has come until its primary's DEL. A primary drops them, and tells
+        replicas, which go on from the moment of the snapshot, of each.
         """
         server, path = self._server, Path(self._server.config.dbfilename)
         server.persistence.last_save_time = server.keyspace.now_ms // 1000
@@ -62,12 +63,14 @@ class StartupLoading:
             loader = yield from load_rdb(server, path, keep_expired=self._is_replica)
         except (RdbError, OSError) as error:
             raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
-        if not loader.expired_skipped:
-            server.replication.resume(loader.auxiliary, is_replica=self._is_replica)
-        server.persistence.note_loaded(loader.loaded, loader.expired_skipped)
-        self._log.notice(
-            f"Done loading RDB, keys loaded: {loader.loaded}, keys expired: {loader.expired_skipped}."
-        )
+        server.replication.resume(loader.auxiliary, is_replica=self._is_replica)
+        if server.replication.has_stream:
+            for index, key in loader.expired:
+                dropped = [(index, (b"DEL", key))]
+                server.replication.append(dropped, render(dropped))
+        expired = len(loader.expired)
+        server.persistence.note_loaded(loader.loaded, expired)
+        self._log.notice(f"Done loading RDB, keys loaded: {loader.loaded}, keys expired: {expired}.")
         self._log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds")
 
 

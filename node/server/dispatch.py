@@ -17,6 +17,7 @@ from shoal.cluster.effects import Level, Note
 from shoal.cluster.routing import Request, Serve, route
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.spec import Flag
+from shoal.node.persistence.errors import RdbError
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Pushes, Reply
 from shoal.node.resp.writer import encode
@@ -155,6 +156,9 @@ class Dispatcher:
             told = CommandError(f"ERR internal error in '{entry.spec.full_name}' command, see the log")
             self.server.effects.append(Note(Level.WARNING, f"{told}\n{format_exc()}"))
             error = told
+        if isinstance(error.__cause__, RdbError):
+            why = f"'{entry.spec.full_name}' was given bad data, integrity check failed: {error.__cause__}"
+            self.server.effects.append(Note(Level.WARNING, why))
         if not error.counted:
             entry.failed_calls += 1
             self.server.count_error(error)

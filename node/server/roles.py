@@ -28,6 +28,7 @@ def become_primary(server: Server) -> None:
     if server.is_primary:
         return
     server.is_primary = True
+    server.keyspace.own_expiries.clear()
     server.replication.stop_following()
     if server.cluster is None:
         server.config.replicaof = None

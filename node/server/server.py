@@ -256,7 +256,12 @@ class Server:
     def _expire_due(self, now_ms: int) -> None:
         """Delete keys whose time has come, so many at a time; with more left, the next turn goes on."""
         self.next_expiry_ms = now_ms + EXPIRE_EVERY_MS
-        if self.keyspace.expiry_mode is not ExpiryMode.DELETE or not self.active_expire:
+        if not self.active_expire:
+            return
+        if self.keyspace.own_expiries and not self.is_primary:
+            self.keyspace.own_expiries.expire(self.keyspace, EXPIRED_KEYS_PER_TURN)
+            self.propagate_each()
+        if self.keyspace.expiry_mode is not ExpiryMode.DELETE:
             return
         for database in self.keyspace.databases:
             if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:

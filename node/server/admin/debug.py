@@ -20,6 +20,7 @@ from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_writer import RdbWriter
 from shoal.node.replication.history import NO_REPLID
+from shoal.node.replication.stream import render
 from shoal.node.resp.replies import (
     NO_REPLY,
     OK,
@@ -208,6 +209,20 @@ def _append_only_flush_sleep(session: Session, microseconds: bytes) -> Reply:
     return OK
 
 
+def _skip_checksums(session: Session, switch: bytes) -> Reply:
+    session.keyspace.trusts_payloads = switch != b"0"
+    return OK
+
+
+def _replicate(session: Session, *words: bytes) -> Reply:
+    """Tell replicas of a command that did not run here, be there such a command or not."""
+    replication = session.server.replication
+    if replication.has_stream:
+        operations = [(session.db.index, words)]
+        replication.append(operations, render(operations))
+    return OK
+
+
 def _accept(session: Session, *words: bytes) -> Reply:
     """For switches of Redis's internals that have no counterpart here, so that its tests can run."""
     return OK
@@ -275,9 +290,11 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"protocol": (_protocol, 1, 1, " <type>"),
     b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
     b"reload": (_reload, 0, 3, " [MERGE] [NOFLUSH] [NOSAVE]"),
+    b"replicate": (_replicate, 1, _MANY, " <command> [<arg> ...]"),
     b"segfault": (_segfault, 0, 0, ""),
     b"set-active-expire": (_set_active_expire, 1, 1, " <0|1>"),
     b"set-disable-deny-scripts": (_disable_deny_scripts, 1, 1, " <0|1>"),
+    b"set-skip-checksum-validation": (_skip_checksums, 1, 1, " <0|1>"),
     b"sleep": (_sleep, 1, 1, " <seconds>"),
     b"stringmatch-len": (_stringmatch_len, 2, 2, " <length> <pattern>"),
 }
