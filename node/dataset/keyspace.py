@@ -227,7 +227,7 @@ class Database:
             self.save_for_snapshots(key)
         table = self.tables[slot]
         if key in table:
-            if not keep_expiry and key in self.expires:
+            if key in self.expires and (not keep_expiry or self._has_expired(key)):
                 del self.expires[key]
             table[key] = value
         else:
