@@ -113,7 +113,9 @@ class AppendOnly:
         """What one command changed here, or a command of our primary."""
         if self._server.config.aof_timestamp_enabled:
             self._annotate()
-        self.pending.append(self._reader.take(operations, rendered))
+        if len(operations) > 1 or operations[0][0] != self._reader.database:
+            rendered = self._reader.take(operations, rendered)
+        self.pending.append(rendered)
 
     def _annotate(self) -> None:
         """Note the time once a second, so that the file can be cut at a moment."""

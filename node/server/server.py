@@ -26,6 +26,7 @@ from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Reply, Status
+from shoal.node.resp.writer import encode_command
 from shoal.node.server import roles
 from shoal.node.server.append_only import AppendOnly
 from shoal.node.server.applying import follow_config
@@ -478,6 +479,21 @@ class Server:
             self._record_message(session, argv)
         else:
             self.operations += [(session.db.index, words) for words in propagated]
+
+    def tell_of(self, session: Session, argv: Arguments) -> None:
+        """Tell on a command that changed something and is propagated as it was sent, by itself.
+
+        What `record_change` and `propagate_operations` do with the commonest of writes, in one go.
+        """
+        replication, aof = self.replication, self.aof
+        has_stream = replication.has_stream
+        if has_stream or aof.is_recording:
+            operation, rendered = ((session.db.index, argv),), encode_command(argv)
+            if aof.is_recording:
+                aof.append(operation, rendered)
+            if has_stream:
+                replication.append(operation, rendered)
+            session.write_offset = replication.history.offset
 
     def _record_message(self, session: Session, argv: Arguments) -> None:
         """Note a command that only replicas are to get: there is nothing in it to keep."""
