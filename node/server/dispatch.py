@@ -82,9 +82,8 @@ class Dispatcher:
     def execute_all(self, session: Session, commands: Sequence[Arguments]) -> int:
         """Run a client's commands and queue their replies; returns how many it got through.
 
-        It stops early where the client has to wait, is closing, or has more answers waiting than it
-        takes. This loop is the server's hottest: what a plain command does not need is not done, and
-        what `run` does for every other way of running a command is spelled out again in place.
+        It stops early where the client waits, is closing, or has more answers than it takes. This loop is the
+        hottest of all: what `run` does for every other command is spelled out again in place.
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
         ready_keys, out, unsent = server.key_waits.ready, session.out, session.out_bytes
