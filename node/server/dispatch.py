@@ -119,10 +119,8 @@ class Dispatcher:
                         reply = entry.handler(session, *argv[1:])
                 except Exception as error:
                     reply = self.failed(entry, error)
-                if session.propagated is None and keyspace.changes != changes and not server.operations:
+                if keyspace.changes != changes or session.propagated is not None:
                     server.tell_of(session, argv)
-                elif keyspace.changes != changes or session.propagated is not None:
-                    server.record_change(session, argv)
                 if server.operations:
                     server.propagate_operations(session, entry)
                 self.timed_calls += 1

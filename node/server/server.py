@@ -481,10 +481,13 @@ class Server:
             self.operations += [(session.db.index, words) for words in propagated]
 
     def tell_of(self, session: Session, argv: Arguments) -> None:
-        """Tell on a command that changed something and is propagated as it was sent, by itself.
+        """`record_change`; but one that is propagated as it was sent, and alone, is told on in the same go.
 
-        What `record_change` and `propagate_operations` do with the commonest of writes, in one go.
+        So is the commonest of writes, and nothing is left then for `propagate_operations` to do.
         """
+        if session.propagated is not None or self.operations:
+            self.record_change(session, argv)
+            return
         replication, aof = self.replication, self.aof
         has_stream = replication.has_stream
         if has_stream or aof.is_recording:
