@@ -26,7 +26,6 @@ from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Reply, Status
-from shoal.node.resp.writer import encode_command
 from shoal.node.server import roles
 from shoal.node.server.append_only import AppendOnly
 from shoal.node.server.applying import follow_config
@@ -488,15 +487,9 @@ class Server:
         if session.propagated is not None or self.operations:
             self.record_change(session, argv)
             return
-        replication, aof = self.replication, self.aof
-        has_stream = replication.has_stream
-        if has_stream or aof.is_recording:
-            operation, rendered = ((session.db.index, argv),), encode_command(argv)
-            if aof.is_recording:
-                aof.append(operation, rendered)
-            if has_stream:
-                replication.append(operation, rendered)
-            session.write_offset = replication.history.offset
+        if self.is_told_on:
+            self._tell(((session.db.index, argv),))
+            session.write_offset = self.replication.history.offset
 
     def _record_message(self, session: Session, argv: Arguments) -> None:
         """Note a command that only replicas are to get: there is nothing in it to keep."""
