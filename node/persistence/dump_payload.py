@@ -19,6 +19,7 @@ WRONG_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
 BAD_FORMAT = "ERR Bad data format"
 _FOOTER_BYTES = 10
 _VERSION = rdb.RDB_VERSION.to_bytes(2, "little")
+_EXPIRING_HASH = bytes((rdb.EXPIRING_HASH,))
 _LATER_VERSION = rdb.RDB_VERSION_OF_EXPIRING_FIELDS.to_bytes(2, "little")
 
 
@@ -30,7 +31,7 @@ def dump(value: Value) -> bytes:
 
 def seal(body: bytes) -> bytes:
     """Version and checksum behind what they vouch for."""
-    payload = body + (_LATER_VERSION if body[0] == rdb.EXPIRING_HASH else _VERSION)
+    payload = body + (_LATER_VERSION if body[:1] == _EXPIRING_HASH else _VERSION)
     return payload + crc64(payload).to_bytes(8, "little")
 
 

@@ -225,3 +225,12 @@ DEPRECATED = {
 def test_the_deprecated_functions_reach_what_is_the_scripts_own() -> None:
     client = World(lua_enable_deprecated_api=True).client()
     assert {script: client("EVAL", script, 0) for script in DEPRECATED} == DEPRECATED
+
+
+def test_a_dump_of_no_functions_is_restored_as_none(client: Client) -> None:
+    session = client.session
+    session.server.receive(session, command("FUNCTION", "DUMP"))
+    (payload,) = [part.split(b"\r\n", 1)[1][:-2] for part in session.out]
+    session.out.clear()
+    assert client("FUNCTION", "RESTORE", payload) == "OK"
+    assert client("FUNCTION", "LIST") == []
