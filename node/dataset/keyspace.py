@@ -225,10 +225,10 @@ class Database:
         keyspace = self.keyspace
         if keyspace.snapshots:
             self.save_for_snapshots(key)
+        if key in self.expires and (not keep_expiry or self._has_expired(key)):
+            self.expires.pop(key, None)  # unless it has gone with the key
         table = self.tables[slot]
         if key in table:
-            if key in self.expires and (not keep_expiry or self._has_expired(key)):
-                del self.expires[key]
             table[key] = value
         else:
             if table is _NOTHING:
