@@ -14,6 +14,7 @@ from shoal import __version__
 from shoal.node.server.append_only import AofState, AppendOnly
 from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
+from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
 from shoal.node.server.persistence import Loading
 from shoal.node.server.replication_info import replication_fields
 from shoal.node.server.versions import REDIS_VERSION
@@ -156,7 +157,7 @@ def _memory(server: Server) -> Fields:
         ("used_memory_peak_human", human_bytes(peak)),
         ("used_memory_peak_perc", f"{used * 100 / peak if peak else 0:.2f}%"),
         ("used_memory_overhead", overhead),
-        ("used_memory_startup", 0),
+        ("used_memory_startup", EMPTY_SERVER_BYTES),
         ("used_memory_interpreter", server.memory.startup_bytes),
         ("used_memory_dataset", dataset),
         ("used_memory_dataset_perc", f"{dataset * 100 / used if used else 0:.2f}%"),

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from shoal.node.server.entries import Entry
     from shoal.node.server.server import Server
 
+EMPTY_SERVER_BYTES = 64 << 10
+"""What a server without data and clients counts: the heap may shrink below what it was at the start."""
+
 UNKNOWN = -1
 """The headroom after a command that may have used any amount."""
 
@@ -100,7 +103,8 @@ class MemoryLimit:
 
     def used_bytes(self) -> int:
         """What is in use for data, clients, buffers and scripts."""
-        used = max(self.server.host.heap_bytes() - self.startup_bytes, 0)
+        grown = max(self.server.host.heap_bytes() - self.startup_bytes, 0)
+        used = EMPTY_SERVER_BYTES + grown
         self.peak_bytes = max(self.peak_bytes, used)
         return used
 
@@ -121,7 +125,13 @@ class MemoryLimit:
         """What is used for other things than the data: clients, buffers, scripts."""
         server = self.server
         unsent = sum(session.out_bytes for session in server.sessions.values())
-        return unsent + self.backlog_bytes + server.aof.unwritten_bytes + server.scripts.memory_bytes
+        return (
+            EMPTY_SERVER_BYTES
+            + unsent
+            + self.backlog_bytes
+            + server.aof.unwritten_bytes
+            + server.scripts.memory_bytes
+        )
 
     def _measure(self) -> None:
         clock_ns = self.server.dispatcher.clock_ns

@@ -10,6 +10,7 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.sizes import key_bytes
 from shoal.node.resp.replies import OK, CommandError, Reply, Verbatim
 from shoal.node.server.admin.help import help_reply
+from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -70,7 +71,7 @@ def memory_stats(session: Session) -> Reply:
     return {
         b"peak.allocated": peak,
         b"total.allocated": used,
-        b"startup.allocated": 0,
+        b"startup.allocated": EMPTY_SERVER_BYTES,
         b"clients.normal": sum(one.out_bytes for one in server.sessions.values()),
         b"overhead.total": overhead,
         b"keys.count": keys,

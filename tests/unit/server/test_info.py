@@ -5,6 +5,7 @@ from typing import Any
 from shoal.node.server.host import NoHost, ProcessFacts
 from shoal.node.server.info import human_bytes
 from shoal.node.server.latency import percentile_us
+from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
 from tests.unit.server.client import Client, World, fields
 
 
@@ -88,7 +89,7 @@ class BigHost(NoHost):
         return ProcessFacts(process_id=42, resident_bytes=6 << 20)
 
     def heap_bytes(self) -> int:
-        return 4 << 20
+        return (4 << 20) - EMPTY_SERVER_BYTES
 
 
 def test_memory_is_what_the_system_says() -> None:
@@ -97,7 +98,8 @@ def test_memory_is_what_the_system_says() -> None:
     world.server.memory.startup_bytes = 1 << 20
     found = info(world.client(), "memory", "server")
     assert (found["used_memory"], found["used_memory_human"]) == (str(3 << 20), "3.00M")
-    assert (found["used_memory_dataset"], found["used_memory_peak_perc"]) == (str(3 << 20), "100.00%")
+    data = (3 << 20) - EMPTY_SERVER_BYTES
+    assert (found["used_memory_dataset"], found["used_memory_peak_perc"]) == (str(data), "100.00%")
     assert (found["used_memory_rss"], found["mem_fragmentation_ratio"]) == (str(6 << 20), "1.50")
     assert found["process_id"] == "42"
 

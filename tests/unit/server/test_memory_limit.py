@@ -52,7 +52,7 @@ def client(world: World) -> Client:
 def limit(world: World, policy: str, extra_bytes: int, **directives: int) -> None:
     """Allow so many bytes beyond what is used now."""
     options = [word for name, value in directives.items() for word in (name.replace("_", "-"), value)]
-    allowed = max(world.server.host.heap_bytes() + extra_bytes, 1)
+    allowed = max(world.server.memory.used_bytes() + extra_bytes, 1)
     assert world.client()("CONFIG", "SET", "maxmemory-policy", policy, "maxmemory", allowed, *options) == "OK"
 
 
@@ -85,7 +85,7 @@ def test_memory_stays_below_the_limit_and_only_keys_that_may_go_do(
     limit(world, policy, 30_000)
     fill(client, 200, "EX", 1000)
     world.pass_time(1)
-    assert world.server.host.heap_bytes() <= world.server.config.maxmemory
+    assert world.server.memory.used_bytes() <= world.server.config.maxmemory
     assert client("DBSIZE") < 60
     assert remaining(client, kept) == set(kept)
     assert world.server.keyspace.evicted > 150
@@ -189,7 +189,7 @@ def test_a_command_that_grows_beyond_its_words_is_measured_before_the_next(
     client("SETRANGE", "big", 20_000, "x")
     client("SET", "k", 1)
     assert client("EXISTS", "big", "k") == 2
-    assert world.server.host.heap_bytes() <= world.server.config.maxmemory
+    assert world.server.memory.used_bytes() <= world.server.config.maxmemory
 
 
 def test_far_from_the_limit_writes_take_the_short_way_and_little_is_measured(
@@ -238,7 +238,7 @@ def test_much_to_evict_takes_several_turns(world: World, client: Client) -> None
     assert 20 < client("DBSIZE") < 100
     while world.server.wants_turn:
         world.pass_time(1)
-    assert world.server.host.heap_bytes() <= world.server.config.maxmemory
+    assert world.server.memory.used_bytes() <= world.server.config.maxmemory
 
 
 # --- how often keys are used -----------------------------------------------------------------------------
