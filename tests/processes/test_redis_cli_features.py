@@ -80,6 +80,18 @@ class TestClients:
         report = printed(cli, node, "--memkeys")
         assert any("string:big" in line and "Biggest" in line for line in report.splitlines())
 
+    def test_the_keys_that_are_used_most_are_found(self, cli: Path, node: Node) -> None:
+        node.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        try:
+            for _ in range(100):
+                node.ask("GET", "string:big")
+            hottest = next(
+                line for line in printed(cli, node, "--hotkeys").splitlines() if "counter:" in line
+            )
+        finally:
+            node.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        assert "string:big" in hottest
+
     def test_a_pipe_of_commands_is_taken_and_counted(self, cli: Path, node: Node) -> None:
         feed = b"".join(b"*3\r\n$3\r\nSET\r\n$9\r\npipe:%04d\r\n$1\r\nx\r\n" % i for i in range(3000))
         said = run(cli, node, "--pipe", feed=feed + b"*1\r\n$4\r\nNOPE\r\n").stdout
