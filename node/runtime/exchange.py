@@ -87,6 +87,8 @@ class Exchange:
         self._refused: list[MovingKey] = []
         """Keys that were refused together, to be sent one by one."""
         self._failed_to_send = False
+        self._went_astray = False
+        """The target refused AUTH or SELECT: what it stored after that is not where it should be."""
         self.is_untouched = True
         """Whether the target has said nothing yet."""
 
@@ -204,12 +206,14 @@ class Exchange:
         if about is _Question.TAKES_MANY:
             self.link.takes_many = isinstance(reply, list) and reply != [None]
         elif isinstance(about, _Share) and not is_error:
-            self.restored += [moving.key for moving in about.keys]
+            if not self._went_astray:
+                self.restored += [moving.key for moving in about.keys]
         elif isinstance(about, _Share) and not about.is_named:
             pass
         elif isinstance(about, _Share) and len(about.keys) > 1:
             self._refused += about.keys
         elif is_error:
             self._error = self._error or str(reply)
+            self._went_astray = self._went_astray or isinstance(about, _Question)
         elif about is _Question.SELECT:
             self.link.database = self.request.database

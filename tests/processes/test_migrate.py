@@ -96,6 +96,16 @@ def test_a_target_that_wants_a_password_gets_it(source: Node, target: Node) -> N
     assert source.ask("EXISTS", "k") == 0
 
 
+def test_a_key_for_a_database_that_the_target_lacks_stays(source: Node, target: Node) -> None:
+    source.ask("MSET", "a", "1", "b", "2")
+    answer = outcome(source.port, "MIGRATE", HOST, target.port, "", 99, TIMEOUT_MS, "KEYS", "a", "b")
+    assert answer.startswith("ERR Target instance replied with error:") and "out of range" in answer
+    assert (source.ask("GET", "a"), source.ask("GET", "b")) == ("1", "2")
+    target.ask("FLUSHALL")
+    assert source.ask("MIGRATE", HOST, target.port, "a", 0, TIMEOUT_MS) == "OK"
+    assert target.ask("GET", "a") == "1"
+
+
 def test_a_target_that_is_not_there_loses_nothing(source: Node) -> None:
     source.ask("SET", "k", "v")
     answer = outcome(source.port, "MIGRATE", HOST, free_port(), "k", 0, 500)
