@@ -122,25 +122,26 @@ def expect_text(reply: Reply) -> str:
 
 def expect_ok(reply: Reply, doing: str) -> None:
     """A reply that must be OK; `doing` says what for."""
-    if isinstance(reply, ReplyError):
-        raise ReplyError(f"{reply} ({doing})")
     if reply != b"OK":
-        raise CliError(f"unexpected answer while {doing}: {reply!r}")
+        raise _unexpected(reply, doing)
 
 
 def expect_integer(reply: Reply, doing: str) -> int:
     """A reply that must be a number."""
-    if isinstance(reply, ReplyError):
-        raise ReplyError(f"{reply} ({doing})")
     if not isinstance(reply, int):
-        raise CliError(f"unexpected answer while {doing}: {reply!r}")
+        raise _unexpected(reply, doing)
     return reply
 
 
 def expect_list(reply: Reply, doing: str) -> list[Reply]:
     """A reply that must be an array."""
-    if isinstance(reply, ReplyError):
-        raise ReplyError(f"{reply} ({doing})")
     if not isinstance(reply, list):
-        raise CliError(f"unexpected answer while {doing}: {reply!r}")
+        raise _unexpected(reply, doing)
     return reply
+
+
+def _unexpected(reply: Reply, doing: str) -> CliError:
+    """What to raise for another reply than was expected: the server's own words if it refused."""
+    if isinstance(reply, ReplyError):
+        return ReplyError(f"{reply} ({doing})")
+    return CliError(f"unexpected answer while {doing}: {reply!r}")

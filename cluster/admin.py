@@ -27,7 +27,7 @@ from shoal.cluster.events import (
     SetSlotNode,
     SetSlotStable,
 )
-from shoal.cluster.slot_sets import ALL_SLOTS
+from shoal.cluster.slot_sets import ALL_SLOTS, bits_of
 from shoal.cluster.view import Node
 
 BUS_PORT_OFFSET = 10000
@@ -185,7 +185,7 @@ def _distinct(slots: Iterable[int]) -> int:
     repeated = [slot for slot, count in Counter(slots).items() if count > 1]
     if repeated:
         raise AdminError(f"Slot {repeated[0]} specified multiple times")
-    return sum(1 << slot for slot in slots)
+    return bits_of(slots)
 
 
 # Epochs

@@ -12,7 +12,7 @@ from shoal.cluster import epochs, gossip, links, manual_failover
 from shoal.cluster.core import Core, Election
 from shoal.cluster.effects import BecomePrimary, DeleteSlotKeys, Level
 from shoal.cluster.messages import Header, Update
-from shoal.cluster.slot_sets import bitmap_to_bits, slots_of
+from shoal.cluster.slot_sets import bitmap_to_bits, bits_of, slots_of
 from shoal.cluster.view import Node
 
 
@@ -232,7 +232,7 @@ def reconcile_with_data(core: Core) -> None:
     for slot in orphaned:
         core.note(Level.NOTICE, f"I have keys for unassigned slot {slot}. Taking responsibility for it.")
     if orphaned:
-        view.assign(sum(1 << slot for slot in orphaned), me)
+        view.assign(bits_of(orphaned), me)
         core.persist(fsync=True)
     foreign = [slot for slot in held if view.slot_owner[slot] is not me and slot not in view.importing]
     if foreign:

@@ -22,6 +22,8 @@ REMEMBERED_SETS = 64
 FEW_SLOTS = 16
 """Up to here it is cheaper to look for each slot than to walk the bitmap: moving one slot asks for one."""
 
+_find_runs = re.compile("1+").finditer
+
 
 def bits_of(slots: Iterable[int]) -> int:
     """Slots as a slot set."""
@@ -29,9 +31,6 @@ def bits_of(slots: Iterable[int]) -> int:
     for slot in slots:
         bits |= 1 << slot
     return bits
-
-
-_find_runs = re.compile("1+").finditer
 
 
 def slots_of(bits: int) -> Iterator[int]:

@@ -187,10 +187,10 @@ def restore(call: Call, key: bytes, ttl: bytes, payload: bytes, *words: bytes) -
     db = call.db
     options = _parse_restore_options(words)
     if not options.replace and db.peek(key) is not None:
-        raise CommandError("BUSYKEY Target key name already exists.")
+        raise CommandError(dump_payload.BUSY_KEY)
     lifetime = require_integer(ttl)
     if lifetime < 0:
-        raise CommandError("ERR Invalid TTL value, must be >= 0")
+        raise CommandError(dump_payload.INVALID_TTL)
     value = dump_payload.restore(payload, trusted=call.keyspace.trusts_payloads)
     expiry = min(lifetime + (0 if options.absolute else call.now_ms), INT64_MAX) if lifetime else None
     if expiry is not None and has_passed(call, expiry):

@@ -17,6 +17,8 @@ from shoal.node.resp.replies import CommandError
 
 WRONG_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
 BAD_FORMAT = "ERR Bad data format"
+BUSY_KEY = "BUSYKEY Target key name already exists."
+INVALID_TTL = "ERR Invalid TTL value, must be >= 0"
 _FOOTER_BYTES = 10
 _VERSION = rdb.RDB_VERSION.to_bytes(2, "little")
 _EXPIRING_HASH = bytes((rdb.EXPIRING_HASH,))

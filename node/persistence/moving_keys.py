@@ -16,13 +16,12 @@ from typing import NamedTuple
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.values import Value
 from shoal.node.persistence.crc64 import crc64
-from shoal.node.persistence.dump_payload import WRONG_CHECKSUM, read_value
+from shoal.node.persistence.dump_payload import INVALID_TTL, WRONG_CHECKSUM, read_value
 from shoal.node.persistence.rdb_writer import encode_value
 from shoal.node.resp.replies import CommandError
 
 RESTORE_KEYS = b"RESTORE-KEYS"
 SYNTAX_ERROR = "ERR syntax error"
-INVALID_TTL = "ERR Invalid TTL value, must be >= 0"
 _REPLACE, _KEEP = b"REPLACE", b"KEEP"
 _STRING_MARK = b"s"
 """No RDB object type, nor a byte that a parser would take for the beginning of a header."""

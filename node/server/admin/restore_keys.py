@@ -7,13 +7,12 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of, token
 from shoal.node.dataset.numbers import INT64_MAX
 from shoal.node.dataset.values import Value
-from shoal.node.persistence.dump_payload import dump
+from shoal.node.persistence.dump_payload import BUSY_KEY, dump
 from shoal.node.persistence.moving_keys import unpack
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.server.session import Session
 
 OTHER_SLOT = "ERR the keys of RESTORE-KEYS have to be in one hash slot"
-BUSY_KEY = "BUSYKEY Target key name already exists."
 
 
 @command(
