@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.expiry_mode import ExpiryMode
-from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key
-from shoal.node.dataset.keyspace import WRONG_TYPE
+from shoal.node.dataset.database import WRONG_TYPE
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,

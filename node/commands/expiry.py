@@ -6,8 +6,8 @@ from shoal.node.commands.call import Call
 from shoal.node.commands.options import EXPIRE_CONDITION, expire_time, parse_expire_conditions
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.expiry_mode import ExpiryMode
-from shoal.node.dataset.keyspace import Database
 from shoal.node.resp.replies import Reply
 
 UPDATED = one_key(KeyUse.RW | KeyUse.UPDATE)

@@ -6,9 +6,9 @@ from shoal.node.commands.call import Call
 from shoal.node.commands.options import SCAN_ARGS, ScanOptions, parse_cursor, parse_scan_options
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.glob import compile_glob
-from shoal.node.dataset.keyspace import Database
 from shoal.node.dataset.values import type_name
 from shoal.node.resp.replies import Reply
 

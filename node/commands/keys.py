@@ -6,8 +6,8 @@ from shoal.node.commands.call import Call
 from shoal.node.commands.options import SYNTAX_ERROR, parse_database
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, all_keys, key_arg, key_at, one_key, token
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.field_expiry import watch_fields
-from shoal.node.dataset.keyspace import Database
 from shoal.node.dataset.values import Value, copy_value, type_name
 from shoal.node.resp.replies import OK, CommandError, Reply, Status
 

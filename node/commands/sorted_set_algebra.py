@@ -12,7 +12,7 @@ from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
 from shoal.node.commands.results import store_result
 from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, key_at, token
-from shoal.node.dataset.keyspace import WRONG_TYPE
+from shoal.node.dataset.database import WRONG_TYPE
 from shoal.node.dataset.numbers import require_float, require_integer
 from shoal.node.dataset.scored_algebra import (
     Aggregate,

@@ -21,7 +21,7 @@ from shoal.node.commands.spec import (
     one_of,
     token,
 )
-from shoal.node.dataset.keyspace import WRONG_TYPE
+from shoal.node.dataset.database import WRONG_TYPE
 from shoal.node.dataset.numbers import parse_c_float, require_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.values import HashValue, ListValue, SetValue

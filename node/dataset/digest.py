@@ -11,7 +11,8 @@ from __future__ import annotations
 from hashlib import sha1
 from itertools import chain
 
-from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.database import Database
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_ids import SEQUENCE_BITS, SEQUENCE_MAX
 from shoal.node.dataset.streams import Stream

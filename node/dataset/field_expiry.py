@@ -16,7 +16,7 @@ from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.values import ExpiringHash, HashValue, Value
 
 if TYPE_CHECKING:
-    from shoal.node.dataset.keyspace import Database
+    from shoal.node.dataset.database import Database
 
 
 def watch_fields(database: Database, key: bytes, value: Value) -> None:

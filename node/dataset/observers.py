@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from shoal.node.dataset.keyspace import Database
+    from shoal.node.dataset.database import Database
 
 
 class Watcher(Protocol):

@@ -28,7 +28,8 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from shoal.cluster.slots import SLOT_COUNT
-from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.database import Database
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.values import Value, parts_of
 
 LARGE_VALUE_ELEMENTS = 4096

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.frequencies import Frequencies
-from shoal.node.dataset.keyspace import Database
 
 
 def idle_seconds(database: Database, key: bytes) -> int:

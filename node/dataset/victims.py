@@ -14,8 +14,9 @@ from heapq import heappop
 from random import Random
 
 from shoal.cluster.slots import SLOT_COUNT
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.frequencies import HIGHEST, Frequencies
-from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.keyspace import Keyspace
 
 POOL_SIZE = 16
 DRAWS_PER_KEY = 16

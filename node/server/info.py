@@ -20,7 +20,7 @@ from shoal.node.server.replication_info import replication_fields
 from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
-    from shoal.node.dataset.keyspace import Database
+    from shoal.node.dataset.database import Database
     from shoal.node.server.server import Server
 
 Fields = list[tuple[str, object]]

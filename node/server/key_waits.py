@@ -27,7 +27,7 @@ from shoal.node.resp.replies import NO_REPLY, CommandError
 from shoal.node.server.session import Blocked, BlockReason, Session
 
 if TYPE_CHECKING:
-    from shoal.node.dataset.keyspace import Database
+    from shoal.node.dataset.database import Database
     from shoal.node.server.server import Server
 
 Queue = OrderedDict[Session, KeyWait]

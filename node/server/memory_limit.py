@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shoal.node.commands.spec import Flag
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.frequencies import CountingRules
-from shoal.node.dataset.keyspace import Database
 from shoal.node.dataset.sizes import key_bytes
 from shoal.node.dataset.victims import Victims
 from shoal.node.server.client_memory import output_bytes

@@ -18,7 +18,7 @@ from shoal.node.resp.replies import NO_REPLY, Reply
 from shoal.node.resp.writer import encode
 
 if TYPE_CHECKING:
-    from shoal.node.dataset.keyspace import Database
+    from shoal.node.dataset.database import Database
     from shoal.node.server.entries import Entry
     from shoal.node.server.pubsub import Subscriptions
     from shoal.node.server.server import Server

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from shoal.cluster.slots import key_slot
 from shoal.node.dataset import snapshot
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.expiry_mode import ExpiryMode
-from shoal.node.dataset.keyspace import Database, Keyspace
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream

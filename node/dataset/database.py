@@ -1,0 +1,470 @@
+"""One numbered database: one table per hash slot, and the one door every write goes through.
+
+A table per slot, in cluster mode and out of it, makes a slot's keys, their count, their deletion and
+their migration cost what the slot holds and no more. Slots that hold nothing share one empty table, and
+counts by groups of 128 slots let a walk over the whole keyspace skip what is empty.
+
+The door: `for_change` before a value is altered (a snapshot under way first saves the old value),
+`set`/`delete` to replace or remove, `changed` after. WATCH, the count of changes that decides whether
+a command is propagated, and keyspace events hang on it; a command that went around it would be lost
+to all of them.
+
+Expiry is lazy on access and active by `expire_due`. A primary deletes a key whose time has come and tells
+its replicas by a DEL; a replica only hides it and waits for that DEL, so that both hold the same data.
+
+Where every command passes, the slot of a key without a hash tag is computed on the spot: calling
+`key_slot` would add a tenth to the cost of a GET.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from heapq import heapify, heappop, heappush
+from random import Random
+from typing import TYPE_CHECKING
+
+from shoal.cluster.slots import SLOT_COUNT, key_slot
+from shoal.node.dataset.deadlines import Deadlines
+from shoal.node.dataset.expiry_mode import ExpiryMode
+from shoal.node.dataset.field_expiry import for_changing, for_reading
+from shoal.node.dataset.observers import Watcher
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.streams import Stream
+from shoal.node.dataset.table import Table
+from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, StringValue, Value
+from shoal.node.resp.replies import CommandError
+
+if TYPE_CHECKING:
+    from shoal.node.dataset.keyspace import Keyspace
+
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+CONTENTS = ("tables", "expires", "accessed", "_group_counts", "expiry_heap", "expiring_hashes")
+"""What of a database moves to another with its keys."""
+_GROUP_SHIFT = 7
+_NOTHING: Table[Value] = Table()
+
+
+class Database:
+    """One numbered database: the tables of its slots and the expiry times of its keys."""
+
+    def __init__(self, keyspace: Keyspace, index: int) -> None:
+        self.keyspace = keyspace
+        self.index = index
+        self.tables: list[Table[Value]] = [_NOTHING] * SLOT_COUNT
+        self.expires: dict[bytes, int] = {}
+        self.accessed: dict[bytes, int] = {}
+        """When each key was last used; see `Keyspace.count_uses`."""
+        self.watchers: dict[bytes, list[Watcher]] = {}
+        self._group_counts = [0] * (SLOT_COUNT >> _GROUP_SHIFT)
+        self.expiry_heap: list[tuple[int, bytes]] = []
+        """Times to live as they were set, the soonest first: some have been changed or taken away since."""
+        self.expiring_hashes = Deadlines()
+        """Hashes whose fields expire, by the moment of the next."""
+
+    def __len__(self) -> int:
+        return sum(self._group_counts)
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def read(self, key: bytes) -> Value | None:
+        """The value of a key that has not expired. Counts as an access, a hit or a miss."""
+        keyspace = self.keyspace
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        if value is None or (key in self.expires and self._has_expired(key)):
+            self._missed(key)
+            return None
+        keyspace.hits += 1
+        self.accessed[key] = keyspace.now_ms
+        return value
+
+    def look(self, key: bytes) -> Value | None:
+        """`read` for a question about the key, such as TYPE: a hit or a miss, but no access."""
+        value = self.peek(key)
+        if value is None:
+            self._missed(key)
+        else:
+            self.keyspace.hits += 1
+        return value
+
+    def _missed(self, key: bytes) -> None:
+        keyspace = self.keyspace
+        keyspace.misses += 1
+        if keyspace.on_miss is not None:
+            keyspace.on_miss(self.index, key)
+
+    def peek(self, key: bytes) -> Value | None:
+        """The value of a key that has not expired, without counting as an access."""
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        if value is None or (key in self.expires and self._has_expired(key)):
+            return None
+        return value
+
+    def peek_all(self, slot: int, keys: Sequence[bytes]) -> list[tuple[bytes, Value]]:
+        """The keys of one slot that are there, with their values; as `peek`, but the slot is known."""
+        get, expires = self.tables[slot].get, self.expires
+        return [
+            (key, value)
+            for key in keys
+            if (value := get(key)) is not None and (key not in expires or not self._has_expired(key))
+        ]
+
+    def read_string(self, key: bytes) -> bytes | None:
+        """A string's bytes; WRONGTYPE if the key holds anything else. So for the other `read_…`.
+
+        The commonest read of all: what it expects to find, it finds without another call.
+        """
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        if type(value) is bytes and key not in self.expires:
+            keyspace = self.keyspace
+            keyspace.hits += 1
+            self.accessed[key] = keyspace.now_ms
+            return value
+        value = self.read(key)
+        if value is None or type(value) is bytes:
+            return value
+        if type(value) is bytearray:
+            return bytes(value)
+        raise CommandError(WRONG_TYPE)
+
+    def view_string(self, key: bytes) -> StringValue | None:
+        """`read_string` without the copy: for looking at parts of a string, not for keeping it."""
+        value = self.read(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_list(self, key: bytes) -> ListValue | None:
+        value = self.read(key)
+        if value is None or type(value) is ListValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_hash(self, key: bytes) -> HashValue | None:
+        value = self.read(key)
+        if value is None or type(value) is HashValue:
+            return value
+        if type(value) is ExpiringHash:
+            return for_reading(self, key, value)
+        raise CommandError(WRONG_TYPE)
+
+    def read_set(self, key: bytes) -> SetValue | None:
+        value = self.read(key)
+        if value is None or type(value) is SetValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_sorted_set(self, key: bytes) -> SortedSet | None:
+        value = self.read(key)
+        if value is None or type(value) is SortedSet:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def read_stream(self, key: bytes) -> Stream | None:
+        value = self.read(key)
+        if value is None or type(value) is Stream:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    # --- the door ----------------------------------------------------------------------------------
+
+    def for_change(self, key: bytes) -> Value | None:
+        """The value about to be altered in place, its old state saved for any snapshot under way.
+
+        Every alteration is followed by `changed`. A container that became empty must be `delete`d.
+        """
+        value = self.peek(key)
+        if value is not None:
+            self.accessed[key] = self.keyspace.now_ms
+            if self.keyspace.snapshots:
+                self.save_for_snapshots(key)
+        return value
+
+    def change_string(self, key: bytes) -> StringValue | None:
+        """`for_change` of a key that must hold a string; WRONGTYPE otherwise. So for the other `change_…`.
+
+        A `bytearray` may be altered in place; `bytes` are replaced by `set` with `keep_expiry`.
+        """
+        value = self.for_change(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_list(self, key: bytes) -> ListValue | None:
+        value = self.for_change(key)
+        if value is None or type(value) is ListValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_hash(self, key: bytes) -> HashValue | None:
+        value = self.for_change(key)
+        if value is None or type(value) is HashValue:
+            return value
+        if type(value) is ExpiringHash:
+            return for_changing(self, key, value)
+        raise CommandError(WRONG_TYPE)
+
+    def change_set(self, key: bytes) -> SetValue | None:
+        value = self.for_change(key)
+        if value is None or type(value) is SetValue:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_sorted_set(self, key: bytes) -> SortedSet | None:
+        value = self.for_change(key)
+        if value is None or type(value) is SortedSet:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def change_stream(self, key: bytes) -> Stream | None:
+        value = self.for_change(key)
+        if value is None or type(value) is Stream:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
+        """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
+        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        keyspace = self.keyspace
+        if keyspace.snapshots:
+            self.save_for_snapshots(key)
+        if key in self.expires and (not keep_expiry or self._has_expired(key)):
+            self.expires.pop(key, None)  # unless it has gone with the key
+        table = self.tables[slot]
+        if key in table:
+            table[key] = value
+        else:
+            if table is _NOTHING:
+                table = self.tables[slot] = Table()
+            self._group_counts[slot >> _GROUP_SHIFT] += 1
+            table.put(key, value)
+            if keyspace.on_new_key is not None:
+                keyspace.on_new_key(self.index, key)
+        self.accessed[key] = keyspace.now_ms
+
+    def among(self, slot: int, keys: Mapping[bytes, Value]) -> list[bytes]:
+        """Which of these keys the slot holds, expired ones included."""
+        table = self.tables[slot]
+        return [] if table.keys().isdisjoint(keys) else [key for key in keys if key in table]
+
+    def add_all(self, slot: int, values: Mapping[bytes, Value]) -> None:
+        """`set` for many new keys of one slot, at a fraction of the cost. `changed` follows for each."""
+        keyspace = self.keyspace
+        if keyspace.snapshots or keyspace.on_new_key is not None:
+            for key, value in values.items():
+                self.set(key, value)
+            return
+        if self.tables[slot] is _NOTHING:
+            self.tables[slot] = Table()
+        self.tables[slot].put_all(values)
+        self._group_counts[slot >> _GROUP_SHIFT] += len(values)
+        self.accessed.update(dict.fromkeys(values, keyspace.now_ms))
+
+    def delete(self, key: bytes) -> bool:
+        """Remove a key; False if there was none (or only an expired one). `changed` follows."""
+        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        if key not in self.tables[slot] or (key in self.expires and self._has_expired(key)):
+            return False
+        self._remove(key, slot)
+        return True
+
+    def delete_all(self, slot: int, keys: Sequence[bytes]) -> list[bytes]:
+        """`delete` many keys of one slot; returns those that were there. `changed` follows for each."""
+        there = [key for key, _ in self.peek_all(slot, keys)]
+        for key in there:
+            self._remove(key, slot)
+        return there
+
+    def delete_if_empty(self, key: bytes, value: Sized) -> bool:
+        """Remove a container that lost its last element, with the "del" event; False if it holds some."""
+        if value:
+            return False
+        self._remove(key, key_slot(key))
+        self.changed(key, "del")
+        return True
+
+    def changed(self, key: bytes, event: str | None) -> None:
+        """A key was altered, added or removed. `event` is the keyspace event's name, such as "hset".
+
+        None is for a change that is none to readers, such as a count kept with what was counted.
+        """
+        keyspace = self.keyspace
+        keyspace.changes += 1
+        if self.watchers or keyspace.is_heard:
+            self.announce(key, event)
+
+    def changed_unwatched(self, key: bytes, event: str | None = None) -> None:
+        """A change that WATCH does not see: what consumer groups do to a stream, which stays as it was."""
+        self.keyspace.changes += 1
+        if event is not None and self.keyspace.on_event is not None:
+            self.keyspace.on_event(self.index, event, key)
+
+    def announce(self, key: bytes, event: str | None, *, by_command: bool = True) -> None:
+        """Tell of a further event of a change already counted, or of one that no command made: expiry."""
+        for watcher in self.watchers.get(key, ()):
+            watcher.watched_key_changed()
+        keyspace = self.keyspace
+        if keyspace.on_change is not None:
+            keyspace.on_change(key, by_command=by_command)
+        if keyspace.on_event is not None and event is not None:
+            keyspace.on_event(self.index, event, key)
+
+    def watch(self, key: bytes, watcher: Watcher) -> None:
+        """Tell this watcher of every change to the key, from now on."""
+        self.watchers.setdefault(key, []).append(watcher)
+
+    def unwatch(self, key: bytes, watcher: Watcher) -> None:
+        """Tell it no more."""
+        watchers = self.watchers[key]
+        watchers.remove(watcher)
+        if not watchers:
+            del self.watchers[key]
+
+    # --- time to live ------------------------------------------------------------------------------
+
+    def expiry(self, key: bytes) -> int | None:
+        """When the key expires, unix milliseconds; None for a key without a time to live."""
+        return self.expires.get(key)
+
+    def remaining_ms(self, key: bytes) -> int:
+        """How long the key has to live, at least a millisecond; 0 for a key without a time to live."""
+        expiry = self.expires.get(key)
+        return 0 if expiry is None else max(expiry - self.keyspace.now_ms, 1)
+
+    def set_expiry(self, key: bytes, at_ms: int | None) -> None:
+        """Give an existing key a time to live, or take it away with None. `changed` follows."""
+        if self.keyspace.snapshots:
+            self.save_for_snapshots(key)
+        if at_ms is None:
+            self.expires.pop(key, None)
+            return
+        self.expires[key] = at_ms
+        if self.keyspace.expiry_mode is ExpiryMode.HIDE:
+            self.keyspace.own_expiries[self.index, key] = None
+        heappush(self.expiry_heap, (at_ms, key))
+        if len(self.expiry_heap) > 2 * len(self.expires) + 1000:
+            self.expiry_heap = [(at, key) for key, at in self.expires.items()]
+            heapify(self.expiry_heap)
+
+    def expire_due(self, limit: int) -> int:
+        """Delete up to `limit` keys whose time has come; returns how many. For a primary only."""
+        heap, expires, now_ms = self.expiry_heap, self.expires, self.keyspace.now_ms
+        expired = 0
+        while heap and heap[0][0] <= now_ms and expired < limit:
+            at_ms, key = heappop(heap)
+            if expires.get(key) == at_ms:
+                self._expire(key)
+                expired += 1
+        return expired
+
+    def _has_expired(self, key: bytes) -> bool:
+        keyspace = self.keyspace
+        if self.expires[key] > keyspace.now_ms or keyspace.expiry_mode is ExpiryMode.IGNORE:
+            return False
+        if keyspace.expiry_mode is ExpiryMode.DELETE:
+            self._expire(key)
+        return True
+
+    def _expire(self, key: bytes) -> None:
+        self.keyspace.expired += 1
+        self.drop(key, "expired")
+        self.keyspace.on_expired(self.index, key)
+
+    # --- walking -----------------------------------------------------------------------------------
+
+    def next_slot(self, slot: int) -> int | None:
+        """The first slot at or after `slot` that holds a key."""
+        while slot < SLOT_COUNT:
+            if self._group_counts[slot >> _GROUP_SHIFT] == 0:
+                slot = ((slot >> _GROUP_SHIFT) + 1) << _GROUP_SHIFT
+            elif self.tables[slot]:
+                return slot
+            else:
+                slot += 1
+        return None
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """About `count` keys from the cursor on; 0 starts and ends. The cursor holds slot and place in it."""
+        slot, inner = cursor & (SLOT_COUNT - 1), cursor >> 14
+        found: list[bytes] = []
+        while len(found) < count:
+            occupied = self.next_slot(slot)
+            if occupied is None:
+                return 0, found
+            inner, keys = self.tables[occupied].scan(inner if occupied == slot else 0, count - len(found))
+            found += keys
+            slot = occupied if inner else occupied + 1
+        if self.next_slot(slot) is None:
+            return 0, found
+        return (inner << 14) | slot, found
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key, expired ones included. The caller must not change the keyspace meanwhile."""
+        slot = self.next_slot(0)
+        while slot is not None:
+            yield from self.tables[slot]
+            slot = self.next_slot(slot + 1)
+
+    def random_key(self, rng: Random) -> bytes | None:
+        """A key drawn uniformly, expired ones included; None from an empty database."""
+        size = len(self)
+        if not size:
+            return None
+        place = rng.randrange(size)
+        group = 0
+        while place >= self._group_counts[group]:
+            place -= self._group_counts[group]
+            group += 1
+        for slot in range(group << _GROUP_SHIFT, (group + 1) << _GROUP_SHIFT):
+            if place < len(self.tables[slot]):
+                return self.tables[slot].random_key(rng)
+            place -= len(self.tables[slot])
+        raise AssertionError("the group counts do not add up to the tables")
+
+    def flush(self) -> int:
+        """Drop every key at once; returns how many. No `changed` needed."""
+        removed = self.drop_all()
+        if self.keyspace.on_change is not None:
+            self.keyspace.on_change(None, by_command=True)
+        return removed
+
+    def drop_all(self) -> int:
+        """`flush` as a part of something greater. Snapshots keep the old tables."""
+        removed = len(self)
+        for key in self.watchers:
+            if self.peek(key) is not None:
+                for watcher in self.watchers[key]:
+                    watcher.watched_key_changed()
+        self.tables = [_NOTHING] * SLOT_COUNT
+        self.expires, self.accessed, self.expiry_heap = {}, self.keyspace.new_access_table(), []
+        self.expiring_hashes = Deadlines()
+        self._group_counts = [0] * len(self._group_counts)
+        self.keyspace.changes += removed
+        return removed
+
+    # --- eviction ----------------------------------------------------------------------------------
+
+    def drop(self, key: bytes, event: str) -> None:
+        """Delete a key that goes by itself. Nobody's command did it; replicas are to be told."""
+        self._remove(key, key_slot(key))
+        self.announce(key, event, by_command=False)
+
+    def stored(self, key: bytes) -> Value | None:
+        """What is under a key, be its time over or not."""
+        return self.tables[key_slot(key)].get(key)
+
+    def _remove(self, key: bytes, slot: int) -> None:
+        if self.keyspace.snapshots:
+            self.save_for_snapshots(key)
+        table = self.tables[slot]
+        table.discard(key)
+        if not table:
+            self.tables[slot] = _NOTHING  # the last key takes its table with it
+        self._group_counts[slot >> _GROUP_SHIFT] -= 1
+        self.expires.pop(key, None)
+        self.accessed.pop(key, None)
+
+    def save_for_snapshots(self, key: bytes) -> None:
+        slot = key_slot(key)
+        for snapshot in self.keyspace.snapshots:
+            snapshot.before_change(self, slot, key)
