@@ -11,6 +11,7 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from statistics import median
@@ -57,11 +58,12 @@ def measure(requests: int, rounds: int) -> Measured:
                 for _ in range(rounds):
                     theirs.append(run(case, their_port, their_pid))
                     ours.append(run(case, our_port, our_pid))
-                measured[command, in_flight] = _median(ours), _median(theirs)
+                measured[command, in_flight] = median_of(ours), median_of(theirs)
     return measured
 
 
-def _median(results: list[Result]) -> Result:
+def median_of(results: Sequence[Result]) -> Result:
+    """The median of each figure."""
     return Result(
         throughput=median(result.throughput for result in results),
         p50=median(result.p50 for result in results),

@@ -23,7 +23,7 @@ class Case:
     requests: int
     clients: int = 50
     words: tuple[str, ...] = ()
-    """The command as it is sent, where that is not the one redis-benchmark makes of its name."""
+    """What redis-benchmark is told instead of `-t COMMAND`: options, or the command as it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
