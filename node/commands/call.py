@@ -75,7 +75,7 @@ class Call:
         """
         if self.propagated is None:
             self.propagated = []
-        self.propagated.append(tuple(b"%d" % word if isinstance(word, int) else word for word in words))
+        self.propagated.append(tuple([word if isinstance(word, bytes) else b"%d" % word for word in words]))
 
     @property
     def is_clustered(self) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.dataset.numbers import parse_float, require_integer
@@ -23,8 +23,7 @@ class By(Enum):
 _BY_TOKENS = {b"BYSCORE": By.SCORE, b"BYLEX": By.LEX}
 
 
-@dataclass(frozen=True, slots=True)
-class RangeQuery:
+class RangeQuery(NamedTuple):
     """A range of one sorted set, the order it is wanted in, and the part of it that LIMIT leaves."""
 
     ends: tuple[int, int] | ScoreRange | LexRange
@@ -40,7 +39,8 @@ class RangeQuery:
         ranks = self._ranks(value)
         if self.reverse:
             ranks = ranks[::-1]
-        ranks = ranks[self.offset :]
+        if self.offset:
+            ranks = ranks[self.offset :]
         return ranks if self.limit < 0 else ranks[: self.limit]
 
     def _ranks(self, value: SortedSet) -> range:

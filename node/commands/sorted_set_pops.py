@@ -59,10 +59,11 @@ def _pop(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: bool) -> 
     value = call.db.change_sorted_set(key)
     if value is None:
         return []
-    popped = pop_members(call, key, value, wanted, highest=highest)
     if not count:
-        return list(popped[0])
-    return PairList([(member, score) for member, score in popped])
+        member, score = value.pop(highest=highest)
+        _popped(call, key, value, highest=highest)
+        return [member, score]
+    return PairList([*pop_members(call, key, value, wanted, highest=highest)])
 
 
 def pop_members(
@@ -75,9 +76,13 @@ def pop_members(
     popped = value.at(ranks)
     if popped:
         value.remove(ranks)
-        call.db.changed(key, "zpopmax" if highest else "zpopmin")
-        call.db.delete_if_empty(key, value)
+        _popped(call, key, value, highest=highest)
     return popped
+
+
+def _popped(call: Call, key: bytes, value: SortedSet, *, highest: bool) -> None:
+    call.db.changed(key, "zpopmax" if highest else "zpopmin")
+    call.db.delete_if_empty(key, value)
 
 
 @command(

@@ -33,10 +33,8 @@ def _read(call: Call, key: bytes, query: RangeQuery) -> Reply:
     value = call.db.read_sorted_set(key)
     if value is None:
         return []
-    found = value.at(query.select(value))
-    if query.with_scores:
-        return PairList([(member, score) for member, score in found])
-    return [member for member, _ in found]
+    ranks = query.select(value)
+    return PairList([*value.at(ranks)]) if query.with_scores else value.members(ranks)
 
 
 @command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from itertools import takewhile
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.options import SYNTAX_ERROR
@@ -45,7 +44,11 @@ _ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
     ),
 )
 def zadd(call: Call, key: bytes, *words: bytes) -> Reply:
-    options = [word.upper() for word in takewhile(lambda word: word.upper() in _ADD_OPTIONS, words)]
+    options: list[bytes] = []
+    for word in words:
+        if (option := word.upper()) not in _ADD_OPTIONS:
+            break
+        options.append(option)
     pairs = words[len(options) :]
     _check_add_options(options, len(pairs))
     additions = [(require_float(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs), 2)]
@@ -58,6 +61,8 @@ def zadd(call: Call, key: bytes, *words: bytes) -> Reply:
 def _check_add_options(options: Collection[bytes], words_left: int) -> None:
     if not words_left or words_left % 2:
         raise CommandError(SYNTAX_ERROR)
+    if not options:
+        return
     if b"NX" in options and b"XX" in options:
         raise CommandError("ERR XX and NX options at the same time are not compatible")
     if sum(option in options for option in (b"NX", b"GT", b"LT")) > 1:

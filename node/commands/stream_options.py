@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.options import SYNTAX_ERROR
@@ -25,8 +26,7 @@ from shoal.node.resp.replies import CommandError
 _TOO_SMALL = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 
 
-@dataclass(frozen=True, slots=True)
-class NewId:
+class NewId(NamedTuple):
     """The id asked for: `ms-seq`, `ms-*` (no sequence) or `*` (neither)."""
 
     milliseconds: int | None = None
@@ -49,10 +49,13 @@ class NewId:
         return new_id
 
 
+AUTOMATIC = NewId()
+
+
 def parse_new_id(text: bytes) -> NewId:
     """Read an id as XADD takes it."""
     if text == b"*":
-        return NewId()
+        return AUTOMATIC
     milliseconds, _, sequence = text.partition(b"-")
     if sequence == b"*":
         return NewId(parse_strict_id(milliseconds) >> SEQUENCE_BITS)
@@ -101,12 +104,14 @@ class TrimOptions:
     size: int = 0
     """How many words were options."""
 
-    def trim(self, call: Call) -> Trim:
-        """What to do with a stream; CommandError if LIMIT stands where nothing is approximate.
+    def trim(self, call: Call) -> Trim | None:
+        """What to do with a stream, if anything; CommandError if LIMIT stands where nothing is approximate.
 
         What a primary sent is done to the end: it trimmed as far as its own limits let it, and says exactly
         how far that was.
         """
+        if self.strategy is None and self.limit is None:
+            return None
         limit = self.limit or 0
         if call.obeys_stream:
             limit = 0
@@ -129,6 +134,8 @@ class TrimOptions:
 
 def parse_trim_options(words: Sequence[bytes], *, for_xadd: bool) -> TrimOptions:
     """Read the options at the beginning of XADD's words up to its id, or all of XTRIM's."""
+    if for_xadd and words[0] == b"*":
+        return _NONE
     options = TrimOptions()
     position = 0
     while position < len(words):
@@ -149,6 +156,9 @@ def parse_trim_options(words: Sequence[bytes], *, for_xadd: bool) -> TrimOptions
         position += 1
     options.size = position
     return options
+
+
+_NONE = TrimOptions()
 
 
 def check_trim_strategy(options: TrimOptions, *, needed: bool) -> None:

@@ -7,6 +7,7 @@ from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of
 from shoal.node.commands.stream_options import (
+    AUTOMATIC,
     NewId,
     check_trim_strategy,
     parse_new_id,
@@ -17,6 +18,8 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_ids import format_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import OK, CommandError, Reply
+
+_ZERO = NewId(0, 0)
 
 
 @command(
@@ -43,13 +46,13 @@ from shoal.node.resp.replies import OK, CommandError, Reply
 )
 def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
     options = parse_trim_options(words, for_xadd=True)
-    given = parse_new_id(words[options.size]) if options.size < len(words) else NewId()
+    given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
     check_trim_strategy(options, needed=False)
     trim = options.trim(call)
     pairs = words[options.size + 1 :]
     if not pairs or len(pairs) % 2:
         raise CommandError("ERR wrong number of arguments for 'xadd' command")
-    if given == NewId(0, 0):
+    if given == _ZERO:
         raise CommandError("ERR The ID specified in XADD must be greater than 0-0")
     stream = call.db.change_stream(key)
     if stream is None and not options.create:
@@ -61,12 +64,13 @@ def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
     limits = call.encoding_limits
     stream.append(entry_id, pairs, limits.stream_node_max_bytes, limits.stream_node_max_entries)
     call.db.changed(key, "xadd")
-    if options.strategy is not None and stream.trim(trim):
+    if trim is not None and stream.trim(trim):
         call.db.announce(key, "xtrim")
+    text = format_id(entry_id)
     if options.approximate or given.sequence is None:
         exact = options.rewritten(words[: options.size], stream)
-        call.propagate(b"XADD", key, *exact, format_id(entry_id), *pairs)
-    return format_id(entry_id)
+        call.propagate(b"XADD", key, *exact, text, *pairs)
+    return text
 
 
 @command(
@@ -124,6 +128,7 @@ def xtrim(call: Call, key: bytes, *words: bytes) -> Reply:
     options = parse_trim_options(words, for_xadd=False)
     check_trim_strategy(options, needed=True)
     trim = options.trim(call)
+    assert trim is not None
     stream = call.db.change_stream(key)
     if stream is None:
         return 0

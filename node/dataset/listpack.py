@@ -16,13 +16,13 @@ COUNT_UNKNOWN = 0xFFFF
 END = b"\xff"
 _LONGEST_NUMBER = 20
 _WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
-_SMALL_NUMBERS = [bytes((number, 1)) for number in range(128)]
+SMALL_NUMBERS = [bytes((number, 1)) for number in range(128)]
 
 
 def encode_text(text: bytes) -> bytes:
     """A string as an element."""
     size = len(text)
-    if size <= _LONGEST_NUMBER:
+    if size <= _LONGEST_NUMBER and text[-1:].isdigit():
         number = parse_integer(text)
         if number is not None:
             return encode_integer(number)
@@ -38,7 +38,7 @@ def encode_text(text: bytes) -> bytes:
 def encode_integer(number: int) -> bytes:
     """A signed number of 64 bits as an element."""
     if 0 <= number < 128:
-        return _SMALL_NUMBERS[number]
+        return SMALL_NUMBERS[number]
     if -4096 <= number < 4096:
         return (0xC000 | number & 0x1FFF).to_bytes(2, "big") + b"\x02"
     for kind, width in _WIDTHS.items():

@@ -26,6 +26,7 @@ _HEXADECIMAL = re.compile(
 _NOT_ZERO = b"123456789"
 _LONGEST_FLOAT = 4096
 """More than a double printed in full, fewer digits than Python refuses to convert."""
+_SHORT_FLOAT = 32
 _LONG_DOUBLE_LIMIT = 1 << 16384
 
 
@@ -51,6 +52,8 @@ def require_integer(text: bytes | bytearray, error: str = NOT_AN_INTEGER) -> int
 
 def parse_float(text: bytes) -> float | None:
     """A double (not NaN; `inf` allowed), or None. No surrounding space, no underscore, no hex."""
+    if len(text) < _SHORT_FLOAT and text.isdigit():  # most scores
+        return float(text)
     if len(text) >= _LONGEST_FLOAT or not _FLOAT.match(text):
         return None
     return float(text)

@@ -10,14 +10,14 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
 from shoal.node.dataset.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRange:
+class ScoreRange(NamedTuple):
     """Scores from `low` to `high`, each end included unless it is open."""
 
     low: float
@@ -139,14 +139,29 @@ class SortedSet:
 
     def at(self, ranks: range) -> list[tuple[bytes, float]]:
         """(member, score) of these ranks, a falling range from the highest down. O(log n + len(ranks))."""
+        return [(member, score) for score, member in self._chosen(ranks)]
+
+    def members(self, ranks: range) -> list[bytes]:
+        """`at` without the scores."""
+        return [member for _, member in self._chosen(ranks)]
+
+    def _chosen(self, ranks: range) -> list[tuple[float, bytes]]:
         first, stop = _ends(ranks)
-        chosen = self.order.islice(first, stop, reverse=ranks.step < 0)
-        return [(member, score) for score, member in chosen]
+        chosen: list[tuple[float, bytes]] = self.order[first:stop]
+        if ranks.step < 0:
+            chosen.reverse()
+        return chosen
+
+    def pop(self, *, highest: bool) -> tuple[bytes, float]:
+        """Remove the member at one end; returns it and its score. IndexError from an empty set."""
+        score, member = self.order.pop(-1 if highest else 0)
+        self.scores.discard(member)
+        return member, score
 
     def remove(self, ranks: range) -> None:
         """Remove the members of these ranks, a rising or falling range without gaps."""
         first, stop = _ends(ranks)
-        for _, member in self.order.islice(first, stop):
+        for _, member in self.order[first:stop]:
             self.scores.discard(member)
         del self.order[first:stop]
 

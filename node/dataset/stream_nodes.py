@@ -19,6 +19,7 @@ from sys import getsizeof
 from shoal.node.dataset.listpack import (
     END,
     HEADER_BYTES,
+    SMALL_NUMBERS,
     assemble,
     encode_integer,
     encode_text,
@@ -26,6 +27,10 @@ from shoal.node.dataset.listpack import (
     text_at,
 )
 from shoal.node.dataset.stream_ids import SEQUENCE_BITS, SEQUENCE_MAX, make_id
+
+LARGEST_NODE_BYTES = 1 << 30
+_MOST_OF_COUNTS = 32
+"""No less than what `StreamNode.size` has beside its entries and names."""
 
 DELETED = 1
 SAME_FIELDS = 2
@@ -59,6 +64,16 @@ class StreamNode:
         counts = len(encode_integer(len(self))) + len(encode_integer(self.deleted))
         return HEADER_BYTES + counts + len(self._head) + len(self._packed) + len(END)
 
+    def is_full_for(self, text_bytes: int, max_bytes: int, max_entries: int) -> bool:
+        """Whether an entry with so many bytes of text begins a new node."""
+        if not 0 < max_bytes <= LARGEST_NODE_BYTES:
+            max_bytes = LARGEST_NODE_BYTES
+        if len(self._packed) + text_bytes + len(self._head) + _MOST_OF_COUNTS >= max_bytes and (
+            self.size + text_bytes >= max_bytes
+        ):
+            return True
+        return 0 < max_entries <= len(self._offsets) + self.deleted
+
     @property
     def memory_bytes(self) -> int:
         """What the node takes here."""
@@ -68,8 +83,11 @@ class StreamNode:
     def append(self, entry_id: int, pairs: Sequence[bytes], *, deleted: bool = False) -> None:
         """Add an entry behind all others: names and contents in turn."""
         names = pairs[::2]
-        parts = [_difference(entry_id >> SEQUENCE_BITS, self.first_id >> SEQUENCE_BITS)]
-        parts.append(_difference(entry_id, self.first_id))
+        first_id = self.first_id
+        parts = [
+            _difference(entry_id >> SEQUENCE_BITS, first_id >> SEQUENCE_BITS),
+            _difference(entry_id, first_id),
+        ]
         if tuple(names) == self.fields:
             flags = SAME_FIELDS
             parts += map(encode_text, pairs[1::2])
@@ -144,6 +162,8 @@ class StreamNode:
 def _difference(number: int, base: int) -> bytes:
     """The difference of two numbers of 64 bits, which wraps around as theirs does."""
     difference = number - base & SEQUENCE_MAX
+    if difference < len(SMALL_NUMBERS):
+        return SMALL_NUMBERS[difference]
     return encode_integer(difference - (1 << SEQUENCE_BITS) if difference & _INT64_SIGN else difference)
 
 

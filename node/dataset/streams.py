@@ -16,8 +16,6 @@ from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import MAX_ID
 from shoal.node.dataset.stream_nodes import StreamNode
 
-LARGEST_NODE_BYTES = 1 << 30
-
 Entry = tuple[int, list[bytes]]
 """An id, and names and contents in turn."""
 
@@ -60,7 +58,7 @@ class Stream:
     def append(self, entry_id: int, pairs: Sequence[bytes], max_bytes: int, max_entries: int) -> None:
         """Add an entry; its id is greater than `last_id`. The limits say when a node is full, 0 is none."""
         node = self.nodes.peekitem(-1)[1] if self.nodes else None
-        if node is None or _is_full(node, sum(map(len, pairs)), max_bytes, max_entries):
+        if node is None or node.is_full_for(sum(map(len, pairs)), max_bytes, max_entries):
             node = StreamNode(entry_id, pairs[::2])
             self.add_node(node)
         node.append(entry_id, pairs)
@@ -224,12 +222,3 @@ class Stream:
         other.nodes.update((key, node.copy()) for key, node in self.nodes.items())
         other.groups = {name: group.copy() for name, group in self.groups.items()}
         return other
-
-
-def _is_full(node: StreamNode, text_bytes: int, max_bytes: int, max_entries: int) -> bool:
-    """Whether an entry with so many bytes of text begins a new node."""
-    if not 0 < max_bytes <= LARGEST_NODE_BYTES:
-        max_bytes = LARGEST_NODE_BYTES
-    if node.size + text_bytes >= max_bytes:
-        return True
-    return 0 < max_entries <= len(node) + node.deleted

@@ -1,12 +1,13 @@
 """Bytes from a client become argument vectors.
 
 Three ways, the cheapest that is safe. A read that is one short command is split at its line ends, and every
-length compared with what it announces. A longer one goes through hiredis, which takes whole commands apart
-in C. hiredis is generous, though: it accepts integers, nulls and nested arrays where a command must be an
-array of bulk strings, waits for ever behind an absurd header, and drops what it was fed when it meets an
-inline command. So of what it returns only commands count that are made of bulk strings and lie wholly within
-the read. Whatever is left goes to `CarefulParser`, which checks each header as it arrives, knows inline
-commands, and gives Redis's error texts; it keeps the floor until the command that is unfinished ends.
+length compared with what it announces. A longer one goes through hiredis, which takes whole commands apart in
+C, unless it holds something that hiredis might misread: then it is split at its line ends too. hiredis is
+generous, though: it accepts integers, nulls and nested arrays where a command must be an array of bulk
+strings, waits for ever behind an absurd header, and drops what it was fed when it meets an inline command. So
+of what it returns only commands count that are made of bulk strings and lie wholly within the read. Whatever
+is left goes to `CarefulParser`, which checks each header as it arrives, knows inline commands, and gives
+Redis's error texts; it keeps the floor until the command that is unfinished ends.
 
 How hiredis's end is proven: an empty array is fed after a read that has none. If it comes back as the last
 thing, the read ended between two commands. If not, how long each command was is reckoned from its words, and
@@ -32,8 +33,10 @@ _BULK = ord("$")
 _LONG_COPY_BYTES = 64 * 1024
 
 _SHORT_READ_BYTES = 128
-_BULK_HEADERS = tuple(b"$%d" % size for size in range(_SHORT_READ_BYTES))
+_SHORT_WORD_BYTES = 512
+_BULK_HEADERS = tuple(b"$%d" % size for size in range(_SHORT_WORD_BYTES))
 
+_LONGEST_COUNT = 7
 _LOOKALIKES = b"+=(~>%|"
 _find_lookalike = re.compile(rb"\n[+=(~>%|]").search
 
@@ -137,7 +140,7 @@ class CommandParser:
     def _parse_quickly(self, data: bytes) -> tuple[list[Arguments], bytes]:
         """The commands of a read as far as it holds nothing but whole, plain ones; and the rest of it."""
         if _find_odd_header(data) or _may_hold_lookalikes(data):
-            return [], data
+            return _parse_lines(data)
         reader, not_enough = self._reader, self._not_enough
         reader.feed(data)
         reader.feed(_END_MARK)
@@ -178,10 +181,10 @@ def _within(data: bytes, commands: list[Arguments]) -> tuple[list[Arguments], by
 
 
 def _parse_short(data: bytes) -> Arguments | None:
-    """The command of a read that is exactly one command of two or three words, as most are; otherwise None.
+    """The command of a read that is exactly one command; otherwise None, and more care is needed.
 
     Every length is compared with what it announces, so a word that holds a line break is no danger: the
-    parts do not fit then, and the read is taken apart with more care.
+    parts do not fit then. Two and three words, which most commands have, are compared without a loop.
     """
     parts = data.split(b"\r\n")
     headers = _BULK_HEADERS
@@ -199,7 +202,33 @@ def _parse_short(data: bytes) -> Arguments | None:
             and size_2 == headers[len(second)]
         ):
             return [name, first, second]
+    else:
+        words = parts[2::2]
+        if words and parts[0] == b"*%d" % len(words) and not parts[-1]:
+            return words if parts[1:-1:2] == [headers[len(word)] for word in words] else None
     return None
+
+
+def _parse_lines(data: bytes) -> tuple[list[Arguments], bytes]:
+    """The commands at the start of a read whose words hold no line break; and the rest of it."""
+    parts = data.split(b"\r\n")
+    commands: list[Arguments] = []
+    at, end = 0, len(parts) - 1
+    while at < end:
+        count = parts[at][1:]
+        if parts[at][:1] != b"*" or not count.isdigit() or count[:1] == b"0" or len(count) > _LONGEST_COUNT:
+            break
+        stop = at + 1 + 2 * int(count)
+        words = parts[at + 2 : stop : 2]
+        if stop > end or parts[at + 1 : stop : 2] != [_bulk_header(len(word)) for word in words]:
+            break
+        commands.append(words)
+        at = stop
+    return commands, b"\r\n".join(parts[at:])
+
+
+def _bulk_header(size: int) -> bytes:
+    return _BULK_HEADERS[size] if size < _SHORT_WORD_BYTES else b"$%d" % size
 
 
 def _may_hold_lookalikes(data: bytes) -> bool:

@@ -8,7 +8,7 @@ Source: the RESP protocol specification.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
@@ -54,6 +54,33 @@ def encode_command(words: Sequence[bytes]) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
+_SHORT = 512
+_HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
+"""What stands between two bulk strings, by the size of the second."""
+_FEW = 8
+
+
+def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
+    """The elements of an array, without its header.
+
+    Most long arrays are short bulk strings and nothing else (LRANGE, HGETALL, ZRANGE), often all of one
+    size: these are put together with no call for each, five to ten times as quickly.
+    """
+    if len(items) < _FEW or set(map(type, items)) != _ONLY_BYTES:
+        return b"".join([encoders[type(item)](item) for item in items])
+    texts = cast(Sequence[bytes], items)
+    sizes = set(map(len, texts))
+    if len(sizes) == 1:
+        header = b"\r\n$%d\r\n" % sizes.pop()
+        return header[2:] + header.join(texts) + b"\r\n"
+    if max(sizes) < _SHORT:
+        return b"".join([_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
+    return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
+
+
+_ONLY_BYTES: set[type] = {bytes}
+
+
 def _bulk(reply: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(reply), reply)
 
@@ -84,7 +111,7 @@ def _nothing(reply: NoReply) -> bytes:
 
 
 def _array2(reply: Sequence[Reply]) -> bytes:
-    return b"*%d\r\n" % len(reply) + b"".join([_RESP2[type(item)](item) for item in reply])
+    return b"*%d\r\n" % len(reply) + _items(reply, _RESP2)
 
 
 def _map2(reply: dict[bytes, Reply]) -> bytes:
@@ -125,7 +152,7 @@ _RESP2: dict[type, Encoder] = {
 
 
 def _many3(mark: bytes, items: Sequence[Reply]) -> bytes:
-    return b"%b%d\r\n" % (mark, len(items)) + b"".join([_RESP3[type(item)](item) for item in items])
+    return b"%b%d\r\n" % (mark, len(items)) + _items(items, _RESP3)
 
 
 def _map3(reply: dict[bytes, Reply]) -> bytes:
@@ -133,8 +160,7 @@ def _map3(reply: dict[bytes, Reply]) -> bytes:
 
 
 def _pairs3(reply: Pairs | ByKey) -> bytes:
-    body = [_RESP3[type(item)](item) for pair in reply.items for item in pair]
-    return b"%%%d\r\n" % len(reply.items) + b"".join(body)
+    return b"%%%d\r\n" % len(reply.items) + _items([item for pair in reply.items for item in pair], _RESP3)
 
 
 def _pair_list3(reply: PairList) -> bytes:
