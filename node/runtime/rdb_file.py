@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+import trio
+
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
@@ -37,7 +39,11 @@ def load_rdb(server: Server, path: Path, *, keep_expired: bool) -> Slices[RdbLoa
 
 
 class SnapshotFile:
-    """One snapshot being written. `step` writes a slice; the file appears under its name at the end."""
+    """One snapshot being written: by `step` in slices; made durable by `sync`; then given its name.
+
+    `sync` may run in another thread, for it takes as long as the disk does. Nothing else touches the file
+    meanwhile, and a snapshot that is abandoned while it does is closed only after it.
+    """
 
     def __init__(
         self, keyspace: Keyspace, path: Path, auxiliary: dict[bytes, bytes], *, checksum: bool
@@ -47,28 +53,59 @@ class SnapshotFile:
         self._file: BinaryIO = self._temporary.open("wb")
         self.changes_at_start = keyspace.changes
         self._save = RdbSave(keyspace, auxiliary, checksum=checksum)
+        self._is_syncing = self._is_abandoned = False
 
     def step(self, budget: int) -> bool:
-        """Write a slice; True when the file is complete, durable and in place. OSError ends the save."""
+        """Write a slice; True when all is written. OSError ends the save."""
         try:
             self._file.write(self._save.step(budget))
-            if self._save.done:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-                self._temporary.rename(self._path)
         except OSError:
             self.abandon()
             raise
         return self._save.done
 
+    def sync(self) -> None:
+        """Wait until the disk holds what was written. OSError if it does not."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    async def sync_in_thread(self) -> None:
+        """`sync`, while other work goes on. OSError ends the save."""
+        self._is_syncing = True
+        try:
+            await trio.to_thread.run_sync(self.sync)
+        except OSError:
+            self.abandon()
+            raise
+        finally:
+            self._is_syncing = False
+            if self._is_abandoned:
+                self._file.close()
+
+    def put_in_place(self) -> None:
+        """Let the complete file replace the one before. OSError ends the save."""
+        try:
+            self._file.close()
+            self._temporary.rename(self._path)
+        except OSError:
+            self.abandon()
+            raise
+
     def finish(self) -> None:
         """Write all that is left, at once."""
         while not self.step(SLICE_BYTES):
             pass
+        try:
+            self.sync()
+        except OSError:
+            self.abandon()
+            raise
+        self.put_in_place()
 
     def abandon(self) -> None:
         """Give up; the last complete snapshot stays."""
+        self._is_abandoned = True
         self._save.stop()
-        self._file.close()
         self._temporary.unlink(missing_ok=True)
+        if not self._is_syncing:
+            self._file.close()

@@ -10,6 +10,11 @@ import trio
 from shoal.node.server.config import Config
 
 SLICE_BYTES = 64 * 1024
+"""At once where nobody waits for a turn: a loading, a SAVE."""
+
+BACKGROUND_SLICE_BYTES = 8 * 1024
+"""Before others have their turn: half a millisecond's work if the keys are small."""
+
 ONE_KEY = 1
 DELAY_SEEN_ANEW_SECONDS = 0.1
 """A delay that is taken back while it lasts ends so soon."""
@@ -21,7 +26,7 @@ Slices = Generator[int, None, Result]
 
 def slice_bytes(config: Config) -> int:
     """How much to write before others have their turn: a key, while `rdb-key-save-delay` slows us down."""
-    return ONE_KEY if config.rdb_key_save_delay > 0 else SLICE_BYTES
+    return ONE_KEY if config.rdb_key_save_delay > 0 else BACKGROUND_SLICE_BYTES
 
 
 def bytes_to_load(config: Config) -> int:

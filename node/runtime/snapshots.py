@@ -60,14 +60,18 @@ class Snapshots:
         reply: Reply = CommandError(GIVEN_UP)
         try:
             while self._running is save:
-                if save.step(slice_bytes(self.server.config)):
+                if not save.step(slice_bytes(self.server.config)):
+                    await between_slices(self.server.config)
+                    continue
+                await save.sync_in_thread()
+                if self._running is save:
+                    save.put_in_place()
                     self._running, reply = None, OK
                     self._succeeded(save)
-                else:
-                    await between_slices(self.server.config)
         except OSError as error:
-            self._running, reply = None, CommandError(f"ERR {error}")
-            self._failed(error)
+            if self._running is save:
+                self._running, reply = None, CommandError(f"ERR {error}")
+                self._failed(error)
         finally:
             if self._running is save:
                 self.give_up()

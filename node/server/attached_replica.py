@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MAX_UNSENT_SNAPSHOT_BYTES = 256 * 1024
 """More of a snapshot is made only while less than this waits for the socket."""
 
-SNAPSHOT_BYTES_PER_TURN = 64 * 1024
-"""How much of a snapshot one turn makes: about a millisecond's work."""
+SNAPSHOT_BYTES_PER_TURN = 8 * 1024
+"""How much of a snapshot one turn makes: half a millisecond's work if the keys are small."""
 
 KEEP_ALIVE_MS = 1000
 

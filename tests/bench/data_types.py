@@ -7,11 +7,11 @@ per request. A command that takes away follows the one that puts in, so that it 
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 
 from tests.bench.__main__ import Measured, median_of, print_table, ratio
 from tests.bench.load import Case, Result, run
+from tests.bench.memory import connected
 from tests.bench.servers import REDIS, SHOAL, started
 
 _RANDOM = ("-r", "1000000")
@@ -76,7 +76,7 @@ def _fill(port: int) -> None:
     """A list and a sorted set of a thousand elements each, for the commands that read ranges."""
     members = " ".join(str(number) for number in range(1000))
     scored = " ".join(f"{number} member:{number:04}" for number in range(1000))
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with connected(port) as connection:
         connection.sendall(f"RPUSH long {members}\r\nZADD scores {scored}\r\n".encode())
         answers = b""
         while answers.count(b"\r\n") < 2:

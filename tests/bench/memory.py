@@ -28,18 +28,16 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="a part of the million")
     scale = parser.parse_args().scale
     missed = False
-    print(
-        "| data | Shoal used MB | Redis used MB | ratio | Shoal resident MB | Redis resident MB |\n|---|---|---|---|---|---|"
-    )
+    columns = ("data", "Shoal used MB", "Redis used MB", "ratio", "Shoal resident MB", "Redis resident MB")
+    print(f"| {' | '.join(columns)} |")
+    print(f"|{'---|' * len(columns)}")
     for name, (commands, count) in DATA.items():
         ours, our_resident = _growth(SHOAL, commands(int(count * scale)))
         theirs, their_resident = _growth(REDIS, commands(int(count * scale)))
         ratio = ours / theirs
         missed = missed or ratio > BAR
-        print(
-            f"| {name} | {ours:.1f} | {theirs:.1f} | {ratio:.2f} | {our_resident:.1f} | {their_resident:.1f} |",
-            flush=True,
-        )
+        used, resident = f"{ours:.1f} | {theirs:.1f}", f"{our_resident:.1f} | {their_resident:.1f}"
+        print(f"| {name} | {used} | {ratio:.2f} | {resident} |", flush=True)
     if missed:
         print(f"missed: bar {BAR}x")
     return int(missed)
@@ -72,11 +70,16 @@ DATA = {
 
 def _growth(server: tuple[str, ...], commands: Iterable[Command]) -> tuple[float, float]:
     """By how many megabytes used and resident memory rise with these commands."""
-    with started(server) as (port, _), socket.create_connection(("127.0.0.1", port)) as connection:
+    with started(server) as (port, _), connected(port) as connection:
         before = _memory(connection)
         send_all(connection, commands)
         after = _memory(connection)
     return (after[0] - before[0]) / 1e6, (after[1] - before[1]) / 1e6
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to a server."""
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def send_all(connection: socket.socket, commands: Iterable[Command]) -> None:
