@@ -2,7 +2,7 @@
 
 The first table is how long a SAVE, a start from its file and a full synchronisation take, ours and
 redis-server's in turn. The second is 50 clients that SET at random: while nothing else goes on, while BGSAVE
-does, and while a replica is given its copy. It shows latency as they see it, the longest time that one step
+does, and while a replica is given its copy. It shows latency as they see it, the longest time that one turn
 of the node held up all others, for how much of that it had the processor (a busy machine takes it away), and
 the most resident memory.
 At the end redis-server loads the file. Its digest must be that of the dataset when BGSAVE began.
@@ -162,16 +162,17 @@ def during(action: Callable[[], object]) -> tuple[float, float]:
 
 
 def digest_and_bgsave(port: int) -> str:
-    """The digest of the dataset as BGSAVE finds it: both commands lie in one read, nothing comes between."""
+    """The digest of the dataset as BGSAVE finds it: writes are held back until it has begun."""
     with connected(port) as connection:
         connection.settimeout(PATIENCE_SECONDS)
-        connection.sendall(b"DEBUG DIGEST\r\nBGSAVE\r\n")
+        connection.sendall(b"CLIENT PAUSE 300000 WRITE\r\nDEBUG DIGEST\r\nBGSAVE\r\n")
         answers = b""
-        while answers.count(b"\r\n") < 2:
+        while answers.count(b"\r\n") < 3:
             answers += connection.recv(1000)
-    digest, begun = answers.decode().split("\r\n")[:2]
-    assert digest.startswith("+") and begun.startswith("+Background saving started"), answers
-    return digest.removeprefix("+")
+        connection.sendall(b"CLIENT UNPAUSE\r\n")
+        _, digest, begun = answers.decode().split("\r\n")[:3]
+        assert digest.startswith("+") and begun.startswith("+Background saving started"), answers
+        return digest.removeprefix("+")
 
 
 def wait_until_saved(port: int) -> None:
@@ -183,7 +184,7 @@ def report(
     load: Load, phases: dict[str, tuple[float, float]], steps: list[tuple[float, ...]], *, same: bool
 ) -> bool:
     """Print what was measured; whether every bar was reached."""
-    print("\n| while | seconds | p99 ms | longest step ms | processor in it ms | most resident MB |")
+    print("\n| while | seconds | p99 ms | longest turn ms | processor in it ms | most resident MB |")
     print("|---|---|---|---|---|---|")
     alone = phases["load alone"]
     reached = same
@@ -197,7 +198,7 @@ def report(
             reached &= peak <= MEMORY_BAR * load.peak(*alone)
     print(f"the file {'is' if same else 'is NOT'} the dataset of the moment when BGSAVE began")
     if not reached:
-        print(f"missed: p99 {P99_BAR}x, steps {STEP_BAR_MS} ms, memory {MEMORY_BAR}x, or the file")
+        print(f"missed: p99 {P99_BAR}x, turns {STEP_BAR_MS} ms, memory {MEMORY_BAR}x, or the file")
     return reached
 
 
