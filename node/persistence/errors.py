@@ -7,6 +7,10 @@ class RdbError(Exception):
     """The bytes are no RDB data, are damaged, or hold what this server cannot keep. The text says which."""
 
 
+class DuplicateElementError(RdbError):
+    """A container holds twice what it can hold once."""
+
+
 class AofError(Exception):
     """An append-only file is damaged at `offset`, or holds what this server cannot run. The text says."""
 

@@ -154,6 +154,8 @@ def zipmap(blob: bytes) -> list[bytes]:
         raise RdbError("zipmap: the last value passes the end")
     if blob[0] < 254 and blob[0] != len(elements) // 2:
         raise RdbError(f"zipmap: holds {len(elements) // 2} fields, not {blob[0]}")
+    if not elements:
+        raise RdbError("zipmap: holds no field")
     return elements
 
 

@@ -26,6 +26,8 @@ NOTHING_READ = SEQUENCE_MAX
 
 TIME_BYTES = 8
 
+_DAMAGED = "Stream listpack integrity check failed"
+
 Primitive = Callable[[Source], Any]
 Reading = Generator[Primitive, Any, Stream]
 
@@ -142,7 +144,7 @@ def _read_pending(group: ConsumerGroup, kind: int) -> Generator[Primitive, Any, 
     for _ in range((yield Source.length)):
         name = yield Source.string
         if name in group.consumers:
-            raise RdbError("a group has two consumers of one name")
+            raise RdbError("Duplicate stream consumer detected: a group has two of one name")
         consumer = group.add_consumer(name, (yield _time))
         if kind == rdb.STREAM_3:
             yield _time
@@ -157,11 +159,12 @@ def _read_pending(group: ConsumerGroup, kind: int) -> Generator[Primitive, Any, 
 
 def _node(first_id: int, blob: bytes) -> StreamNode:
     """A node from its listpack: counts, the common fields, a zero, and the entries with their sizes."""
-    elements = listpack(blob)
     try:
-        return _node_of_elements(first_id, elements)
+        return _node_of_elements(first_id, listpack(blob))
     except (IndexError, ValueError):
-        raise RdbError("a stream's node is cut off or damaged") from None
+        raise RdbError(f"{_DAMAGED}: a node is cut off or damaged") from None
+    except RdbError as error:
+        raise RdbError(f"{_DAMAGED}: {error}") from None
 
 
 def _node_of_elements(first_id: int, elements: list[bytes]) -> StreamNode:

@@ -16,7 +16,7 @@ from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
-from shoal.node.persistence.errors import NeedMore, RdbError
+from shoal.node.persistence.errors import DuplicateElementError, NeedMore, RdbError
 from shoal.node.persistence.rdb_encodings import intset, listpack, ziplist, zipmap
 from shoal.node.persistence.rdb_source import Source
 from shoal.node.persistence.rdb_streams import StreamReader
@@ -50,8 +50,7 @@ class ValueReader:
         if kind == rdb.STRING:
             return source.string()
         if kind in _BLOBS:
-            decode, build = _BLOBS[kind]
-            return build(decode(source.string()))
+            return _read_blob(kind, source.string())
         if kind in _EXPIRING and self._earliest is None:
             self._earliest = int.from_bytes(source.take(8), "little")
         if kind == rdb.EXPIRING_HASH_LISTPACK:
@@ -76,6 +75,19 @@ class ValueReader:
 def is_empty(value: Value) -> bool:
     """Whether this is a container without elements, which no key may hold; streams may be empty."""
     return not isinstance(value, (bytes, bytearray, Stream)) and not len(value)
+
+
+def _read_blob(kind: int, blob: bytes) -> Value:
+    """A value in one compact encoding. What is wrong with it is told in the words people search logs for."""
+    name, decode, build = _BLOBS[kind]
+    try:
+        elements = decode(blob)
+    except RdbError as error:
+        raise RdbError(f"{name} integrity check failed: {error}") from None
+    try:
+        return build(elements)
+    except DuplicateElementError as error:
+        raise RdbError(f"{name} with dup elements: {error}") from None
 
 
 # --- elements ------------------------------------------------------------------------------------------
@@ -124,7 +136,7 @@ def _set(items: list[bytes]) -> SetValue:
     value = SetValue()
     value.update(dict.fromkeys(items))
     if len(value) != len(items):
-        raise RdbError("a set holds a member twice")
+        raise DuplicateElementError("a set holds a member twice")
     return value
 
 
@@ -134,7 +146,7 @@ def _hash(items: list[bytes]) -> HashValue:
     value = HashValue()
     value.update(zip(items[::2], items[1::2], strict=True))
     if len(value) * 2 != len(items):
-        raise RdbError("a hash holds a field twice")
+        raise DuplicateElementError("a hash holds a field twice")
     return value
 
 
@@ -202,7 +214,7 @@ def _scored(members: list[bytes], scores: Sequence[float]) -> SortedSet:
     value = SortedSet()
     value.scores.update(zip(members, scores, strict=True))
     if len(value) != len(members):
-        raise RdbError("a sorted set holds a member twice")
+        raise DuplicateElementError("a sorted set holds a member twice")
     value.order.update((number, member) for member, number in value.scores.items())
     return value
 
@@ -229,16 +241,18 @@ _BUILDERS: dict[int, Callable[[list[bytes]], Value]] = {
     rdb.LIST_QUICKLIST: _list,
     rdb.LIST_QUICKLIST_2: _list,
 }
-_BLOBS: dict[int, tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes]], Value]]] = {
-    rdb.HASH_ZIPMAP: (zipmap, _hash),
-    rdb.LIST_ZIPLIST: (ziplist, _list),
-    rdb.SET_INTSET: (intset, _set),
-    rdb.SORTED_SET_ZIPLIST: (ziplist, _sorted_set_in_text),
-    rdb.HASH_ZIPLIST: (ziplist, _hash),
-    rdb.HASH_LISTPACK: (listpack, _hash),
-    rdb.SORTED_SET_LISTPACK: (listpack, _sorted_set_in_text),
-    rdb.SET_LISTPACK: (listpack, _set),
+_BLOBS: dict[int, tuple[str, Callable[[bytes], list[bytes]], Callable[[list[bytes]], Value]]] = {
+    rdb.HASH_ZIPMAP: ("Zipmap", zipmap, _hash),
+    rdb.LIST_ZIPLIST: ("List ziplist", ziplist, _list),
+    rdb.SET_INTSET: ("Intset", intset, _set),
+    rdb.SORTED_SET_ZIPLIST: ("Zset ziplist", ziplist, _sorted_set_in_text),
+    rdb.HASH_ZIPLIST: ("Hash ziplist", ziplist, _hash),
+    rdb.HASH_LISTPACK: ("Hash listpack", listpack, _hash),
+    rdb.SORTED_SET_LISTPACK: ("Zset listpack", listpack, _sorted_set_in_text),
+    rdb.SET_LISTPACK: ("Set listpack", listpack, _set),
 }
+"""By object type: its name in messages, how the blob is taken apart, and what is made of its elements."""
+
 _STREAMS = (rdb.STREAM, rdb.STREAM_2, rdb.STREAM_3)
 _EXPIRING = (rdb.EXPIRING_HASH, rdb.EXPIRING_HASH_LISTPACK)
 _READABLE = {rdb.STRING, *_ELEMENTS, *_BLOBS, *_STREAMS, *_EXPIRING}

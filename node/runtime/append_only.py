@@ -137,7 +137,7 @@ class AppendOnlyFile:
         server.keyspace.functions = ()
         try:
             loading = AppendOnlyLoading(server, self.files, self.log)
-            await load_in_slices(loading.load_files(), server.config)
+            await load_in_slices(loading.load_files(), server)
         except (LoadingFailed, OSError) as error:
             self.log.warning(str(error))
             server.end_wait(waiting, reply)
@@ -188,6 +188,7 @@ class AppendOnlyFile:
             aof.rewrite_scheduled = aof.state is AofState.WAITING
             return False
         aof.rewrites += 1
+        self.server.statistics.snapshots_begun += 1
         aof.rewriting_since = int(time.time())
         self.log.notice("Background append only file rewriting started")
         rewrite = self._rewrite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,22 +21,37 @@ FAILED = "ERR Errors trying to SHUTDOWN. Check logs."
 
 
 class Ending:
-    """At most one shutdown that waits for replicas.
+    """At most one shutdown: it waits for replicas, then for the last snapshot.
 
     How it arises: a primary acknowledges a write before its replicas have it. If it then ends in good
     order, a replica that was behind takes over, and the write is lost although nothing failed.
     The rule: from the request on nothing is written any more, and the process ends as soon as every
     replica has acknowledged everything.
     Why it ends: `shutdown-timeout` seconds later it ends in any case; until then ABORT calls it off.
+
+    The last snapshot is written in slices like any other, so that the node goes on answering reads, replicas
+    and its cluster meanwhile, and a second SIGINT is heard.
     """
 
-    def __init__(self, server: Server, log: Log, snapshots: Snapshots, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        log: Log,
+        snapshots: Snapshots,
+        leave: Callable[[], None],
+        start: Callable[[Callable[[], Awaitable[None]]], None],
+    ) -> None:
         self.server = server
         self.log = log
         self.snapshots = snapshots
         self.leave = leave
         """Ends the process's tasks, once nothing more is to be saved."""
+        self._start = start
+        """Begins a task at whose end the turn is finished."""
+        self._signalled: Shutdown | None = None
+        """What a signal asked for, until the cron takes it up."""
         self._pending: Shutdown | None = None
+        self._saving: Shutdown | None = None
         self._waiting: list[Session] = []
 
     def begin(self, request: Shutdown) -> None:
@@ -44,6 +59,8 @@ class Ending:
         server = self.server
         if request.waiting is not None:
             self._waiting.append(request.waiting)
+        if self._saving is not None:
+            return
         self.log.notice("User requested shutdown...")
         if server.loading:  # half of the data must not take the place of the whole
             request = replace(request, save=False, now=True)
@@ -56,13 +73,25 @@ class Ending:
             server.pause.shutdown_until_ms = server.keyspace.now_ms + seconds * 1000
             server.refresh_gates()
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether a shutdown waits for replicas."""
-        return self._pending is not None
+    def note_signal(self, request: Shutdown) -> None:
+        """Have the next `look` begin it; a second signal does not wait for replicas."""
+        now = request.now or self._pending is not None
+        self._signalled = replace(request, now=now)
+
+    def insist(self) -> bool:
+        """A second SIGINT: leave at once, without the snapshot that is being written. False if none is."""
+        if self._saving is None:
+            return False
+        self.log.warning("You insist... exiting now.")
+        self.snapshots.give_up()
+        self.leave()
+        return True
 
     def look(self) -> None:
-        """End if there is nothing left to wait for."""
+        """Begin what a signal asked for, and end if there is nothing left to wait for."""
+        if self._signalled is not None:
+            request, self._signalled = self._signalled, None
+            self.begin(request)
         if self._pending is None:
             return
         behind = self._replicas_behind()
@@ -72,9 +101,11 @@ class Ending:
 
     def abort(self, session: Session) -> None:
         """SHUTDOWN ABORT."""
-        if self._pending is None:
+        if self._signalled is None and self._pending is None and self._saving is None:
             self.server.end_wait(session, CommandError("ERR No shutdown in progress."))
             return
+        if self._saving is not None:
+            self.snapshots.give_up()
         self.log.notice("Shutdown manually aborted.")
         self._go_on()
         self.server.end_wait(session, OK)
@@ -88,11 +119,30 @@ class Ending:
                 return
             self.log.warning("Writing initial AOF. Exit anyway.")
         if request.save or (request.save is None and self.server.config.save):
-            self.log.notice("Saving the final RDB snapshot before exiting.")
-            if not self.snapshots.save_now() and not request.force:
+            self._save_last(request)
+        else:
+            self.leave()
+
+    def _save_last(self, request: Shutdown) -> None:
+        """Write a snapshot of now. Nothing may be written after it, so nothing is until it is there."""
+        server = self.server
+        self.log.notice("Saving the final RDB snapshot before exiting.")
+        self._pending, self._saving = None, request
+        server.pause.shutdown_until_ms = server.keyspace.now_ms
+        server.refresh_gates()
+        self.snapshots.give_up()
+        save = self.snapshots.begin(None)
+
+        async def run() -> None:
+            saved = save is not None and await self.snapshots.run(save, None)
+            if self._saving is not request:
+                return  # called off
+            if saved or request.force:
+                self.leave()
+            else:
                 self._fail("Error trying to save the DB, can't exit.")
-                return
-        self.leave()
+
+        self._start(run)
 
     def _fail(self, reason: str) -> None:
         self.log.warning(reason)
@@ -101,7 +151,7 @@ class Ending:
 
     def _go_on(self) -> None:
         """The node does not end: whoever asked for it is told, and who wrote meanwhile goes on."""
-        self._pending = None
+        self._signalled = self._pending = self._saving = None
         self.server.pause.shutdown_until_ms = 0
         waiting, self._waiting = self._waiting, []
         for session in waiting:

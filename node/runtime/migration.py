@@ -38,6 +38,7 @@ class Migrations:
         idle = self._idle.get((request.host, request.port))
         if idle:
             self._start(exchange, idle.pop())
+            self._count_idle()
         else:
             self.node.nursery.start_soon(self._connect_and_start, exchange)
 
@@ -51,6 +52,7 @@ class Migrations:
         for links in self._idle.values():
             while links and links[0].idle_since < now - KEEP_CONNECTION_SECONDS:
                 self._close(links.pop(0))
+                self._count_idle()
 
     # --- one exchange ------------------------------------------------------------------------------
 
@@ -78,6 +80,7 @@ class Migrations:
         exchange = link.exchange
         if exchange is None:  # what the target says unasked can only be good-bye
             self._idle[link.target].remove(link)
+            self._count_idle()
             self._close(link)
             return
         had_unsent = exchange.has_unsent
@@ -116,10 +119,14 @@ class Migrations:
                 link.was_kept = True
                 link.idle_since = trio.current_time()
                 self._idle[link.target].append(link)
+                self._count_idle()
             else:
                 self._close(link)
         error = str(failed) if failed is not None else exchange.error_text
         finish(self.node.server, exchange.request, exchange.restored, error)
+
+    def _count_idle(self) -> None:
+        self.node.server.statistics.migrate_links = sum(map(len, self._idle.values()))
 
     def _close(self, link: Link) -> None:
         self.node.reactor.forget(link.socket)

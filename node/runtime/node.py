@@ -80,10 +80,11 @@ class Node:
         self.nodes_file = nodes_file
         self.append_only = append_only
         self.snapshots = Snapshots(server, log)
-        self.ending = Ending(server, log, self.snapshots, self.leave)
+        self.ending = Ending(server, log, self.snapshots, self.leave, self._start_turn)
         self.migrations = Migrations(self)
         self.exit_status = 0
         self._clock = Clock()
+        self._cron_wanted = trio.Event()
         self._deadline_moved = trio.Event()
         self._clock_due_ms = 0
         """When the cluster's clock will look at the machine again, unless it is told to look sooner."""
@@ -261,7 +262,11 @@ class Node:
     async def _run_cron(self) -> None:
         """A turn without clients, ten times a second: expiry, timeouts, save points."""
         while True:
-            await trio.sleep(CRON_SECONDS)
+            with trio.move_on_after(CRON_SECONDS):
+                await self._cron_wanted.wait()
+            self._cron_wanted = trio.Event()
+            if self.server.cron_is_paused:
+                continue
             self.reactor.turn([])
             self.ending.look()
             self.append_only.look()
@@ -282,9 +287,13 @@ class Node:
     def _load_again(self, load: Callable[[], Awaitable[None]]) -> None:
         """Have all data anew from files. The gates close now: the task begins when the turn is over."""
         self.server.begin_loading()
+        self._start_turn(load)
+
+    def _start_turn(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin a task at whose end the turn is finished."""
 
         async def run() -> None:
-            await load()
+            await work()
             self.reactor.finish_turn()
 
         self.nursery.start_soon(run)
@@ -300,10 +309,12 @@ class Node:
                 options = config.shutdown_on_sigterm if is_sigterm else config.shutdown_on_sigint
                 self.log.warning(f"Received {signal.Signals(number).name} scheduling shutdown...")
                 save = True if "save" in options else False if "nosave" in options else None
-                now = self.ending.is_pending or "now" in options
                 self.note_time()
-                self.ending.begin(Shutdown(None, save, now=now, force="force" in options))
-                self.reactor.finish_turn()
+                if is_sigterm or not self.ending.insist():
+                    self.ending.note_signal(
+                        Shutdown(None, save, now="now" in options, force="force" in options)
+                    )
+                    self._cron_wanted.set()
 
     def leave(self) -> None:
         """End every task; what else there is to write has been written."""

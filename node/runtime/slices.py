@@ -8,6 +8,7 @@ from typing import TypeVar
 import trio
 
 from shoal.node.server.config import Config
+from shoal.node.server.server import Server
 
 SLICE_BYTES = 64 * 1024
 """At once where nobody waits for a turn: a loading, a SAVE."""
@@ -52,15 +53,25 @@ async def _pause(microseconds: Callable[[], int]) -> None:
     await trio.lowlevel.checkpoint()
 
 
-async def load_in_slices(loading: Slices[Result], config: Config) -> Result:
-    """Go through with a loading, other work going on between its slices; what it raises is raised."""
+async def load_in_slices(loading: Slices[Result], server: Server) -> Result:
+    """Go through with a loading, other work going on between its slices; what it raises is raised.
+
+    Up to the first `loading-process-events-interval-bytes` nobody is answered: who asks a server with little
+    data right after its start gets an answer a moment later, and not LOADING.
+    """
+    config = server.config
     while True:
         try:
             keys = next(loading)
         except StopIteration as end:
             result: Result = end.value
             return result
-        await after_loading(config, keys)
+        progress = server.persistence.loading
+        is_little = (
+            progress is not None and progress.loaded_bytes < config.loading_process_events_interval_bytes
+        )
+        if not is_little or config.key_load_delay > 0:
+            await after_loading(config, keys)
 
 
 def load_at_once(loading: Slices[Result]) -> Result:

@@ -43,6 +43,7 @@ class Snapshots:
 
     def begin(self, waiting: Session | None) -> SnapshotFile | None:
         """Take the picture of this moment, for `run` to write. None if it cannot; who waits is told why."""
+        self.server.statistics.snapshots_begun += 1
         if self.server.persistence.in_progress_since is not None:
             self._answer(waiting, CommandError("ERR Background save already in progress"))
             return None
@@ -55,8 +56,11 @@ class Snapshots:
             return None
         return self._running
 
-    async def run(self, save: SnapshotFile, waiting: Session | None) -> None:
-        """Write the snapshot in slices, other work going on between them; answer who waits for it."""
+    async def run(self, save: SnapshotFile, waiting: Session | None) -> bool:
+        """Write the snapshot in slices, other work going on between them; answer who waits for it.
+
+        True if it is in place now; False if it failed, or was given up.
+        """
         reply: Reply = CommandError(GIVEN_UP)
         try:
             while self._running is save:
@@ -76,6 +80,7 @@ class Snapshots:
             if self._running is save:
                 self.give_up()
         self._answer(waiting, reply)
+        return reply is OK
 
     def _answer(self, waiting: Session | None, reply: Reply) -> None:
         if waiting is not None:
@@ -98,7 +103,7 @@ class Snapshots:
             if asked.flush:
                 server.keyspace.flush()
                 server.keyspace.functions = ()
-                await load_in_slices(load_rdb(server, self.path, keep_expired=False), server.config)
+                await load_in_slices(load_rdb(server, self.path, keep_expired=False), server)
             else:
                 self._load_beside(replace=asked.merge)
             server.persistence.changes_saved = server.keyspace.changes

@@ -39,13 +39,13 @@ class StartupLoading:
         server, append_only, config = self._server, self._append_only, self._server.config
         if config.appendonly:
             loading = AppendOnlyLoading(server, append_only.files, self._log)
-            await load_in_slices(loading.run(), config)
+            await load_in_slices(loading.run(), server)
             try:
                 append_only.open_at_start()
             except OSError as error:
                 raise LoadingFailed(f"Can't open the append-only file: {error}") from None
         else:
-            await load_in_slices(self._load_snapshot(), config)
+            await load_in_slices(self._load_snapshot(), server)
         gc.freeze()  # what is there now stays, and holds no cycles
 
     def _load_snapshot(self) -> Slices[None]:
@@ -62,6 +62,8 @@ class StartupLoading:
         try:
             loader = yield from load_rdb(server, path, keep_expired=self._is_replica)
         except (RdbError, OSError) as error:
+            self._log.warning(f"Internal error in RDB reading: {error}")
+            self._log.warning("Terminating server after rdb file reading failure.")
             raise RdbError(f"Fatal error loading the DB {path.absolute()}: {error}") from None
         server.replication.resume(loader.auxiliary, is_replica=self._is_replica)
         if server.replication.has_stream:
@@ -70,7 +72,12 @@ class StartupLoading:
                 server.replication.append(dropped, render(dropped))
         expired = len(loader.expired)
         server.persistence.note_loaded(loader.loaded, expired)
-        self._log.notice(f"Done loading RDB, keys loaded: {loader.loaded}, keys expired: {expired}.")
+        counts = f"keys loaded: {loader.loaded}, keys expired: {expired}"
+        if loader.empty_keys:
+            for key in loader.empty_keys:
+                self._log.notice(f"RDB: skipping empty key: {key.decode('utf-8', 'replace')}")
+            counts += f", empty keys skipped: {len(loader.empty_keys)}"
+        self._log.notice(f"Done loading RDB, {counts}.")
         self._log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds")
 
 

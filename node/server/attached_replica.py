@@ -53,8 +53,8 @@ class AttachedReplica:
         self.last_seen_ms = now_ms
         self.sync: FullSync | None = None
         self._pace = Pace(now_ms)
-        self._held_back: list[bytes] = []
-        self._held_back_bytes = 0
+        self.lacks_from: int | None = None
+        """The first byte of the stream that waits in the backlog until it has all of its snapshot."""
         self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
         self._over_soft_limit_since_ms: int | None = None
 
@@ -77,9 +77,10 @@ class AttachedReplica:
 
     # --- the snapshot ------------------------------------------------------------------------------
 
-    def begin_sync(self, sync: FullSync) -> None:
-        """Feed it a snapshot first; the stream is held back behind it."""
+    def begin_sync(self, sync: FullSync, next_offset: int) -> None:
+        """Feed it a snapshot first; the stream from `next_offset` on waits in the backlog."""
         self.sync = sync
+        self._wait_for_stream(None if self.wants_snapshot_only else next_offset)
         self.state = ReplicaState.PREPARING
         self._pace = Pace(self.session.now_ms)
 
@@ -97,7 +98,8 @@ class AttachedReplica:
             self.state = ReplicaState.SYNCING
             self.last_seen_ms = now_ms
             self.session.send_bytes(part)
-        elif now_ms >= self._keep_alive_due_ms:
+        elif self.state is ReplicaState.PREPARING and now_ms >= self._keep_alive_due_ms:
+            # Between the parts of a snapshot there is room for nothing else: it would be read as data.
             self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
             self.last_seen_ms = now_ms
             self.session.send_bytes(b"\n")
@@ -116,29 +118,33 @@ class AttachedReplica:
         """The next bytes of the stream."""
         if self.state is ReplicaState.ONLINE:
             self.session.send_bytes(data)
-        elif not self.wants_snapshot_only:
-            self._held_back.append(data)
-            self._held_back_bytes += len(data)
 
     def go_online(self) -> None:
-        """Send what was held back; from now on the stream goes out as it arises."""
+        """Send what waited; from now on the stream goes out as it arises."""
         self.state = ReplicaState.ONLINE
-        held_back, self._held_back, self._held_back_bytes = self._held_back, [], 0
-        if held_back:
-            self.session.send_bytes(b"".join(held_back))
+        backlog = self.session.server.replication.history.backlog
+        if self.lacks_from is not None and backlog is not None:
+            self.session.send_bytes(backlog.read_from(self.lacks_from))
+            self._wait_for_stream(None)
+
+    def _wait_for_stream(self, offset: int | None) -> None:
+        self.lacks_from = offset
+        self.session.server.replication.keep_what_replicas_lack()
 
     def acknowledge(self, offset: int, now_ms: int) -> None:
         """It has applied everything up to `offset`."""
         self.acked_offset = max(self.acked_offset, offset)
         self.last_seen_ms = now_ms
-        if self.state is ReplicaState.AWAITING_ACK:
+        if self.state is ReplicaState.AWAITING_ACK and self.lacks_from is not None:
             self.go_online()
 
     # --- its end -----------------------------------------------------------------------------------
 
     def exceeds(self, limit: BufferLimit, backlog_size: int, now_ms: int) -> bool:
         """Whether more waits for it than is allowed; a limit below the backlog's size would be absurd."""
-        waiting = self.session.out_bytes + self._held_back_bytes
+        waiting = self.session.out_bytes
+        if self.lacks_from is not None:
+            waiting += self.session.server.replication.history.offset + 1 - self.lacks_from
         if limit.hard_bytes and waiting > max(limit.hard_bytes, backlog_size):
             return True
         if not limit.soft_bytes or waiting <= max(limit.soft_bytes, backlog_size):
@@ -158,3 +164,4 @@ class AttachedReplica:
         if self.sync is not None:
             self.sync.stop()
             self.sync = None
+        self._wait_for_stream(None)

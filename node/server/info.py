@@ -282,8 +282,8 @@ def _stats(server: Server) -> Fields:
         ("pubsub_patterns", len(server.pubsub.patterns)),
         ("pubsubshard_channels", len(server.pubsub.shard_channels)),
         ("latest_fork_usec", 0),
-        ("total_forks", 0),
-        ("migrate_cached_sockets", 0),
+        ("total_forks", statistics.snapshots_begun),  # what others fork for
+        ("migrate_cached_sockets", statistics.migrate_links),
         ("tracking_total_keys", server.tracking.keys),
         ("tracking_total_items", server.tracking.items),
         ("tracking_total_prefixes", server.tracking.prefixes),

@@ -112,6 +112,7 @@ class MemoryLimit:
         """What waits for replicas and for the disk. To count it would be to evict because of evictions."""
         attached = self.server.replication.attached
         longest = max((output_bytes(replica.session) for replica in attached), default=0)  # they share pieces
+        longest = max(longest, self.backlog_bytes)
         counted = self.server.config.repl_backlog_size
         return max(longest - counted, 0) + self.server.aof.unwritten_bytes
 

@@ -106,7 +106,7 @@ class Replication:
                 replica.hang_up()
         if (
             self.following is None
-            and not self.server.pause.failover_until_ms
+            and not self._must_stand_still
             and now_ms - self._last_ping_ms >= config.repl_ping_replica_period * 1000
         ):
             self._last_ping_ms = now_ms
@@ -137,6 +137,12 @@ class Replication:
         self.history.feed(data)
         for replica in self.attached:
             replica.feed(data)
+
+    def keep_what_replicas_lack(self) -> None:
+        """Have the backlog hold what those who are being given a snapshot need next."""
+        if self.history.backlog is not None:
+            waiting = [replica.lacks_from for replica in self.attached if replica.lacks_from is not None]
+            self.history.backlog.keep_from(min(waiting, default=None))
 
     # --- replicas ----------------------------------------------------------------------------------
 
@@ -212,7 +218,9 @@ class Replication:
             replica.session.send_bytes(answer)
         end_mark = self.server.rng.randbytes(20).hex().encode() if replica.knows_end_mark else None
         parts = {"with_data": replica.wants_data, "with_functions": replica.wants_functions}
-        replica.begin_sync(FullSync(self.server.keyspace, self.snapshot_facts(), end_mark, **parts))
+        sync = FullSync(self.server.keyspace, self.snapshot_facts(), end_mark, **parts)
+        replica.begin_sync(sync, history.offset + 1)
+        self.server.statistics.snapshots_begun += 1
 
     def file_facts(self) -> dict[bytes, bytes]:
         """What any RDB data of ours say about themselves."""
@@ -308,13 +316,15 @@ class Replication:
         copy_waits.end_waits(self.server)
 
     def ask_for_acks(self) -> None:
-        """Have replicas acknowledge now instead of within a second. Not while a failover needs the offset
-        to stand still, and not twice with nothing in between.
-        """
-        paused = bool(self.server.pause.failover_until_ms)
-        if self.attached and not paused and self._asked_for_acks_at != self.history.offset:
+        """Have replicas acknowledge now instead of within a second, but not twice with nothing in between."""
+        if self.attached and not self._must_stand_still and self._asked_for_acks_at != self.history.offset:
             self._extend(GETACK)
             self._asked_for_acks_at = self.history.offset
+
+    @property
+    def _must_stand_still(self) -> bool:
+        """Whether nothing may move the offset: a failover compares it, and the last snapshot names it."""
+        return bool(self.server.pause.failover_until_ms or self.server.pause.shutdown_until_ms)
 
     def count_good_replicas(self) -> int:
         """Those that are online and acknowledged lately, for min-replicas-to-write."""

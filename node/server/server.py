@@ -130,6 +130,8 @@ class Server:
         self.next_expiry_ms = 0
         self.active_expire = True
         """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""
+        self.cron_is_paused = False
+        """On only while a test looks at what the cron would do: DEBUG PAUSE-CRON."""
         self.is_primary = True
         self.loading = False
         self.requires_password = bool(config.requirepass)

@@ -40,6 +40,8 @@ class Statistics:
         self.input_rate = Rate()
         self.output_rate = Rate()
         self.next_sample_ms = 0
+        self.migrate_links = 0
+        """How many connections to other nodes are kept for the next MIGRATE; not for RESETSTAT."""
         self.reset()
 
     def reset(self) -> None:
@@ -49,6 +51,8 @@ class Statistics:
         self.clients_evicted = 0
         self.input_bytes = 0
         self.output_bytes = 0
+        self.snapshots_begun = 0
+        """Of all data in the background: to disk, for a rewrite, for a replica."""
         self.reads = 0
         self.writes = 0
 

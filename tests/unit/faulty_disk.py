@@ -46,7 +46,7 @@ class FaultyDisk(Disk):
 
     def lose_what_is_not_durable(self) -> None:
         """What a machine without power forgets."""
-        for path, size in self._durable.items():
+        for path, size in list(self._durable.items()):  # a thread may be at it
             if path.exists() and path.stat().st_size > size:
                 os.truncate(path, size)
 

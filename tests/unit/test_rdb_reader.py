@@ -213,6 +213,13 @@ def test_a_large_value_is_kept_as_it_comes_and_not_read_anew():
         (b"\x02\x01s\x02\x01a\x01a", "'s': a set holds a member twice"),
         (b"\x04\x01h\x02\x01a\x01b\x01a\x01c", "'h': a hash holds a field twice"),
         (b"\x05\x01z\x01\x01a" + b"\xff" * 8, "'z': a score is not a number"),
+        (b"\x09\x01m\x02\x00\xff", "'m': Zipmap integrity check failed"),
+        (b"\x0b\x01s\x01\x00", "'s': Intset integrity check failed"),
+        (b"\x0c\x01z\x01\x00", "'z': Zset ziplist integrity check failed"),
+        (
+            b"\x10\x01h\x13\x13\x00\x00\x00\x04\x00\x81a\x02\x81b\x02\x81a\x02\x81d\x02\xff",
+            "'h': Hash listpack with dup elements",
+        ),
         (b"\x03\x01z\x01\x01a\xfd", "'z': the score b'nan' is no number"),
         (b"\x00\x01k\x81" + b"\xff" * 8, "longer than any can be"),
         (b"\x00\x01k\xc4", "string encoding 4"),

@@ -140,7 +140,7 @@ def node_with(place: int, *elements: int | bytes) -> list[tuple[bytes, bytes]]:
         ({"pending": [5, 7]}, "pending for no consumer"),
         ({"pending": []}, "or not in its group"),
         ({"consumers": [(b"alice", [5]), (b"bob", [5])]}, "pending for two consumers"),
-        ({"consumers": [(b"alice", [5]), (b"alice", [])]}, "two consumers of one name"),
+        ({"consumers": [(b"alice", [5]), (b"alice", [])]}, "Duplicate stream consumer"),
     ],
 )
 def test_damage_is_refused_by_name(changes: dict[str, Any], words: str) -> None:

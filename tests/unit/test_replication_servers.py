@@ -304,3 +304,65 @@ def test_expired_keys_that_a_command_comes_upon_go_one_by_one(words: tuple[bytes
     told = b"".join(pair.to_replica)
     assert told.count(b"DEL") == 3
     assert b"MULTI" not in told
+
+
+def test_a_snapshot_that_is_made_slowly_arrives_whole() -> None:
+    pair = Pair()
+    for key in range(5):
+        pair.write(b"SET", b"%d" % key, b"x" * key)
+    pair.primary.config.rdb_key_save_delay = 1_500_000  # longer than a keep-alive waits
+    pair.replica.follow_primary("127.0.0.1", 6379)
+    for _ in range(100):
+        pair.turn()
+        pair.deliver()
+    assert pair.replica.replication.progress().primary_link_up
+    assert contents(pair.replica) == contents(pair.primary)
+    assert pair.primary.replication.full_syncs == 1
+
+
+def test_what_waits_for_a_replica_is_held_once_and_serves_whoever_comes_back_meanwhile() -> None:
+    pair = linked_pair()
+    server, replication = pair.primary, pair.primary.replication
+    backlog = replication.history.backlog
+    assert backlog is not None
+    size = server.config.repl_backlog_size = 1024
+    backlog.resize(size)
+    for key in range(3):
+        pair.write(b"SET", b"%d" % key, b"")
+    pair.settle()
+    server.config.rdb_key_save_delay = 1_000_000
+    slow = server.connect("127.0.0.1:50002", "127.0.0.1:6379")
+    server.receive(slow, encode_command((b"REPLCONF", b"capa", b"eof")))
+    server.receive(slow, encode_command((b"PSYNC", b"?", b"-1")))
+    pair.cut()
+    for number in range(100):
+        pair.write(b"SET", b"key", b"%0100d" % number)
+    assert len(backlog) > 100 * 100 > size
+    pair.settle()
+    assert (replication.full_syncs, replication.partial_syncs) == (2, 1)
+    assert contents(pair.replica) == contents(pair.primary)
+    replication.forget(slow)
+    assert len(backlog) == size
+
+
+@pytest.mark.parametrize("knows_end_mark", [True, False])
+def test_the_stream_follows_a_snapshot_without_a_gap(knows_end_mark: bool) -> None:
+    pair = Pair()
+    pair.write(b"SET", b"key", b"before")
+    server = pair.primary
+    client = server.connect("127.0.0.1:50002", "127.0.0.1:6379")
+    if knows_end_mark:
+        server.receive(client, encode_command((b"REPLCONF", b"capa", b"eof")))
+    server.receive(client, encode_command((b"PSYNC", b"?", b"-1")))
+    pair.write(b"SET", b"key", b"first")
+    for _ in range(3):
+        pair.turn()
+    pair.write(b"SET", b"key", b"second")
+    if knows_end_mark:
+        assert b"first" not in b"".join(client.out)
+        server.receive(client, encode_command((b"REPLCONF", b"ACK", b"1")))
+    pair.write(b"SET", b"key", b"third")
+    received = b"".join(client.out)
+    places = [received.index(value) for value in (b"before", b"first", b"second", b"third")]
+    assert places == sorted(places)
+    assert [received.count(value) for value in (b"first", b"second", b"third")] == [1, 1, 1]

@@ -91,6 +91,11 @@ def _set_active_expire(session: Session, switch: bytes) -> Reply:
     return OK
 
 
+def _pause_cron(session: Session, switch: bytes) -> Reply:
+    session.server.cron_is_paused = switch != b"0"
+    return OK
+
+
 def _disable_deny_scripts(session: Session, switch: bytes) -> Reply:
     session.server.scripts.may_run_any_command = switch != b"0"
     return OK
@@ -285,7 +290,7 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"loadaof": (_load_append_only, 0, 0, ""),
     b"log": (_log, 1, 1, " <message>"),
     b"object": (_object, 1, 1, " <key>"),
-    b"pause-cron": (_accept, 1, 1, " <0|1> (accepted, does nothing)"),
+    b"pause-cron": (_pause_cron, 1, 1, " <0|1>"),
     b"populate": (_populate, 1, 3, " <count> [<prefix>] [<size>]"),
     b"protocol": (_protocol, 1, 1, " <type>"),
     b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
