@@ -1,8 +1,13 @@
-"""Settings of all tests: nothing is timed, so that a busy machine fails none."""
+"""Settings of all tests: nothing is timed, so that a busy machine fails none.
+
+`--hypothesis-profile=million` has the comparisons with real servers generate a million commands for each type
+of data, instead of twenty thousand.
+"""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("million", settings.get_profile("shoal"), max_examples=5000)
 settings.load_profile("shoal")

@@ -92,6 +92,8 @@ def bitcount(call: Call, key: bytes, *words: bytes) -> Reply:
     if len(words) not in (0, 2, 3):
         raise CommandError(SYNTAX_ERROR)
     start, end = (require_integer(words[0]), require_integer(words[1])) if words else (0, -1)
+    if end < start < 0:
+        return 0  # whatever the unit may be
     span = _bit_range(len(value), start, end, _unit(words[2:]))
     return count_bits(value, *span) if span else 0
 
@@ -148,8 +150,6 @@ def _unit(words: tuple[bytes, ...]) -> int:
 def _bit_range(size: int, start: int, end: int, unit: int) -> tuple[int, int] | None:
     """First bit and the bit after the last of a range whose ends may count from the end; None if empty."""
     indexes = size * 8 // unit
-    if start < 0 and end < 0 and start > end:
-        return None
     start = max(start + indexes, 0) if start < 0 else start
     end = max(end + indexes, 0) if end < 0 else min(end, indexes - 1)
     return None if start > end or not size else (start * unit, (end + 1) * unit)

@@ -9,9 +9,11 @@ from shoal.node.dataset.database import WRONG_TYPE
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,
+    NOT_A_FLOAT,
     NOT_AN_INTEGER,
     add_as_long_double,
     parse_integer,
+    parse_long_double,
     require_integer,
 )
 from shoal.node.resp.replies import CommandError, Reply
@@ -116,7 +118,11 @@ def _add(call: Call, key: bytes, amount: int) -> int:
 def incrbyfloat(call: Call, key: bytes, increment: bytes) -> Reply:
     """Replicas get the sum: their floating point might round otherwise."""
     value = call.db.change_string(key)
-    total = add_as_long_double(b"0" if value is None else bytes(value), increment)
+    old = parse_long_double(b"0" if value is None else bytes(value))
+    amount = parse_long_double(increment)
+    if old is None or amount is None:
+        raise CommandError(NOT_A_FLOAT)
+    total = add_as_long_double(old, amount)
     call.db.set(key, total, keep_expiry=True)
     call.db.changed(key, "incrbyfloat")
     call.propagate(b"SET", key, total, b"KEEPTTL")

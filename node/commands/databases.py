@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
-from shoal.node.commands.options import SYNTAX_ERROR, parse_database
+from shoal.node.commands.options import SYNTAX_ERROR, check_database, parse_int32
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, one_of, token
-from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import OK, CommandError, Reply
 
 DANGEROUS = frozenset({"keyspace", "dangerous"})
@@ -75,9 +74,10 @@ def _require_flush_mode(mode: tuple[bytes, ...]) -> None:
     acl=DANGEROUS,
 )
 def swapdb(call: Call, index1: bytes, index2: bytes) -> Reply:
-    for index, place in ((index1, "first"), (index2, "second")):
-        if parse_integer(index) is None:
-            raise CommandError(f"ERR invalid {place} DB index")
+    first = parse_int32(index1, "ERR invalid first DB index")
+    second = parse_int32(index2, "ERR invalid second DB index")
     databases = len(call.keyspace.databases)
-    call.keyspace.swap(parse_database(index1, databases), parse_database(index2, databases))
+    for number in (first, second):
+        check_database(number, databases)
+    call.keyspace.swap(first, second)
     return OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import command
@@ -10,9 +10,9 @@ from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,
+    NOT_A_FLOAT,
     add_as_long_double,
-    parse_float,
-    require_float,
+    parse_long_double,
     require_integer,
 )
 from shoal.node.dataset.values import HashValue
@@ -156,13 +156,17 @@ def hincrby(call: Call, key: bytes, field: bytes, increment: bytes) -> Reply:
     arguments=(key_arg(), Arg("field"), Arg("increment", "double")),
 )
 def hincrbyfloat(call: Call, key: bytes, field: bytes, increment: bytes) -> Reply:
-    if math.isinf(require_float(increment)):
+    amount = parse_long_double(increment)
+    if amount is None:
+        raise CommandError(NOT_A_FLOAT)
+    if not isinstance(amount, Fraction):
         raise CommandError("ERR value is NaN or Infinity")
     value = call.db.change_hash(key)
-    old = None if value is None else value.get(field)
-    if old is not None and parse_float(old) is None:
+    text = None if value is None else value.get(field)
+    old = Fraction() if text is None else parse_long_double(text)
+    if old is None:
         raise CommandError("ERR hash value is not a float")
-    total = add_as_long_double(old or b"0", increment)
+    total = add_as_long_double(old, amount)
     _change_or_create(call, key).replace(field, total)
     call.db.changed(key, "hincrbyfloat")
     call.propagate(b"HSET", key, field, total)

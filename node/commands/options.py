@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shoal.node.commands.spec import Arg, one_of, token
-from shoal.node.dataset.numbers import INT64_MAX, INT64_MIN, parse_integer, require_integer
+from shoal.node.dataset.numbers import INT64_MAX, INT64_MIN, NOT_AN_INTEGER, parse_c_unsigned, require_integer
 from shoal.node.resp.replies import CommandError
 
 SYNTAX_ERROR = "ERR syntax error"
@@ -130,7 +130,6 @@ def expire_time(amount: bytes, scale: int, base_ms: int, command: str) -> int:
 # --- SCAN, SSCAN, HSCAN and ZSCAN ----------------------------------------------------------------------
 
 DEFAULT_SCAN_COUNT = 10
-_CURSOR_MAX = (1 << 64) - 1
 
 SCAN_ARGS = (
     Arg("cursor", "integer"),
@@ -150,11 +149,12 @@ class ScanOptions:
 
 
 def parse_cursor(text: bytes) -> int:
-    """A SCAN cursor, an unsigned 64-bit number; CommandError otherwise. Like C, `-1` wraps around."""
-    digits = text.removeprefix(b"-")
-    if not digits.isdigit() or len(digits) > 20 or int(digits) > _CURSOR_MAX:
+    """A SCAN cursor, an unsigned 64-bit number read as generously as C reads; CommandError otherwise."""
+    text = text.partition(b"\0")[0]
+    cursor = parse_c_unsigned(text) if text else 0
+    if cursor is None or text[:1].isspace():
         raise CommandError("ERR invalid cursor")
-    return int(text) & _CURSOR_MAX
+    return cursor
 
 
 def parse_scan_options(words: Sequence[bytes], *, with_type: bool = False) -> ScanOptions:
@@ -180,12 +180,28 @@ def parse_scan_options(words: Sequence[bytes], *, with_type: bool = False) -> Sc
 
 # --- several databases ---------------------------------------------------------------------------------
 
+INT32_MAX = (1 << 31) - 1
+INT32_MIN = -(1 << 31)
 
-def parse_database(text: bytes, databases: int, error: str | None = None) -> int:
-    """A database number; CommandError if it is no number (`error`, if given) or there is no such database."""
-    number = parse_integer(text) if error else require_integer(text)
-    if number is None:
-        raise CommandError(error or SYNTAX_ERROR)
+
+def parse_int32(text: bytes, error: str = "") -> int:
+    """A number of 32 bits; CommandError with `error`, if given, where it is none."""
+    number = require_integer(text, error or NOT_AN_INTEGER)
+    if not INT32_MIN <= number <= INT32_MAX:
+        raise CommandError(
+            error or f"ERR value is out of range, value must between {INT32_MIN} and {INT32_MAX}"
+        )
+    return number
+
+
+def check_database(number: int, databases: int) -> None:
+    """CommandError if there is no database with this number."""
     if not 0 <= number < databases:
         raise CommandError("ERR DB index is out of range")
+
+
+def parse_database(text: bytes, databases: int) -> int:
+    """A database number; CommandError if it is no number or there is no such database."""
+    number = parse_int32(text)
+    check_database(number, databases)
     return number

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from shoal.node.commands.options import SYNTAX_ERROR
-from shoal.node.dataset.numbers import parse_float, require_integer
+from shoal.node.dataset.numbers import parse_range_end, require_integer
 from shoal.node.dataset.sorted_sets import LexEnd, LexRange, ScoreRange, SortedSet
 from shoal.node.resp.replies import CommandError
 
@@ -103,7 +103,7 @@ def _parse_ranks(start: bytes, stop: bytes) -> tuple[int, int]:
 def parse_score_range(low: bytes, high: bytes) -> ScoreRange:
     """Two scores, each with a leading `(` if it is itself outside."""
     low_open, high_open = low.startswith(b"("), high.startswith(b"(")
-    lowest, highest = parse_float(low[low_open:]), parse_float(high[high_open:])
+    lowest, highest = parse_range_end(low[low_open:]), parse_range_end(high[high_open:])
     if lowest is None or highest is None:
         raise CommandError("ERR min or max is not a float")
     return ScoreRange(lowest, highest, low_open, high_open)

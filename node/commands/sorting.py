@@ -22,7 +22,7 @@ from shoal.node.commands.spec import (
     token,
 )
 from shoal.node.dataset.database import WRONG_TYPE
-from shoal.node.dataset.numbers import parse_c_float, require_integer
+from shoal.node.dataset.numbers import parse_float, require_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.values import HashValue, ListValue, SetValue
 from shoal.node.resp.replies import CommandError, Reply
@@ -196,7 +196,7 @@ def _number(text: bytes | None) -> float:
     text = text.partition(b"\0")[0] if text is not None else b""
     if not text:
         return 0.0
-    number = parse_c_float(text.lstrip(b" \t\n\v\f\r"))
+    number = parse_float(text.lstrip(b" \t\n\v\f\r"))
     if number is None:
         raise CommandError(NOT_A_SCORE)
     return number

@@ -163,8 +163,6 @@ def xsetid(call: Call, key: bytes, last_id: bytes, *words: bytes) -> Reply:
     stream = call.db.change_stream(key)
     if stream is None:
         raise CommandError("ERR no such key")
-    if new_id < stream.max_deleted_id:
-        raise CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
     if len(stream):
         if new_id < stream.top_id:
             raise CommandError("ERR The ID specified in XSETID is smaller than the target stream top item")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from shoal.node.dataset.numbers import INT64_MAX, parse_c_float, require_integer
+from shoal.node.dataset.numbers import INT64_MAX, parse_float, require_integer
 from shoal.node.resp.replies import CommandError
 
 NOT_A_FLOAT = "ERR timeout is not a float or out of range"
@@ -15,7 +15,7 @@ OUT_OF_RANGE = "ERR timeout is out of range"
 
 def parse_timeout(text: bytes, now_ms: int) -> int:
     """Seconds with a fraction, as milliseconds rounded up; 0 means for ever."""
-    seconds = parse_c_float(text)
+    seconds = parse_float(text)
     if seconds is None:
         raise CommandError(NOT_A_FLOAT)
     if math.isinf(seconds) or seconds * 1000 >= INT64_MAX:

@@ -171,6 +171,9 @@ def _distance_north(one: float, other: float) -> float:
     return EARTH_RADIUS_M * abs(other * _RADIANS - one * _RADIANS)
 
 
+EVERYWHERE = Bounds(-math.inf, -math.inf, math.inf, math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
     """A circle around `centre`, or a box if it has a width and a height; in metres."""
@@ -207,6 +210,8 @@ class Area:
         longitude, latitude = self.centre.longitude, self.centre.latitude
         rise = height / EARTH_RADIUS_M / _RADIANS
         edge = latitude - rise if latitude < 0 else latitude + rise
+        if math.isinf(edge):
+            return EVERYWHERE
         spread = width / EARTH_RADIUS_M / math.cos(edge * _RADIANS) / _RADIANS
         return Bounds(longitude - spread, latitude - rise, longitude + spread, latitude + rise)
 

@@ -11,6 +11,7 @@ from shoal.node.resp.replies import CommandError
 
 INT64_MAX = (1 << 63) - 1
 INT64_MIN = -(1 << 63)
+UINT64_MAX = (1 << 64) - 1
 
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 NOT_A_FLOAT = "ERR value is not a valid float"
@@ -23,11 +24,15 @@ _FLOAT = re.compile(
 _HEXADECIMAL = re.compile(
     rb"[+-]?0x(?:[0-9a-f]{1,99}\.?[0-9a-f]{0,99}|\.[0-9a-f]{1,99})(?:p[+-]?[0-9]{1,3})?\Z", re.IGNORECASE
 )
+_UNSIGNED = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)\Z")
 _NOT_ZERO = b"123456789"
 _LONGEST_FLOAT = 4096
 """More than a double printed in full, fewer digits than Python refuses to convert."""
 _SHORT_FLOAT = 32
 _LONG_DOUBLE_LIMIT = 1 << 16384
+_SMALLEST_LONG_DOUBLE = Fraction(1, 1 << 16446)
+"""Half the least there is, which is the least that is not rounded to zero."""
+_SPACE = b" \t\n\v\f\r"
 
 
 def parse_integer(text: bytes | bytearray) -> int | None:
@@ -50,13 +55,45 @@ def require_integer(text: bytes | bytearray, error: str = NOT_AN_INTEGER) -> int
     return number
 
 
+def parse_c_unsigned(text: bytes) -> int | None:
+    """An unsigned number of 64 bits as C's `strtoull` reads all of the text; `-1` is the greatest."""
+    found = _UNSIGNED.match(text)
+    if found is None or len(found[2]) > _LONGEST_FLOAT or int(found[2]) > UINT64_MAX:
+        return None
+    number = int(found[2])
+    return -number & UINT64_MAX if found[1] == b"-" else number
+
+
 def parse_float(text: bytes) -> float | None:
-    """A double (not NaN; `inf` allowed), or None. No surrounding space, no underscore, no hex."""
+    """A double as C's `strtod` reads all of the text, or None.
+
+    Infinity may be meant and hexadecimal be written; no space before it, no underscore, no NaN, and nothing
+    that no double can hold, be it too large or too small.
+    """
     if len(text) < _SHORT_FLOAT and text.isdigit():  # most scores
         return float(text)
     if len(text) >= _LONGEST_FLOAT or not _FLOAT.match(text):
-        return None
-    return float(text)
+        return float.fromhex(text.decode()) if _HEXADECIMAL.match(text) else None
+    number = float(text)
+    if number and not math.isinf(number):
+        return number
+    if math.isinf(number):
+        return number if b"n" in text.lower() else None
+    is_too_small = any(digit in _NOT_ZERO for digit in text.lower().partition(b"e")[0])
+    return None if is_too_small else number
+
+
+def parse_range_end(text: bytes) -> float | None:
+    """A double as the ends of score ranges are read: more loosely, since Redis lets `strtod` alone decide.
+
+    Space may stand before it, nothing at all is 0, a zero byte ends it, and what is too large is infinite.
+    """
+    text = text.partition(b"\0")[0].lstrip(_SPACE)
+    if not text:
+        return 0.0
+    if _FLOAT.match(text) and len(text) < _LONGEST_FLOAT:
+        return float(text)
+    return parse_float(text)
 
 
 def require_float(text: bytes, error: str = NOT_A_FLOAT) -> float:
@@ -67,26 +104,31 @@ def require_float(text: bytes, error: str = NOT_A_FLOAT) -> float:
     return number
 
 
-def parse_c_float(text: bytes) -> float | None:
-    """`parse_float`, and hexadecimal too, as C's `strtod` reads it. None also for what no double can hold."""
+def parse_long_double(text: bytes) -> Fraction | float | None:
+    """An x87 long double exactly, an infinite float where infinity is meant, or None; as `strtold` reads."""
+    if len(text) >= _LONGEST_FLOAT:
+        return None
     if _HEXADECIMAL.match(text):
-        return float.fromhex(text.decode())
-    number = parse_float(text)
-    if number is None or b"n" in text.lower():  # infinity is meant
-        return number
-    is_too_small = not number and any(digit in _NOT_ZERO for digit in text.lower().partition(b"e")[0])
-    return None if is_too_small or math.isinf(number) else number
+        return Fraction(float.fromhex(text.decode()))
+    if not _FLOAT.match(text):
+        return None
+    if b"n" in text.lower():
+        return float(text)
+    number = Fraction(text.decode())
+    rounded = _as_long_double(number)
+    if abs(rounded) >= _LONG_DOUBLE_LIMIT or (number and abs(number) < _SMALLEST_LONG_DOUBLE):
+        return None
+    return rounded
 
 
-def add_as_long_double(value: bytes, increment: bytes) -> bytes:
-    """The sum of two decimal texts as INCRBYFLOAT prints it: 17 decimals, trailing zeros trimmed.
+def add_as_long_double(value: Fraction | float, increment: Fraction | float) -> bytes:
+    """The sum of two numbers as INCRBYFLOAT prints it: 17 decimals, trailing zeros trimmed.
 
-    Raises CommandError if either is no float, or the sum is not finite.
+    Raises CommandError if it is not finite.
     """
-    operands = (require_float(value), require_float(increment))
-    if any(math.isinf(operand) for operand in operands):
+    if not isinstance(value, Fraction) or not isinstance(increment, Fraction):
         raise CommandError("ERR increment would produce NaN or Infinity")
-    total = _as_long_double(Fraction(value.decode()) + Fraction(increment.decode()))
+    total = _as_long_double(value + increment)
     if abs(total) >= _LONG_DOUBLE_LIMIT:
         raise CommandError("ERR increment would produce NaN or Infinity")
     sign = "-" if total < 0 else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from shoal.node.dataset.numbers import parse_c_unsigned
 from shoal.node.resp.replies import CommandError
 
 SEQUENCE_BITS = 64
@@ -17,7 +18,6 @@ ID_BYTES = 16
 INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
 
 _LONGEST_ID = 127
-_NUMBER = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)\Z")
 _NEGATIVE = re.compile(rb"-[1-9][0-9]*\Z")
 
 
@@ -42,9 +42,9 @@ def parse_id(text: bytes, missing_sequence: int = 0) -> int:
 
 def parse_strict_id(text: bytes, missing_sequence: int = 0) -> int:
     """`ms` or `ms-seq`; CommandError for anything else."""
-    milliseconds, dash, sequence = text.partition(b"-")
     if len(text) > _LONGEST_ID:
         raise CommandError(INVALID_ID)
+    milliseconds, dash, sequence = text.partition(b"\0")[0].partition(b"-")  # a zero byte ends it, as in C
     return make_id(_number(milliseconds), _number(sequence) if dash else missing_sequence)
 
 
@@ -70,8 +70,7 @@ def parse_range_end(text: bytes) -> int:
 
 def _number(text: bytes) -> int:
     """An unsigned number of 64 bits, read as generously as C's strtoull reads, which Redis falls back on."""
-    found = _NUMBER.match(text)
-    if found is None or _NEGATIVE.match(text) or int(found[2]) > SEQUENCE_MAX:
+    number = parse_c_unsigned(text)
+    if number is None or _NEGATIVE.match(text):
         raise CommandError(INVALID_ID)
-    number = int(found[2])
-    return -number & SEQUENCE_MAX if found[1] == b"-" else number
+    return number

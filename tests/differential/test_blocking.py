@@ -17,9 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoal.node.resp.writer import encode_command
-from tests.differential.comparison import Command
 from tests.differential.executor import RealServer, to_words
-from tests.differential.strategies import any_case, several, words
+from tests.differential.grammar import Command, Part, any_case, drawn, pick, several, words
 from tests.peers import REDIS7_SERVER, needs
 from tests.unit.server.client import World
 
@@ -29,13 +28,13 @@ WAITERS = 4
 WRITER = WAITERS
 """Connections by number; the writer is the last, and never waits."""
 
-KEYS = st.sampled_from(["a", "b", "c"])
+KEYS = pick("a", "b", "c")
 SIDES = any_case("LEFT", "RIGHT")
 ENDS = any_case("MIN", "MAX")
-COUNT = st.sampled_from([(), ("COUNT", 2)])
-VALUES = st.sampled_from(["1", "2", "3", "4"])
+COUNT = several(words("COUNT", 2), 1)
+VALUES = pick("1", "2", "3", "4")
 
-WAITS: list[st.SearchStrategy[Command]] = [
+WAITS: list[Part] = [
     words(any_case("BLPOP", "BRPOP"), several(KEYS, 3, 1), "0"),
     words("BLMOVE", KEYS, KEYS, SIDES, SIDES, "0"),
     words("BRPOPLPUSH", KEYS, KEYS, "0"),
@@ -44,7 +43,7 @@ WAITS: list[st.SearchStrategy[Command]] = [
     words(any_case("BZPOPMIN", "BZPOPMAX"), several(KEYS, 3, 1), "0"),
     words("BZMPOP", "0", "2", KEYS, KEYS, ENDS, COUNT),
 ]
-WRITES: list[st.SearchStrategy[Command]] = [
+WRITES: list[Part] = [
     words(any_case("LPUSH", "RPUSH"), KEYS, several(VALUES, 4, 1)),
     words(any_case("LPUSH", "RPUSH"), KEYS, several(VALUES, 4, 1)),
     words("ZADD", KEYS, VALUES, VALUES, VALUES, VALUES),
@@ -57,11 +56,11 @@ WRITES: list[st.SearchStrategy[Command]] = [
     words("LPOP", KEYS),
     words("ZPOPMIN", KEYS),
     words("SWAPDB", "0", "1"),
-    st.just(("FLUSHDB",)),
+    words("FLUSHDB"),
 ]
-STORES: list[st.SearchStrategy[Sequence[Command]]] = [
-    st.tuples(st.just(("DEL", "a")), st.just(("SORT", "b", "ALPHA", "STORE", "a"))),
-    st.tuples(st.just(("DEL", "a")), st.just(("ZUNIONSTORE", "a", "2", "b", "c"))),
+STORES: list[Sequence[Command]] = [
+    ((b"DEL", b"a"), (b"SORT", b"b", b"ALPHA", b"STORE", b"a")),
+    ((b"DEL", b"a"), (b"ZUNIONSTORE", b"a", b"2", b"b", b"c")),
 ]
 
 Step = tuple[int, Sequence[Command]]
@@ -69,16 +68,16 @@ Step = tuple[int, Sequence[Command]]
 
 
 def transaction(commands: list[Command]) -> Sequence[Command]:
-    return (("MULTI",), *commands, ("EXEC",))
+    return ((b"MULTI",), *commands, (b"EXEC",))
 
 
 STEPS = st.one_of(
-    st.tuples(st.integers(0, WAITERS - 1), st.one_of(WAITS).map(lambda command: (command,))),
-    st.tuples(st.integers(0, WAITERS - 1), st.tuples(st.one_of(WAITS), st.one_of(WAITS))),
-    st.tuples(st.just(WRITER), st.one_of(WRITES).map(lambda command: (command,))),
-    st.tuples(st.just(WRITER), st.lists(st.one_of(WRITES), min_size=2, max_size=4)),
-    st.tuples(st.just(WRITER), st.lists(st.one_of(*WRITES, *WAITS), min_size=1, max_size=4).map(transaction)),
-    st.tuples(st.just(WRITER), st.one_of(STORES)),
+    st.tuples(st.integers(0, WAITERS - 1), drawn(*WAITS).map(lambda command: (command,))),
+    st.tuples(st.integers(0, WAITERS - 1), st.tuples(drawn(*WAITS), drawn(*WAITS))),
+    st.tuples(st.just(WRITER), drawn(*WRITES).map(lambda command: (command,))),
+    st.tuples(st.just(WRITER), st.lists(drawn(*WRITES), min_size=2, max_size=4)),
+    st.tuples(st.just(WRITER), st.lists(drawn(*WRITES, *WAITS), min_size=1, max_size=4).map(transaction)),
+    st.tuples(st.just(WRITER), st.sampled_from(STORES)),
 )
 
 
@@ -149,7 +148,7 @@ def test_everybody_is_served_as_by_redis(redis7: RealServer, steps: list[Step]) 
         ours, history = Ours(), []
         for number, commands in steps:
             history.append((number, commands))
-            data = b"".join(encode_command(to_words(command)) for command in commands)
+            data = b"".join(encode_command(list(command)) for command in commands)
             ours.send(number, data)
             theirs.send(number, data)
             mine, real = ours.received(), theirs.received()

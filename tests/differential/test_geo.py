@@ -5,72 +5,78 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.differential.comparison import Command, compare
 from tests.differential.executor import LocalServer, RealServer
-from tests.differential.strategies import any_case, sequences, several, words
+from tests.differential.grammar import (
+    INTEGERS,
+    ODD_NUMBERS,
+    Part,
+    any_case,
+    floats,
+    integers,
+    one_of,
+    pick,
+    several,
+    words,
+)
+from tests.differential.twin import Twin, run_any
 from tests.peers import REDIS7_SERVER, needs
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
 
-KEYS = st.sampled_from(["a", "b", "text"])
-MEMBERS = st.sampled_from(["m1", "m2", "m3", "m4", "m5", "m6"])
-LONGITUDES = st.one_of(
-    st.floats(-180, 180), st.floats(13, 16), st.sampled_from([180, -180, 0, 13.361389, 180.1, "x"])
+KEYS = pick("a", "b", "", "text")
+MEMBERS = pick("m1", "m2", "m3", "m4", "", b"\xff\r\n")
+LONGITUDES = one_of(
+    floats(-180, 180), floats(13, 16), pick(180, -180, 0, 13.361389, 180.1, -180.00000001, *ODD_NUMBERS)
 )
-LATITUDES = st.one_of(
-    st.floats(-85.05112878, 85.05112878),
-    st.floats(37, 39),
-    st.sampled_from([85.05112878, -85.05112878, 0, 38.115556, 86, "nan"]),
+LATITUDES = one_of(
+    floats(-85.05112878, 85.05112878),
+    floats(37, 39),
+    pick(85.05112878, -85.05112878, 85.05112879, 0, 38.115556, 86, *ODD_NUMBERS),
 )
-PLACE = st.tuples(LONGITUDES, LATITUDES).map(lambda place: tuple(map(str, place)))
+PLACE = words(LONGITUDES, LATITUDES)
 UNITS = any_case("M", "KM", "FT", "MI")
-LENGTHS = st.one_of(
-    st.sampled_from(["0", "1", "50", "200", "1000", "6000", "30000", "1e7", "-1", "x"]),
-    st.floats(0, 20000).map(str),
+LENGTHS = one_of(
+    pick("0", "1", "50", "200", "1000", "6000", "30000", "1e7", *ODD_NUMBERS),
+    floats(0, 20000),
 )
-ANY_UNIT = st.one_of(UNITS, UNITS, UNITS, st.just("furlong"))
-FROM = st.one_of(words(any_case("FROMMEMBER"), MEMBERS), words(any_case("FROMLONLAT"), PLACE))
-BY = st.one_of(
+ANY_UNIT = one_of(UNITS, UNITS, UNITS, pick("furlong"))
+FROM = one_of(words(any_case("FROMMEMBER"), MEMBERS), words(any_case("FROMLONLAT"), PLACE))
+BY = one_of(
     words(any_case("BYRADIUS"), LENGTHS, ANY_UNIT), words(any_case("BYBOX"), LENGTHS, LENGTHS, ANY_UNIT)
 )
-PARTS = st.one_of(
-    any_case("WITHDIST", "WITHHASH", "WITHCOORD", "ASC", "DESC"), words("COUNT", st.integers(0, 4))
+PARTS = one_of(
+    any_case("WITHDIST", "WITHHASH", "WITHCOORD", "ASC", "DESC"),
+    words("COUNT", one_of(integers(0, 4), integers(1, 4), INTEGERS)),
 )
 SORTED = any_case("ASC", "DESC")
 STORE = words(any_case("STORE"), KEYS)
 
 ADD = words("GEOADD", KEYS, several(words(PLACE, MEMBERS), 4, 1))
-COMMANDS: list[st.SearchStrategy[Command]] = [
+COMMANDS: list[Part] = [
     ADD,
     ADD,
     ADD,
     words("GEOADD", KEYS, several(any_case("NX", "XX", "CH"), 2), several(words(PLACE, MEMBERS), 2)),
-    words("ZADD", KEYS, st.integers(0, 1 << 52).map(str), MEMBERS),
+    words("ZADD", KEYS, integers(0, 1 << 52), MEMBERS),
     words(any_case("GEOPOS", "GEOHASH"), KEYS, several(MEMBERS, 3)),
     words("GEODIST", KEYS, MEMBERS, MEMBERS, several(ANY_UNIT, 1)),
     words("GEOSEARCH", KEYS, FROM, BY, several(PARTS, 4)),
     words("GEOSEARCH", KEYS, FROM, BY, several(PARTS, 4)),
     words("GEOSEARCH", KEYS, FROM, BY, "COUNT", "1", "ANY"),
-    words(
-        "geosearch", KEYS, several(st.one_of(FROM, BY, PARTS, st.sampled_from(["ANY", "STOREDIST"])), 4, 3)
-    ),
+    words("geosearch", KEYS, several(one_of(FROM, BY, PARTS, pick("ANY", "STOREDIST")), 4, 3)),
     words("GEOSEARCHSTORE", KEYS, KEYS, FROM, BY, several(PARTS, 2)),
     words("GEORADIUS", KEYS, PLACE, LENGTHS, ANY_UNIT, several(PARTS, 3), several(STORE, 1)),
     words("GEORADIUSBYMEMBER", KEYS, MEMBERS, LENGTHS, ANY_UNIT, several(PARTS, 3), several(STORE, 1)),
-    words("GEORADIUS_RO", KEYS, PLACE, LENGTHS, UNITS, several(st.one_of(PARTS, STORE), 2)),
+    words("GEORADIUS_RO", KEYS, PLACE, LENGTHS, UNITS, several(one_of(PARTS, STORE), 2)),
     words("GEORADIUSBYMEMBER_RO", KEYS, MEMBERS, LENGTHS, UNITS, several(PARTS, 2)),
     words("SET", "text", "x"),
     words("DEL", KEYS),
 ]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sequences(COMMANDS))
-def test_geo_commands_answer_and_store_what_redis_does(redis7: RealServer, commands: list[Command]) -> None:
-    compare(LocalServer(), redis7, commands)
+def test_geo_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
+    run_any(twin, COMMANDS)
 
 
 def test_searches_among_many_places_find_the_same_at_the_same_distance(redis7: RealServer) -> None:

@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoal.node.resp.writer import encode_command
-from tests.differential.comparison import Command
 from tests.differential.executor import LocalServer, RealServer
-from tests.differential.strategies import KEYS, any_case, sequences, several, words
+from tests.differential.grammar import KEYS, Part, any_case, drawn, integers, pick, several, words
 from tests.differential.test_lists import SIDES
 from tests.differential.test_sorted_sets import AGGREGATE, PAIRS, TWO_KEYS
 from tests.differential.test_streams import ENTRIES, GROUP_COMMANDS
@@ -27,11 +26,11 @@ pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
 Event = tuple[bytes, bytes]
 """The event's name and the key."""
 
-MEMBERS = st.sampled_from(["a", "b", "c"])
-SMALL = st.integers(-2, 2)
-EVENT_COMMANDS: list[st.SearchStrategy[Command]] = [
+MEMBERS = pick("a", "b", "c")
+SMALL = integers(-2, 2)
+EVENT_COMMANDS: list[Part] = [
     words(any_case("LPUSH", "RPUSH", "LPUSHX", "RPUSHX"), KEYS, several(MEMBERS, 3, 1)),
-    words(any_case("LPOP", "RPOP"), KEYS, several(st.integers(0, 3), 1)),
+    words(any_case("LPOP", "RPOP"), KEYS, several(integers(0, 3), 1)),
     words("LMPOP", TWO_KEYS, SIDES, "COUNT", "2"),
     words("LMOVE", KEYS, KEYS, SIDES, SIDES),
     words("RPOPLPUSH", KEYS, KEYS),
@@ -40,7 +39,7 @@ EVENT_COMMANDS: list[st.SearchStrategy[Command]] = [
     words("LREM", KEYS, SMALL, MEMBERS),
     words(any_case("SADD", "SREM"), KEYS, several(MEMBERS, 3, 1)),
     words("SMOVE", KEYS, KEYS, MEMBERS),
-    words("SPOP", KEYS, st.sampled_from([0, 9])),
+    words("SPOP", KEYS, pick(0, 9)),
     words(any_case("SUNIONSTORE", "SINTERSTORE", "SDIFFSTORE"), KEYS, several(KEYS, 3, 1)),
     words(any_case("HSET", "HMSET"), KEYS, several(words(MEMBERS, "1"), 2, 1)),
     words("HSETNX", KEYS, MEMBERS, "1"),
@@ -50,7 +49,7 @@ EVENT_COMMANDS: list[st.SearchStrategy[Command]] = [
     words("ZADD", KEYS, any_case("NX", "XX", "GT", "LT", "INCR"), "1", MEMBERS),
     words("ZINCRBY", KEYS, SMALL, MEMBERS),
     words("ZREM", KEYS, several(MEMBERS, 3, 1)),
-    words(any_case("ZPOPMIN", "ZPOPMAX"), KEYS, several(st.integers(0, 3), 1)),
+    words(any_case("ZPOPMIN", "ZPOPMAX"), KEYS, several(integers(0, 3), 1)),
     words("ZMPOP", TWO_KEYS, any_case("MIN", "MAX"), "COUNT", "2"),
     words(any_case("ZREMRANGEBYRANK", "ZREMRANGEBYSCORE"), KEYS, SMALL, SMALL),
     words("ZREMRANGEBYLEX", KEYS, "[a", "[b"),
@@ -104,10 +103,8 @@ FAMILIES = {"collections": EVENT_COMMANDS, "streams": ENTRIES + GROUP_COMMANDS}
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_events_are_those_of_redis(
-    listener: Listener, family: list[st.SearchStrategy[Command]], data: st.DataObject
-) -> None:
-    commands = data.draw(sequences(family))
+def test_events_are_those_of_redis(listener: Listener, family: list[Part], data: st.DataObject) -> None:
+    commands = data.draw(st.lists(drawn(*family), min_size=1, max_size=25))
     ours, mine = LocalServer(), list[Event]()
     ours.keyspace.tell_events(lambda _, event, key: mine.append((event.encode(), key)))
     listener.server.run("FLUSHALL")

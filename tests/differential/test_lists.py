@@ -1,28 +1,23 @@
-"""Sequences of list commands give on our handlers what they give on Redis 7."""
+"""Sequences of list commands give on our server what they give on Redis 7."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.differential.comparison import Command, compare
-from tests.differential.executor import LocalServer, RealServer
-from tests.differential.strategies import INTEGERS, KEYS, any_case, sequences, several, words
+from tests.differential.grammar import INTEGERS, KEYS, Part, any_case, integers, one_of, pick, several, words
+from tests.differential.twin import Twin, run_any
 from tests.peers import REDIS7_SERVER, needs
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
 
-ELEMENTS = st.sampled_from(["a", "b", "c", "", b"\x00\xff\r\n"])
+ELEMENTS = pick("a", "b", "c", "", b"\x00\xff\r\n")
 SIDES = any_case("LEFT", "RIGHT")
-ANY_SIDE = st.one_of(SIDES, st.just("MIDDLE"))
-COUNT = st.one_of(words(any_case("COUNT"), INTEGERS), st.just("COUNT"))
-LPOS_OPTION = st.one_of(
-    words(any_case("RANK", "COUNT", "MAXLEN"), st.integers(-4, 5)), words("COUNT", INTEGERS)
-)
-LISTS = st.one_of(words("1", KEYS), words("2", KEYS, KEYS), words(INTEGERS, KEYS))
+ANY_SIDE = one_of(SIDES, pick("MIDDLE"))
+COUNT = one_of(words(any_case("COUNT"), INTEGERS), pick("COUNT"))
+LPOS_OPTION = one_of(words(any_case("RANK", "COUNT", "MAXLEN"), integers(-4, 5)), words("COUNT", INTEGERS))
+LISTS = one_of(words("1", KEYS), words("2", KEYS, KEYS), words(INTEGERS, KEYS))
 
-LIST_COMMANDS: list[st.SearchStrategy[Command]] = [
+LIST_COMMANDS: list[Part] = [
     words(any_case("LPUSH", "RPUSH"), KEYS, several(ELEMENTS, 8, 1)),
     words(any_case("LPUSH", "RPUSH"), KEYS, several(ELEMENTS, 8, 1)),
     words(any_case("LPUSHX", "RPUSHX"), KEYS, several(ELEMENTS, 2, 1)),
@@ -33,13 +28,13 @@ LIST_COMMANDS: list[st.SearchStrategy[Command]] = [
     words("RPOPLPUSH", KEYS, KEYS),
     words("LLEN", KEYS),
     words(any_case("LRANGE", "LTRIM"), KEYS, INTEGERS, INTEGERS),
-    words("LRANGE", KEYS, st.integers(-8, 8), st.integers(-8, 8)),
-    words("LTRIM", KEYS, st.integers(-3, 3), st.integers(-3, 8)),
+    words("LRANGE", KEYS, integers(-8, 8), integers(-8, 8)),
+    words("LTRIM", KEYS, integers(-3, 3), integers(-3, 8)),
     words("LINDEX", KEYS, INTEGERS),
     words("LSET", KEYS, INTEGERS, ELEMENTS),
     words("LINSERT", KEYS, any_case("BEFORE", "AFTER", "BESIDE"), ELEMENTS, ELEMENTS),
     words("LREM", KEYS, INTEGERS, ELEMENTS),
-    words("LREM", KEYS, st.integers(-3, 3), ELEMENTS),
+    words("LREM", KEYS, integers(-3, 3), ELEMENTS),
     words("LPOS", KEYS, ELEMENTS),
     words("LPOS", KEYS, ELEMENTS, several(LPOS_OPTION)),
     words("SET", KEYS, "text"),
@@ -48,7 +43,5 @@ LIST_COMMANDS: list[st.SearchStrategy[Command]] = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sequences(LIST_COMMANDS))
-def test_list_commands_answer_and_store_what_redis_does(redis7: RealServer, commands: list[Command]) -> None:
-    compare(LocalServer(), redis7, commands)
+def test_list_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
+    run_any(twin, LIST_COMMANDS)

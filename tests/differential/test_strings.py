@@ -1,37 +1,35 @@
-"""Sequences of string commands give on our handlers what they give on Redis 7."""
+"""Sequences of string commands give on our server what they give on Redis 7."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.differential.comparison import Command, compare
-from tests.differential.executor import LocalServer, RealServer
-from tests.differential.strategies import (
+from tests.differential.grammar import (
     FUTURE_MS,
     INTEGERS,
     KEYS,
     PAST_MS,
     TEXTS,
+    Part,
     any_case,
-    sequences,
+    integers,
+    one_of,
+    pick,
     several,
     words,
 )
+from tests.differential.twin import Twin, run_any
 from tests.peers import REDIS7_SERVER, needs
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
 
-ABSOLUTE = st.one_of(
-    words("PXAT", FUTURE_MS), words("EXAT", st.sampled_from([4_000_000_000, 0, -1, "x", 9223372036854776]))
-)
-EXPIRATION = st.one_of(ABSOLUTE, words(any_case("EX", "PX"), st.sampled_from([0, -1, "x", (1 << 63) - 1])))
-SET_OPTION = st.one_of(any_case("NX", "XX", "GET", "KEEPTTL"), EXPIRATION, any_case("PERSIST", "EX", "BOGUS"))
-GETEX_OPTION = st.one_of(EXPIRATION, any_case("PERSIST"), any_case("KEEPTTL", "EX"), words("PXAT", PAST_MS))
-LCS_OPTION = st.one_of(any_case("LEN", "IDX", "WITHMATCHLEN", "MINMATCHLEN"), words("MINMATCHLEN", INTEGERS))
+ABSOLUTE = one_of(words("PXAT", FUTURE_MS), words("EXAT", pick(4_000_000_000, 0, -1, "x", 9223372036854776)))
+EXPIRATION = one_of(ABSOLUTE, words(any_case("EX", "PX"), pick(0, -1, "x", (1 << 63) - 1)))
+SET_OPTION = one_of(any_case("NX", "XX", "GET", "KEEPTTL"), EXPIRATION, any_case("PERSIST", "EX", "BOGUS"))
+GETEX_OPTION = one_of(EXPIRATION, any_case("PERSIST"), any_case("KEEPTTL", "EX"), words("PXAT", PAST_MS))
+LCS_OPTION = one_of(any_case("LEN", "IDX", "WITHMATCHLEN", "MINMATCHLEN"), words("MINMATCHLEN", INTEGERS))
 
-STRING_COMMANDS: list[st.SearchStrategy[Command]] = [
+STRING_COMMANDS: list[Part] = [
     words("SET", KEYS, TEXTS),
     words("SET", KEYS, TEXTS, several(SET_OPTION)),
     words("GET", KEYS),
@@ -39,13 +37,13 @@ STRING_COMMANDS: list[st.SearchStrategy[Command]] = [
     words("GETDEL", KEYS),
     words("GETSET", KEYS, TEXTS),
     words("SETNX", KEYS, TEXTS),
-    words(any_case("SETEX", "PSETEX"), KEYS, st.sampled_from([0, -5, "x", (1 << 63) - 1, 1 << 60]), TEXTS),
+    words(any_case("SETEX", "PSETEX"), KEYS, pick(0, -5, "x", (1 << 63) - 1, 1 << 60), TEXTS),
     words("MGET", several(KEYS, 4, 1)),
     words(any_case("MSET", "MSETNX"), several(words(KEYS, TEXTS), 3, 1)),
     words(any_case("MSET", "MSETNX"), KEYS, TEXTS, KEYS),
     words("APPEND", KEYS, TEXTS),
     words("STRLEN", KEYS),
-    words("SETRANGE", KEYS, st.one_of(st.integers(-2, 60), st.sampled_from([(1 << 63) - 1, "x"])), TEXTS),
+    words("SETRANGE", KEYS, one_of(integers(-2, 60), pick((1 << 63) - 1, "x")), TEXTS),
     words(any_case("GETRANGE", "SUBSTR"), KEYS, INTEGERS, INTEGERS),
     words(any_case("INCR", "DECR"), KEYS),
     words(any_case("INCRBY", "DECRBY"), KEYS, INTEGERS),
@@ -58,9 +56,5 @@ STRING_COMMANDS: list[st.SearchStrategy[Command]] = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sequences(STRING_COMMANDS))
-def test_string_commands_answer_and_store_what_redis_does(
-    redis7: RealServer, commands: list[Command]
-) -> None:
-    compare(LocalServer(), redis7, commands)
+def test_string_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
+    run_any(twin, STRING_COMMANDS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 
+from shoal.node.commands.options import check_database, parse_int32
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, block
-from shoal.node.dataset.numbers import parse_integer, require_integer
+from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import OK, PONG, CommandError, Reply, Status
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
@@ -64,13 +65,10 @@ def echo(session: Session, message: bytes) -> Reply:
     arguments=(Arg("index", "integer"),),
 )
 def select(session: Session, index: bytes) -> Reply:
-    number = require_integer(index)
-    if not -(1 << 31) <= number < 1 << 31:
-        raise CommandError("ERR value is out of range, value must between -2147483648 and 2147483647")
+    number = parse_int32(index)
     if session.server.cluster is not None and number != 0:
         raise CommandError("ERR SELECT is not allowed in cluster mode")
-    if not 0 <= number < len(session.keyspace.databases):
-        raise CommandError("ERR DB index is out of range")
+    check_database(number, len(session.keyspace.databases))
     session.db = session.keyspace.databases[number]
     return OK
 

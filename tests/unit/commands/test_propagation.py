@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from tests.differential.comparison import Command, dump
 from tests.differential.executor import LocalServer, real_redis
-from tests.differential.strategies import KEYS, any_case, several, words
+from tests.differential.grammar import KEYS, Part, any_case, drawn, integers, several, words
 from tests.differential.test_keys import KEY_COMMANDS
 from tests.differential.test_strings import STRING_COMMANDS
 from tests.peers import REDIS7_SERVER, needs
 
 NOW = 1_700_000_000_000
 
-SHORT_LIVES: list[st.SearchStrategy[Command]] = [
-    words("SET", KEYS, "x", any_case("EX", "PX"), st.integers(1, 5), several(any_case("NX", "XX", "GET"))),
-    words(any_case("SETEX", "PSETEX"), KEYS, st.integers(1, 5), "1"),
-    words("GETEX", KEYS, any_case("EX", "PX", "EXAT", "PXAT"), st.integers(1, 5)),
-    words("EXPIRE", KEYS, st.integers(-2, 5), several(any_case("NX", "XX", "GT", "LT"), 1)),
+SHORT_LIVES: list[Part] = [
+    words("SET", KEYS, "x", any_case("EX", "PX"), integers(1, 5), several(any_case("NX", "XX", "GET"))),
+    words(any_case("SETEX", "PSETEX"), KEYS, integers(1, 5), "1"),
+    words("GETEX", KEYS, any_case("EX", "PX", "EXAT", "PXAT"), integers(1, 5)),
+    words("EXPIRE", KEYS, integers(-2, 5), several(any_case("NX", "XX", "GT", "LT"), 1)),
     words("SET", KEYS, "1.5", "KEEPTTL"),
 ]
 
@@ -40,7 +40,7 @@ def a_primary() -> tuple[LocalServer, LocalServer]:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([0, 0, 0, 1, 1000, 4000]), st.one_of(STRING_COMMANDS + KEY_COMMANDS + SHORT_LIVES)
+            st.sampled_from([0, 0, 0, 1, 1000, 4000]), drawn(*STRING_COMMANDS, *KEY_COMMANDS, *SHORT_LIVES)
         ),
         max_size=25,
     )
