@@ -268,6 +268,9 @@ class Node:
             if self.server.cron_is_paused:
                 continue
             self.reactor.turn([])
+            while self.server.is_behind and not self.server.cron_is_paused:
+                await trio.lowlevel.checkpoint()
+                self.reactor.turn([])
             self.ending.look()
             self.append_only.look()
             self.migrations.look()

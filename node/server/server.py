@@ -66,7 +66,7 @@ EXPIRE_EVERY_MS = 20
 COMES_UPON_KEYS = frozenset({"SCAN", "RANDOMKEY"})
 """Commands that touch keys nobody named."""
 
-EXPIRED_KEYS_PER_TURN = 200
+EXPIRED_KEYS_PER_TURN = 100
 """How many keys whose time has come one turn deletes on its own account."""
 
 
@@ -174,7 +174,13 @@ class Server:
             bool(self.runnable or self.key_waits.ready or self.memory.is_evicting)
             or self.replication.wants_turn
             or self.scripts.suspension.is_suspended
+            or self.is_behind
         )
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more keys are due than a turn deletes."""
+        return self.next_expiry_ms <= self.keyspace.now_ms
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
@@ -542,7 +548,8 @@ class Server:
         return self.aof.effects() + effects if self.aof.pending else effects
 
     def _key_expired(self, database: int, key: bytes) -> None:
-        self.operations.append((database, (b"DEL", key)))
+        if self.is_told_on:
+            self.operations.append((database, (b"DEL", key)))
 
     def _fields_expired(self, database: int, key: bytes, fields: list[bytes]) -> None:
         self.operations.append((database, (b"HDEL", key, *fields)))
