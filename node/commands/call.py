@@ -87,6 +87,13 @@ class Call:
         """Whether a script runs the command."""
         return False
 
+    def may_answer_with(self, elements: int) -> bool:
+        """Whether an answer of so many elements may be made, which the data do not bound: draws with repeats.
+
+        If not, its client is owed more than it is allowed, and there is nothing to answer any more.
+        """
+        return True
+
     def wait_for_keys(self, wait: KeyWait) -> Reply:
         """Let the client wait for its keys, if it may; returns what the command returns."""
         return wait.no_wait_reply

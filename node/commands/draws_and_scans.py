@@ -9,7 +9,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, token
 from shoal.node.dataset.glob import compile_glob
 from shoal.node.dataset.numbers import format_float
-from shoal.node.dataset.table import Table
+from shoal.node.dataset.table import Table, V
 from shoal.node.dataset.values import HashValue, SetValue
 from shoal.node.resp.replies import CommandError, PairList, Reply
 
@@ -45,7 +45,7 @@ def srandmember(call: Call, key: bytes, *count: bytes) -> Reply:
     value = call.db.read_set(key)
     if wanted is None:
         return None if value is None else value.random_key(call.rng)
-    return [] if value is None else list(value.random_picks(call.rng, wanted))
+    return [] if value is None else list(_draw(call, value, wanted))
 
 
 @command(
@@ -68,7 +68,7 @@ def hrandfield(call: Call, key: bytes, *options: bytes) -> Reply:
     value = call.db.read_hash(key)
     if value is None:
         return []
-    fields = value.random_picks(call.rng, count)
+    fields = _draw(call, value, count)
     if with_values:
         return PairList([(field, value[field]) for field in fields])
     return list(fields)
@@ -94,10 +94,15 @@ def zrandmember(call: Call, key: bytes, *options: bytes) -> Reply:
     value = call.db.read_sorted_set(key)
     if value is None:
         return []
-    members = value.scores.random_picks(call.rng, count)
+    members = _draw(call, value.scores, count)
     if with_scores:
         return PairList([(member, value.scores[member]) for member in members])
     return list(members)
+
+
+def _draw(call: Call, table: Table[V], count: int) -> list[bytes]:
+    """Keys of a table at random; none for a client that is not to be sent so many, and is hung up on."""
+    return table.random_picks(call.rng, count) if call.may_answer_with(-count) else []
 
 
 # --- scanning --------------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ class CommandParser:
         return self._careful.unfinished_bytes
 
     @property
+    def lacking(self) -> int:
+        """How many bytes an argument whose beginning has come still lacks."""
+        return self._careful.lacking
+
+    @property
     def restricted(self) -> bool:
         """Whether the small limits apply. While they do, `feed` stops after each command."""
         return self._careful.restricted
@@ -273,6 +278,11 @@ class CarefulParser:
     def unfinished_bytes(self) -> int:
         """How much has come of a command that is not complete."""
         return self._used_bytes + len(self.buffer)
+
+    @property
+    def lacking(self) -> int:
+        """What is still to come of the argument whose header was read."""
+        return max(self._bulk_size + 2 - len(self.buffer), 0) if self._bulk_size >= 0 else 0
 
     def feed(self, data: bytes, commands: list[Arguments], *, only_one: bool = False) -> None:
         """Append the commands completed by `data`, or `only_one`. Raises ProtocolError, once for all."""

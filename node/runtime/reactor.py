@@ -5,10 +5,10 @@ holds every client's socket; being itself a file descriptor, it is waited for by
 everything else in the process keeps running between two turns. Where there is no epoll, a task per client
 waits for its own socket and runs the same turn with that one connection.
 
-A client whose answers pile up runs no more commands until it has taken them. It is read on for a while,
-since many a client sends all it has before it reads anything, and would wait for ever otherwise; then it
-is not even read. So its memory is bounded by what one command can answer, and by READ_AHEAD_BYTES, and it
-is slowed down rather than cut off.
+A client whose answers pile up runs no more commands until it has taken some of them, unless a limit says what
+becomes of it (`client_care`). It is read on for a while, since many a client sends all it has before it reads
+anything, and would wait for ever otherwise; then it is not even read. So its memory is bounded, and it is
+slowed down rather than cut off.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ It is not tried where the last time was in vain, until a wake comes as soon as t
 
 ONLY_HANG_UP = 0
 """epoll tells of a connection that is gone whether asked or not."""
+
+READ_ON_BYTES = 1024 * 1024
+"""How much of a large argument is read in one turn, if it is here."""
 
 READ_AHEAD_BYTES = 32 * 1024 * 1024
 """How much is read from a client whose commands have to wait."""
@@ -127,11 +130,29 @@ class Reactor:
             if data:
                 session = connection.session
                 receive(session, data)
+                if len(data) == READ_SIZE:
+                    self._read_on(connection)
                 if len(session.read_ahead) > READ_AHEAD_BYTES:
                     self._mute(connection)
             else:
                 self._end(connection)
         self.finish_turn()
+
+    def _read_on(self, connection: Connection) -> None:
+        """A read was full: if it ended within a large argument, take as much of that as is here.
+
+        A turn for every 64 KiB would cost more than copying them does.
+        """
+        session, budget = connection.session, READ_ON_BYTES
+        while budget and session.parser.lacking and not session.closing:
+            try:
+                data = connection.receive(min(session.parser.lacking, budget))
+            except OSError:
+                return  # nothing more is here; what is wrong with the socket shows at the next read
+            if not data:
+                return
+            budget -= len(data)
+            self.server.receive(session, data)
 
     def finish_turn(self) -> None:
         """Carry out what the turn asked for, then send its replies: none leaves before its effects."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
@@ -22,6 +21,12 @@ PROTECTED = (
     b" protected-mode no from this machine.\r\n"
 )
 CARE_INTERVAL_MS = 1000
+CREDIT_BYTES = 1 << 20
+"""A client with more than this waiting to be sent runs one command a turn, and is looked at after each."""
+
+MOST_UNSENT_BYTES = 32 << 20
+"""A client with more than this waiting runs nothing until it has taken some of it, unless there is a limit
+that says what becomes of it."""
 UNAUTHENTICATED_MAX_UNSENT_BYTES = 1024
 
 
@@ -44,49 +49,72 @@ def is_owed_too_much(session: Session) -> bool:
 
 
 class ClientCare:
-    """Looks after all clients once a second."""
+    """Looks after all clients once a second, and after one that is owed much whenever it is owed more."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.next_ms = 0
-        self.subscriber_limit_bytes = 0
-        """From how much waiting output on a subscriber is worth a look, at every message it gets."""
+        self.credit_bytes = CREDIT_BYTES
+        """With more than this waiting to be sent, a client is worth a look: a limit may be exceeded."""
         self._over_soft_limit_since: dict[Session, int] = {}
         """Clients whose waiting output is above their soft limit: since when."""
 
     def note_limits(self) -> None:
         """`client-output-buffer-limit` changed."""
-        limit = self.server.config.client_output_buffer_limit["pubsub"]
-        self.subscriber_limit_bytes = min(limit.hard_bytes or sys.maxsize, limit.soft_bytes or sys.maxsize)
+        limits = self.server.config.client_output_buffer_limit
+        named = [size for name in ("normal", "pubsub") for size in limits[name].sizes if size]
+        self.credit_bytes = min([CREDIT_BYTES, *(size - 1 for size in named)])
 
     def look(self, now_ms: int) -> None:
         """Hang up on every client that has been idle, or behind with its answers, for too long.
 
-        With neither asked for, which is the default, this looks only at the few that are behind already:
-        subscribers, whose messages nothing else holds back.
+        Without `timeout`, which is the default, this looks only at the few above their soft limit.
         """
         self.next_ms = now_ms + CARE_INTERVAL_MS
         for session in list(self._over_soft_limit_since):
             self.check_output(session)
-        config = self.server.config
-        limit = config.client_output_buffer_limit["normal"]
-        has_limit = bool(limit.hard_bytes or limit.soft_bytes)
-        if not config.timeout and not has_limit:
+        if not self.server.config.timeout:
             return
+        since_ms = now_ms - self.server.config.timeout * 1000
         for session in list(self.server.sessions.values()):
-            if session.is_primary_link or session.is_replica_link:
-                continue
-            if config.timeout and self._is_idle(session, now_ms - config.timeout * 1000):
+            if not (session.is_primary_link or session.is_replica_link) and self._is_idle(session, since_ms):
                 self._hang_up_on_idle(session)
-            elif has_limit:
-                self.check_output(session)
 
     def check_output(self, session: Session) -> None:
         """Hang up on a client that has not taken what it is sent: too much of it, or for too long."""
-        client_class = "normal" if session.subscriptions is None else "pubsub"
-        limit = self.server.config.client_output_buffer_limit[client_class]
-        if not session.closing and self._is_behind(session, limit, self.server.keyspace.now_ms):
+        if session.closing or session.is_replica_link:
+            return
+        if self._is_behind(session, self._limit_of(session), self.server.keyspace.now_ms):
             self.server.hang_up(session, "it does not take what it is sent (client-output-buffer-limit)")
+
+    def may_go_on(self, session: Session) -> bool:
+        """Whether a client's next command may run: it waits for nothing, and takes its answers.
+
+        One that does not take them is owed more and more. Where a limit says how much that may be, it grows
+        up to there, and then the client is hung up on. Without one it is slowed down: most such clients have
+        sent all their commands before they read anything, and nothing is wrong with them. What a replica is
+        owed does not count. It is the stream; what the replica sends asks for no answer.
+        """
+        if session.blocked is not None or session.closing:
+            return False
+        return session.out_bytes <= MOST_UNSENT_BYTES or session.is_replica_link or self._is_limited(session)
+
+    def would_exceed(self, session: Session, size: int) -> bool:
+        """Hang up on a client for an answer of so many bytes, before it is made, if that is too much."""
+        limit = self._limit_of(session)
+        if not limit.hard_bytes or session.out_bytes + size < limit.hard_bytes:
+            return False
+        if not session.closing:
+            self.server.hang_up(session, "it asks for more than it may be sent (client-output-buffer-limit)")
+        return True
+
+    def _limit_of(self, session: Session) -> BufferLimit:
+        client_class = "normal" if session.subscriptions is None else "pubsub"
+        return self.server.config.client_output_buffer_limit[client_class]
+
+    def _is_limited(self, session: Session) -> bool:
+        is_evictable = bool(self.server.client_memory.limit) and not session.no_evict
+        return is_evictable or any(self._limit_of(session).sizes)
 
     def forget(self, session: Session) -> None:
         """The client is gone."""

@@ -105,14 +105,10 @@ class ClientMemory:
             self._evict()
 
     def end_turn(self) -> None:
-        """Bring sizes up to date, and see whether they are too large together.
-
-        Who exceeds its own limit goes first: it may be all there is to it.
-        """
+        """Bring sizes up to date, and see whether they are too large together."""
         touched, self.touched = self.touched, set()
         for session in touched:
             if session.id in self.server.sessions and not _is_peer(session):
-                self.server.client_care.check_output(session)
                 self._measure(session)
         self._evict()
 

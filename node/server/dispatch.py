@@ -30,9 +30,6 @@ from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
 
-MAX_UNSENT_BYTES = 1024 * 1024
-"""With more than this waiting to be sent, a client's next commands wait until it has taken it."""
-
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(512))
 
 WORDS_OF_HTTP = frozenset({b"post", b"host:"})
@@ -87,6 +84,7 @@ class Dispatcher:
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
         ready_keys, out, unsent = server.key_waits.ready, session.out, session.out_bytes
+        credit = server.client_care.credit_bytes
         done, self.command_started_ns = 0, self.clock_ns()
         reply: Reply
         for done, argv in enumerate(commands, 1):  # noqa: B007 (read after the loop)
@@ -138,12 +136,14 @@ class Dispatcher:
                     out.append(data)
                     unsent += len(data)
                 if position:
-                    if unsent > MAX_UNSENT_BYTES or reply is NO_REPLY:
+                    if unsent > credit or reply is NO_REPLY:
                         break
                     continue
-            if not may_go_on(session, unsent):
+            if unsent > credit or session.blocked is not None or session.closing:
                 break
         session.out_bytes = unsent
+        if unsent > credit:
+            server.client_care.check_output(session)
         if session.blocked is not None:
             server.scripts.suspension.spell(session, commands[done - 1])
         self.settle_clock(session, commands[done - 1] if done else ())
@@ -429,16 +429,6 @@ def _spoil_transaction(session: Session, entry: Entry | None, error: CommandErro
         return error
     session.end_transaction()
     return CommandError(b"EXECABORT Transaction discarded because of: " + error.text.removeprefix(b"ERR "))
-
-
-def may_go_on(session: Session, unsent: int) -> bool:
-    """Whether a client's next command may run: it waits for nothing, and takes its answers.
-
-    What a replica is owed does not count. It is the stream; what the replica sends asks for no answer.
-    """
-    if session.blocked is not None or session.closing:
-        return False
-    return unsent <= MAX_UNSENT_BYTES or session.is_replica_link
 
 
 _RUN_INSIDE_MULTI = frozenset({"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"})

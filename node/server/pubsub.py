@@ -20,7 +20,6 @@ from shoal.node.resp.replies import CommandError, Push, Pushes, Reply
 from shoal.node.resp.writer import encode_command
 
 if TYPE_CHECKING:
-    from shoal.node.server.client_care import ClientCare
     from shoal.node.server.client_memory import ClientMemory
     from shoal.node.server.session import Session
 
@@ -84,8 +83,7 @@ Listeners = dict[bytes, dict["Session", None]]
 class PubSub:
     """All subscriptions of one server."""
 
-    def __init__(self, care: ClientCare, memory: ClientMemory) -> None:
-        self.care = care
+    def __init__(self, memory: ClientMemory) -> None:
         self.memory = memory
         self.channels: Listeners = {}
         self.patterns: Listeners = {}
@@ -208,7 +206,6 @@ class PubSub:
     def _deliver(self, listeners: Collection[Session], words: tuple[bytes, ...]) -> int:
         array = encode_command(words)
         push = b""
-        limit = self.care.subscriber_limit_bytes
         for session in listeners:
             if session.closing:
                 continue
@@ -217,8 +214,6 @@ class PubSub:
                 session.send_bytes(push)
             else:
                 session.send_bytes(array)
-            if session.out_bytes >= limit:
-                self.care.check_output(session)
         if self.memory.limit:
             self.memory.touched.update(listeners)
         return len(listeners)

@@ -33,7 +33,7 @@ from shoal.node.server.client_care import ClientCare
 from shoal.node.server.client_memory import ClientMemory
 from shoal.node.server.config import Config
 from shoal.node.server.deadlines import Deadlines
-from shoal.node.server.dispatch import Dispatcher, may_go_on
+from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import CloseSession, ReplaceSnapshot, ServerEffect
 from shoal.node.server.entries import Entry
 from shoal.node.server.host import Host, NoHost
@@ -117,7 +117,7 @@ class Server:
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
         self.client_memory = ClientMemory(self)
-        self.pubsub = PubSub(self.client_care, self.client_memory)
+        self.pubsub = PubSub(self.client_memory)
         self.tracking = Tracking(self)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
@@ -197,6 +197,10 @@ class Server:
         if session.pending or session.read_ahead or session.blocked is not None:
             session.read_ahead += data
             return
+        if session.out_bytes > self.client_care.credit_bytes and not self.client_care.may_go_on(session):
+            session.read_ahead += data
+            self.runnable.append(session)
+            return
         commands = session.parser.feed(data)
         if len(commands) > COMMANDS_PER_CLIENT_PER_TURN or session.parser.has_more:
             session.pending.extend(commands)
@@ -212,7 +216,7 @@ class Server:
     def run_pending(self, session: Session) -> None:
         """Go on with a client's waiting commands, up to its share of a turn."""
         pending = session.pending
-        if not may_go_on(session, session.out_bytes):
+        if not self.client_care.may_go_on(session):
             return  # whoever ends the wait, or sends the rest, calls again
         if not pending and session.has_input:
             part = bytes(session.read_ahead[:PARSED_AT_ONCE])

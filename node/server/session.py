@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from shoal.node.server.tracking import Tracker
 
 
+LEAST_ELEMENT_BYTES = len(b"$0\r\n\r\n")
+"""What any string in an answer takes."""
+
 BYTES_PER_WORD = 64
 """What keeping a word of a queued command takes beside its bytes, about."""
 
@@ -230,6 +233,8 @@ class Session(Call):
             self.server.outgoing.append(self)
         self.out.append(data)
         self.out_bytes += len(data)
+        if self.out_bytes > self.server.client_care.credit_bytes:
+            self.server.client_care.check_output(self)
 
     def close_after_reply(self) -> None:
         """Say what is queued, then hang up."""
@@ -283,6 +288,10 @@ class Session(Call):
     @property
     def is_clustered(self) -> bool:
         return self.server.cluster is not None
+
+    def may_answer_with(self, elements: int) -> bool:
+        """See `Call`; what is made within a transaction is looked at with the whole of it."""
+        return not self.server.client_care.would_exceed(self, elements * LEAST_ELEMENT_BYTES)
 
     # --- waiting -----------------------------------------------------------------------------------
 

@@ -65,6 +65,11 @@ class BufferLimit:
     soft_bytes: int
     soft_seconds: int
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Both limits."""
+        return self.hard_bytes, self.soft_bytes
+
 
 BufferLimits = dict[str, BufferLimit]
 """By class of client: normal, replica, pubsub."""

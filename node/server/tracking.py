@@ -304,5 +304,3 @@ class Tracking:
             receiver.send_bytes(news.message)
         if self.server.client_memory.limit:
             self.server.client_memory.touched.add(receiver)
-        if receiver.out_bytes >= self.server.client_care.subscriber_limit_bytes:
-            self.server.client_care.check_output(receiver)

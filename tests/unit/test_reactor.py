@@ -11,8 +11,10 @@ import pytest
 import trio
 
 from shoal.node import builtin_commands
+from shoal.node.runtime.connection import READ_SIZE
 from shoal.node.runtime.reactor import Reactor
-from shoal.node.runtime.without_epoll import HAS_EPOLL
+from shoal.node.runtime.without_epoll import HAS_EPOLL, TO_READ
+from shoal.node.server.client_care import CREDIT_BYTES, MOST_UNSENT_BYTES
 from shoal.node.server.config import Config
 from shoal.node.server.server import Server
 
@@ -104,6 +106,21 @@ async def test_an_answer_larger_than_the_socket_takes_arrives_whole(connect: Con
     assert answer == b"$3000000\r\n%b\r\n+PONG\r\n" % value
 
 
+async def test_a_large_argument_is_read_in_one_turn_as_far_as_it_is_here(nursery: trio.Nursery) -> None:
+    reactor = Reactor(new_server(), TurnEnds(), nursery, use_epoll=HAS_EPOLL)
+    ours, theirs = socket.socketpair()
+    for one in (ours, theirs):
+        one.setblocking(False)
+    reactor.accept(theirs)
+    (session,) = reactor.server.sessions.values()
+    sent = ours.send(b"*2\r\n$3\r\nGET\r\n$1000000\r\n" + b"x" * 200_000)
+    assert sent > 2 * READ_SIZE
+    reactor.turn([(session.fd, TO_READ)])
+    assert session.parser.buffered == sent
+    reactor.close_session(session)
+    ours.close()
+
+
 async def test_a_long_pipeline_is_answered_over_several_turns(connect: Connect) -> None:
     client = connect()
     async with trio.open_nursery() as sending:
@@ -155,7 +172,7 @@ async def test_a_client_that_never_reads_is_not_read_without_end(
         sending.cancel_scope.cancel()
     session = reactor.server.sessions[1]
     assert len(session.read_ahead) <= 256 * 1024 + 64 * 1024
-    assert session.out_bytes <= 2 * 1024 * 1024
+    assert session.out_bytes <= MOST_UNSENT_BYTES + 2 * CREDIT_BYTES
     await other.send_all(b"PING\r\n")
     assert await receive_exactly(other, 7) == b"+PONG\r\n"
 

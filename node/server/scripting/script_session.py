@@ -24,5 +24,9 @@ class ScriptSession(Session):
     def is_script(self) -> bool:
         return True
 
+    def may_answer_with(self, elements: int) -> bool:
+        """What a command answers goes to the script, which is as free as any other to fill the memory."""
+        return True
+
     def send_bytes(self, data: bytes) -> None:
         """Nobody is there to whom anything could be sent beside a command's reply."""

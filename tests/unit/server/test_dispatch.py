@@ -11,7 +11,7 @@ from shoal.node.commands.registry import COMMANDS, command
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply, SetReply
 from shoal.node.resp.writer import encode_command
-from shoal.node.server.dispatch import MAX_UNSENT_BYTES
+from shoal.node.server.client_care import CREDIT_BYTES
 from shoal.node.server.session import Session
 from tests.unit.server.client import World
 
@@ -240,7 +240,7 @@ def test_host_without_a_colon_is_just_no_command(client):
 
 @pytest.mark.parametrize("state", ["plain", "paused", "not plain", "watched by MONITOR"])
 def test_commands_wait_while_more_answers_wait_than_a_client_may_have(world, client, state):
-    client("SET", "big", "x" * (MAX_UNSENT_BYTES // 4))
+    client("SET", "big", "x" * (CREDIT_BYTES // 4))
     if state == "paused":
         world.client()("CLIENT", "PAUSE", 100_000, "WRITE")
     elif state == "watched by MONITOR":
@@ -249,7 +249,7 @@ def test_commands_wait_while_more_answers_wait_than_a_client_may_have(world, cli
         client("CLIENT", "NO-TOUCH", "ON")
     client.send(encode_command([b"GET", b"big"]) * 20)
     assert len(client.session.out) <= 5
-    assert client.session.out_bytes <= 2 * MAX_UNSENT_BYTES
+    assert client.session.out_bytes <= 2 * CREDIT_BYTES
     answers = len(client.received())
     while world.server.wants_turn:
         world.pass_time(0)
@@ -258,7 +258,7 @@ def test_commands_wait_while_more_answers_wait_than_a_client_may_have(world, cli
 
 
 def test_what_comes_in_meanwhile_is_read_ahead_and_run_in_its_turn(world, client):
-    client("SET", "big", "x" * MAX_UNSENT_BYTES)
+    client("SET", "big", "x" * CREDIT_BYTES)
     client.send(encode_command([b"GET", b"big"]) * 2 + encode_command([b"GET", b"big"])[:9])
     client.send(encode_command([b"GET", b"big"])[9:] + encode_command([b"INCR", b"n"]))
     client.send(encode_command([b"INCR", b"n"]))
