@@ -43,6 +43,8 @@ class Keyspace:
         """Called when a read does not find its key."""
         self.counting_rules: CountingRules | None = None
         """How uses of keys are counted, if they are; see `count_uses`."""
+        self.saves_usage = False
+        """Whether snapshots tell when or how often keys were used: only where eviction goes by it."""
         self.databases = [Database(self, index) for index in range(databases)]
         self.own_expiries = OwnExpiries()
         self.trusts_payloads = False  # RESTORE leaves checksums alone, for tests of what bad data do
@@ -76,6 +78,13 @@ class Keyspace:
             times = accessed.times() if isinstance(accessed, Frequencies) else accessed
             database.accessed = times if rules is None else Frequencies(rules, times.items())
 
+    def empty_twin(self) -> Keyspace:
+        """A keyspace as large, for data on their way into this one."""
+        twin = Keyspace(len(self.databases))
+        twin.now_ms = self.now_ms
+        twin.count_uses(self.counting_rules)
+        return twin
+
     def new_access_table(self) -> dict[bytes, int]:
         """An empty `Database.accessed`."""
         return {} if self.counting_rules is None else Frequencies(self.counting_rules)
@@ -97,12 +106,13 @@ class Keyspace:
         )
 
     def merge(self, other: Keyspace) -> None:
-        """Add every key of another keyspace as large; it replaces what is there."""
+        """Add every key of another keyspace as large; it replaces what is there. That is no use of a key."""
         for mine, theirs in zip(self.databases, other.databases, strict=True):
             for table in theirs.tables:
                 for key, value in table.items():
                     mine.set(key, value)
                     mine.set_expiry(key, theirs.expiry(key))
+                    dict.__setitem__(mine.accessed, key, theirs.accessed[key])
 
     def adopt(self, other: Keyspace) -> None:
         """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""

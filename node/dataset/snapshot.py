@@ -30,6 +30,7 @@ from typing import Protocol
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.database import Database
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.usage import UNKNOWN, Usage, usage_in
 from shoal.node.dataset.values import Value, parts_of
 
 LARGE_VALUE_ELEMENTS = 4096
@@ -39,10 +40,12 @@ LARGE_VALUE_ELEMENTS = 4096
 class Sink(Protocol):
     """Takes the keys of a walk."""
 
-    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
         """Take a key at once, for its value may change right after; returns its size in bytes."""
 
-    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+    def add_in_pieces(
+        self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage
+    ) -> Iterator[int]:
         """Take a key a piece at a step, each giving its size. Other keys may be added between two steps."""
 
 
@@ -53,6 +56,7 @@ class _Picture:
         self.index = database.index
         self.tables = database.tables
         self.expires = database.expires
+        self.accessed = database.accessed
         wanted = reversed(range(SLOT_COUNT)) if slots is None else sorted(slots, reverse=True)
         self.road = [slot for slot in wanted if self.tables[slot]]
         self.unvisited = set(self.road)
@@ -114,14 +118,20 @@ class SlotWalk:
                     self._tell(picture, key, picture.tables[slot][key])
 
     def _tell(self, picture: _Picture, key: bytes, value: Value) -> int:
-        return self._sink.add(picture.index, key, value, picture.expires.get(key))
+        return self._sink.add(picture.index, key, value, picture.expires.get(key), self._usage(picture, key))
+
+    def _usage(self, picture: _Picture, key: bytes) -> Usage:
+        keyspace = self._keyspace
+        return usage_in(picture.accessed, key, keyspace.now_ms) if keyspace.saves_usage else UNKNOWN
 
     def _tell_next(self, picture: _Picture) -> int:
         key, value = self._rest.popitem()
         if parts_of(value) <= LARGE_VALUE_ELEMENTS:
             return self._tell(picture, key, value)
         self._large_key = key
-        self._large_pieces = self._sink.add_in_pieces(picture.index, key, value, picture.expires.get(key))
+        self._large_pieces = self._sink.add_in_pieces(
+            picture.index, key, value, picture.expires.get(key), self._usage(picture, key)
+        )
         return self._tell_piece()
 
     def _tell_piece(self) -> int:

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from shoal.node.dataset.database import Database
 from shoal.node.dataset.frequencies import Frequencies
+
+
+class Usage(NamedTuple):
+    """What eviction knows of a key, for a snapshot: one of the two, or nothing."""
+
+    idle_seconds: int | None = None
+    frequency: int | None = None
+
+
+UNKNOWN = Usage()
+
+
+def usage_in(accessed: Mapping[bytes, int], key: bytes, now_ms: int) -> Usage:
+    """What a database's table says of a key by now."""
+    if isinstance(accessed, Frequencies):
+        return Usage(frequency=accessed.count(key, now_ms))
+    return Usage(idle_seconds=max(now_ms - accessed.get(key, now_ms), 0) // 1000)
 
 
 def idle_seconds(database: Database, key: bytes) -> int:

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.usage import Usage
 from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.floats import format_float
@@ -46,11 +47,13 @@ class AofSave:
 
     # --- the walk's sink ---------------------------------------------------------------------------
 
-    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
-        """Write a key; returns its size in bytes."""
-        return sum(self.add_in_pieces(database, key, value, expiry_ms))
+    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
+        """Write a key; returns its size in bytes. There is no command that says how much it was used."""
+        return sum(self.add_in_pieces(database, key, value, expiry_ms, usage))
 
-    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+    def add_in_pieces(
+        self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage
+    ) -> Iterator[int]:
         """Write a key a command at a step. The commands of another key may come between."""
         for words in commands_for(key, value, expiry_ms):
             yield self._write(database, words)

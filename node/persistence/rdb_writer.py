@@ -13,6 +13,7 @@ from struct import pack
 
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
+from shoal.node.dataset.usage import UNKNOWN, Usage
 from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
@@ -49,14 +50,18 @@ class RdbWriter:
         """One function library's source."""
         self._parts += (_FUNCTION, encode_string(code))
 
-    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+    def add(
+        self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage = UNKNOWN
+    ) -> int:
         """Write a key; returns its size in bytes. The value may change as soon as this returns."""
         kind, body = encode_value(value)
-        entry = self._head(database, key, kind, expiry_ms) + body
+        entry = self._head(database, key, kind, expiry_ms, usage) + body
         (self._parts if self._waiting is None else self._waiting).append(entry)
         return len(entry)
 
-    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+    def add_in_pieces(
+        self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage = UNKNOWN
+    ) -> Iterator[int]:
         """Write a key with a large container, a piece at each step, which gives the piece's size.
 
         The value must not change before the last step; keys added meanwhile come after it.
@@ -64,7 +69,7 @@ class RdbWriter:
         assert self._waiting is None, "one key at a time is written in pieces"
         kind, elements = _encoded_elements(value)
         elements_at_once = _PIECE_NODES if isinstance(value, Stream) else _PIECE_ELEMENTS
-        head = self._head(database, key, kind, expiry_ms)
+        head = self._head(database, key, kind, expiry_ms, usage)
         self._parts.append(head)
         self._waiting = []
         yield len(head)
@@ -74,9 +79,13 @@ class RdbWriter:
         self._parts += self._waiting
         self._waiting = None
 
-    def _head(self, database: int, key: bytes, kind: bytes, expiry_ms: int | None) -> bytes:
+    def _head(self, database: int, key: bytes, kind: bytes, expiry_ms: int | None, usage: Usage) -> bytes:
         """All of an entry that stands before the value."""
         head = kind + encode_string(key)
+        if usage.frequency is not None:
+            head = _FREQUENCY + bytes((usage.frequency,)) + head
+        elif usage.idle_seconds is not None:
+            head = _IDLE + encode_length(usage.idle_seconds) + head
         if expiry_ms is not None:
             head = _EXPIRY + expiry_ms.to_bytes(8, "little", signed=True) + head
         if database != self._database:
@@ -148,6 +157,15 @@ _EXPIRING_HASH = bytes((rdb.EXPIRING_HASH,))
 _STRING, _LIST, _SET, _HASH, _SORTED_SET, _STREAM = (
     bytes((kind,)) for kind in (rdb.STRING, rdb.LIST, rdb.SET, rdb.HASH, rdb.SORTED_SET, rdb.STREAM_2)
 )
-_AUX, _FUNCTION, _EXPIRY, _SELECT, _END = (
-    bytes((opcode,)) for opcode in (rdb.AUX, rdb.FUNCTION2, rdb.EXPIRY_MS, rdb.SELECT_DATABASE, rdb.END)
+_AUX, _FUNCTION, _EXPIRY, _IDLE, _FREQUENCY, _SELECT, _END = (
+    bytes((opcode,))
+    for opcode in (
+        rdb.AUX,
+        rdb.FUNCTION2,
+        rdb.EXPIRY_MS,
+        rdb.IDLE,
+        rdb.FREQUENCY,
+        rdb.SELECT_DATABASE,
+        rdb.END,
+    )
 )

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
@@ -117,8 +116,7 @@ class Snapshots:
     def _load_beside(self, *, replace: bool) -> None:
         """Add what the file holds to what there is, all or nothing."""
         keyspace = self.server.keyspace
-        loaded = Keyspace(len(keyspace.databases))
-        loaded.now_ms = keyspace.now_ms
+        loaded = keyspace.empty_twin()
         reader = RdbReader(verify_checksum=self.server.config.rdbchecksum)
         RdbLoader(loaded).apply(reader.feed(self.path.read_bytes()))
         if not reader.finished:

@@ -50,9 +50,7 @@ class IncomingSnapshot:
         self.replid = replid
         self.offset = offset
         self.received = 0
-        self.keyspace = Keyspace(len(keyspace.databases))
-        self.keyspace.now_ms = keyspace.now_ms
-        self.keyspace.count_uses(keyspace.counting_rules)
+        self.keyspace = keyspace.empty_twin()
         self.reader = RdbReader(verify_checksum=verify_checksum)
         self.loader = RdbLoader(self.keyspace, keep_expired=True)
 

@@ -136,6 +136,8 @@ class KeyWaits:
 
     def _serve_line(self, line: Line) -> None:
         value = line.database.peek(line.key)
+        if self.server.operations:  # its time had come
+            self.server.propagate_operations()
         for session, wait in list(line.if_gone.items()):
             if wait.kind is not type(value) and wait.gone is not None and session.last_entry is not None:
                 session.last_entry.failed_calls += 1

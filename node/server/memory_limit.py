@@ -93,7 +93,9 @@ class MemoryLimit:
         config = self.server.config
         rules = self.counting_rules
         rules.log_factor, rules.decay_minutes = config.lfu_log_factor, config.lfu_decay_time
-        self.server.keyspace.count_uses(rules if config.maxmemory_policy.endswith("lfu") else None)
+        keyspace, policy = self.server.keyspace, config.maxmemory_policy
+        keyspace.count_uses(rules if policy.endswith("lfu") else None)
+        keyspace.saves_usage = policy.endswith(("lru", "lfu"))
         self.limit = config.maxmemory
         self.is_evicting = False
         self._headroom, self._changes_seen = UNKNOWN, -1

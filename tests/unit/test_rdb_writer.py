@@ -1,12 +1,18 @@
 """Writing RDB data: what real servers make of it, and what comes back."""
 
+import time
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.cluster.slots import key_slot
 from shoal.node.dataset.digest import keyspace_digest
+from shoal.node.dataset.frequencies import CountingRules
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.snapshot import LARGE_VALUE_ELEMENTS
+from shoal.node.dataset.usage import note_frequency, note_idle
 from shoal.node.dataset.values import ListValue
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
@@ -112,6 +118,45 @@ def test_a_save_holds_what_was_there_at_its_creation_and_only_the_slots_asked_fo
         data += save.step(1)
     assert plain_keyspace(load(data)) == expected
     assert save.step(1) == b""
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "noeviction"])
+def test_where_eviction_goes_by_it_a_save_tells_how_much_keys_were_used(policy):
+    rules = CountingRules(Random(1)) if policy == "allkeys-lfu" else None
+    keyspace = Keyspace(1)
+    keyspace.now_ms = NOW_MS
+    keyspace.count_uses(rules)
+    keyspace.saves_usage = policy != "noeviction"
+    database = keyspace.databases[0]
+    database.set(b"string", b"value")
+    database.set(b"long list", ListValue(b"element" for _ in range(LARGE_VALUE_ELEMENTS + 1)))
+    database.set_expiry(b"string", NOW_MS + 3_600_000)
+    for key in (b"string", b"long list"):
+        note_frequency(database, key, 77)
+        note_idle(database, key, 3000)
+    save = RdbSave(keyspace, {})
+    entries = [event for event in RdbReader().feed(save.step(1 << 30)) if isinstance(event, Entry)]
+    told = {"allkeys-lru": (3000, None), "allkeys-lfu": (None, 77), "noeviction": (None, None)}[policy]
+    assert [(entry.idle_seconds, entry.frequency) for entry in entries] == [told, told]
+
+
+@needs(REDIS7_SERVER)
+@pytest.mark.parametrize("policy", ["volatile-lru", "volatile-lfu"])
+def test_redis_knows_how_much_keys_were_used_from_our_file_and_we_from_its(policy, tmp_path):
+    options = ("--maxmemory-policy", policy)
+    word, told = ("IDLETIME", 3000) if policy.endswith("lru") else ("FREQ", 77)
+    with real_server(REDIS7_SERVER, tmp_path, *options) as client:
+        client.set("source", "value")
+        client.execute_command("RESTORE", "key", 3_600_000, client.dump("source"), word, told)
+        client.save()
+    keyspace = Keyspace(16)
+    keyspace.now_ms = int(time.time() * 1000)
+    keyspace.count_uses(CountingRules(Random(1)) if policy.endswith("lfu") else None)
+    keyspace.saves_usage = True
+    RdbLoader(keyspace).apply(RdbReader().feed((tmp_path / "dump.rdb").read_bytes()))
+    (tmp_path / "dump.rdb").write_bytes(RdbSave(keyspace, {}).step(1 << 30))
+    with real_server(REDIS7_SERVER, tmp_path, *options) as client:
+        assert told <= client.execute_command("OBJECT", word, "key") < told + 60
 
 
 def test_a_save_given_up_is_forgotten():

@@ -15,6 +15,7 @@ from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
+from shoal.node.dataset.usage import Usage
 from shoal.node.dataset.values import ListValue, Value
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
@@ -51,18 +52,20 @@ class Told:
     def __init__(self) -> None:
         self.keys: Plain = {}
 
-    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
         assert (database, key) not in self.keys
         self.keys[database, key] = (plain(value), expiry_ms)
         return 1
 
-    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
+    def add_in_pieces(
+        self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage
+    ) -> Iterator[int]:
         if isinstance(value, Stream):
             before = plain(value)
             for _ in value.entries():
                 yield 1
             assert plain(value) == before
-            self.add(database, key, value, expiry_ms)
+            self.add(database, key, value, expiry_ms, usage)
             return
         assert isinstance(value, ListValue)
         told = ListValue()

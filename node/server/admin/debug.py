@@ -11,7 +11,6 @@ from shoal.node.commands.spec import Flag
 from shoal.node.dataset.digest import keyspace_digest, value_digest
 from shoal.node.dataset.encodings import encoding_of
 from shoal.node.dataset.glob import glob_match
-from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.numbers import INT64_MAX, parse_float, require_integer
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.usage import idle_seconds
@@ -194,8 +193,7 @@ def _reload(session: Session, *options: bytes) -> Reply:
     while not walk.step(_RELOAD_SLICE):
         pass
     writer.end()
-    fresh = Keyspace(len(keyspace.databases))
-    fresh.now_ms = keyspace.now_ms
+    fresh = keyspace.empty_twin()
     RdbLoader(fresh).apply(RdbReader().feed(writer.take()))
     keyspace.flush()
     keyspace.merge(fresh)

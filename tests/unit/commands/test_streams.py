@@ -9,6 +9,7 @@ import pytest
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.sizes import value_bytes
 from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.usage import Usage
 from shoal.node.dataset.values import Value
 from shoal.node.resp.replies import CommandError
 from tests.unit.commands.client import Client
@@ -89,12 +90,14 @@ class Told:
     def __init__(self) -> None:
         self.values: dict[bytes, object] = {}
 
-    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> int:
+    def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
         self.values[key] = plain(value)
         return 1
 
-    def add_in_pieces(self, database: int, key: bytes, value: Value, expiry_ms: int | None) -> Iterator[int]:
-        yield self.add(database, key, value, expiry_ms)
+    def add_in_pieces(
+        self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage
+    ) -> Iterator[int]:
+        yield self.add(database, key, value, expiry_ms, usage)
 
 
 @pytest.mark.parametrize(
