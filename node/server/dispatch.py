@@ -135,9 +135,7 @@ class Dispatcher:
                         server.outgoing.append(session)
                     out.append(data)
                     unsent += len(data)
-                if position:
-                    if unsent > credit or reply is NO_REPLY:
-                        break
+                if position and unsent <= credit and reply is not NO_REPLY:
                     continue
             if unsent > credit or session.blocked is not None or session.closing:
                 break
