@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import CommandError
+from shoal.node.resp.writer import encode_command
 from shoal.node.server.client_memory import client_bytes, queued_bytes
 from shoal.node.server.pubsub import Kind, Subscriptions
 from shoal.node.server.session import Session
@@ -27,11 +28,16 @@ def all_clients(server: Server) -> list[Session]:
     return [*server.sessions.values(), *primary]
 
 
-def describe(session: Session) -> bytes:
-    """One line about a client, in Redis's fields; ages are in seconds, sizes in bytes."""
+def describe(session: Session, *running: bytes) -> bytes:
+    """One line about a client, in Redis's fields; ages are in seconds, sizes in bytes.
+
+    The command that it is `running`, if there is one, has not been read yet as Redis counts.
+    """
     now_ms = session.now_ms
     in_multi = len(session.transaction.queued) if session.transaction is not None else -1
     unread = session.parser.buffered + len(session.read_ahead)
+    if running:
+        unread += len(encode_command(running))
     facts: list[tuple[str, object]] = [
         ("id", session.id),
         ("addr", session.address),

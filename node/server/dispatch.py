@@ -107,7 +107,7 @@ class Dispatcher:
                 if entry is not self.timed_entry or not entry.shares_clock:
                     self.settle_clock()
                     self.timed_entry = entry
-                changes = keyspace.changes
+                changes, session.last_entry = keyspace.changes, entry
                 try:
                     if count == 2:
                         reply = entry.handler(session, argv[1])
@@ -122,7 +122,6 @@ class Dispatcher:
                 if server.operations:
                     server.propagate_operations(session, entry)
                 self.timed_calls += 1
-                session.last_entry = entry
                 if ready_keys:
                     server.key_waits.serve()
                 if type(reply) is bytes:
@@ -167,6 +166,7 @@ class Dispatcher:
         changes = keyspace.changes
         reply: Reply
         self.settle_clock()
+        session.last_entry = entry
         try:
             reply = entry.handler(session, *argv[entry.skip :])
         except Exception as error:
@@ -178,7 +178,7 @@ class Dispatcher:
         if self.timed_calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
             self.settle_clock()
         self.timed_entry, self.timed_calls = entry, 1
-        session.last_entry = entry
+        session.last_entry = entry  # again, if it ran others
         self.settle_clock(session, argv)
         return reply
 

@@ -54,7 +54,7 @@ def client_id(session: Session) -> Reply:
     tips=("nondeterministic_output",),
 )
 def client_info(session: Session) -> Reply:
-    return Verbatim(describe(session) + b"\n")
+    return Verbatim(describe(session, b"CLIENT", b"INFO") + b"\n")
 
 
 @command(
@@ -106,7 +106,9 @@ def client_list(session: Session, *options: bytes) -> Reply:
             sessions = [by_id[number] for number in wanted_ids if number in by_id]
         else:
             raise CommandError(SYNTAX_ERROR)
-    return Verbatim(b"".join(describe(one) + b"\n" for one in sessions))
+    asking = (b"CLIENT", b"LIST", *options)
+    lines = [describe(one, *(asking if one is session else ())) for one in sessions]
+    return Verbatim(b"".join(line + b"\n" for line in lines))
 
 
 def _client_id(text: bytes) -> int:

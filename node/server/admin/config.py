@@ -11,6 +11,7 @@ from shoal.node.server.config import DIRECTIVES, ChangeError
 from shoal.node.server.config_file import words_of
 from shoal.node.server.config_rewrite import rewritten
 from shoal.node.server.parameters import DirectiveError
+from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
 _ADMIN = Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
@@ -133,11 +134,16 @@ def config_resetstat(session: Session) -> Reply:
     summary="Brings the configuration file up to date with the running configuration.",
 )
 def config_rewrite(session: Session) -> Reply:
-    server = session.server
-    if server.config.file is None:
+    return rewrite_config(session.server)
+
+
+def rewrite_config(server: Server, *, with_defaults: bool = False) -> Reply:
+    """Put the configuration as it is now into its file."""
+    config = server.config
+    if config.file is None:
         raise CommandError("ERR The server is running without a config file")
     try:
-        server.host.rewrite_file(server.config.file, lambda old: rewritten(old, server.config))
+        server.host.rewrite_file(config.file, lambda old: rewritten(old, config, with_defaults=with_defaults))
     except OSError as error:
         raise CommandError(f"ERR Rewriting config file: {error.strerror}") from None
     return OK

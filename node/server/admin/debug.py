@@ -32,6 +32,7 @@ from shoal.node.resp.replies import (
     Status,
     Verbatim,
 )
+from shoal.node.server.admin.config import rewrite_config
 from shoal.node.server.effects import LoadLog, LoadSnapshot, ReplaceSnapshot
 from shoal.node.server.session import Blocked, BlockReason, Session
 
@@ -106,6 +107,11 @@ def _drop_cluster_packets(session: Session, kind: bytes) -> Reply:
     if session.server.cluster is not None:
         session.server.cluster.dropped_message_type = number if number >= 0 else None
     return OK
+
+
+def _rewrite_whole_config(session: Session) -> Reply:
+    """CONFIG REWRITE with every directive, so that a restart shows whether each is read as it is written."""
+    return rewrite_config(session.server, with_defaults=True)
 
 
 def _digest(session: Session) -> Reply:
@@ -280,6 +286,7 @@ _MANY = 1 << 31
 _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"aof-flush-sleep": (_append_only_flush_sleep, 1, 1, " <microseconds>"),
     b"change-repl-id": (_change_replication_id, 0, 0, ""),
+    b"config-rewrite-force-all": (_rewrite_whole_config, 0, 0, ""),
     b"digest": (_digest, 0, 0, ""),
     b"digest-value": (_digest_value, 0, _MANY, " [<key> ...]"),
     b"drop-cluster-packet-filter": (_drop_cluster_packets, 1, 1, " <packet type, -1 for none>"),

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from shoal.node.server.config import DIRECTIVES, Config
+from shoal.node.server.config_file import ConfigReader, ConfigText
 from shoal.node.server.host import NoHost
 from tests.unit.server.client import World
 
@@ -126,6 +128,18 @@ def test_rewrite_brings_the_file_up_to_date() -> None:
     client("CONFIG", "SET", "maxclients", 7)
     assert client("CONFIG", "REWRITE") == "OK"
     assert host.text == "# mine\nmaxclients 7\n"
+
+
+def test_every_directive_is_read_as_it_is_written() -> None:
+    world = World(maxclients=5, enable_debug_command="yes")
+    world.server.config.file = "/etc/redis.conf"
+    world.server.host = host = OneFile("")
+    assert world.client()("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == "OK"
+    again = Config()
+    ConfigReader(again, lambda pattern: []).read(ConfigText("the file", host.text))
+    assert {name: again.value(one) for name, one in DIRECTIVES.items()} == {
+        name: world.server.config.value(one) for name, one in DIRECTIVES.items()
+    }
 
 
 def test_rewrite_says_why_it_cannot() -> None:

@@ -216,3 +216,15 @@ def test_nothing_runs_behind_quit(client):
     assert client.session.closing
     client.send(pipeline(("SET", "k", "3")))
     assert client.server.keyspace.databases[0].peek(b"k") == b"1"
+
+
+def test_a_client_that_asks_about_itself_is_shown_as_running_that(client) -> None:
+    client("PING")
+    for words in (
+        ("CLIENT", "INFO"),
+        ("CLIENT", "LIST"),
+        ("CLIENT", "LIST", "ID", str(client("CLIENT", "ID"))),
+    ):
+        shown = dict(pair.split("=", 1) for pair in client(*words).split())
+        assert shown["cmd"] == "|".join(words[:2]).lower()
+        assert int(shown["qbuf"]) == len(encode_command([word.encode() for word in words]))
