@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shoal.node.commands.bitmaps import require_bit_offset
@@ -78,6 +78,20 @@ class Operation:
         return self.field.fit(number, self.overflow)
 
 
+def _use_by_bitfield(argv: Sequence[bytes]) -> KeyUse:
+    """BITFIELD without SET and INCRBY only reads."""
+    writes, position = False, 2
+    while position < len(argv) and not writes:
+        words = _WORDS_OF_READERS.get(argv[position].lower(), len(argv))
+        writes = position + words > len(argv)
+        position += words
+    return KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE if writes else KeyUse.RO | KeyUse.ACCESS
+
+
+_WORDS_OF_READERS = {b"get": 3, b"overflow": 2}
+"""How many words the operations have that write nothing."""
+
+
 @command(
     "BITFIELD",
     arity=-2,
@@ -86,7 +100,7 @@ class Operation:
     since="3.2.0",
     complexity="O(1) for each operation.",
     summary="Reads, sets and increments integers inside a string.",
-    keys=one_key(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE | KeyUse.VARIABLE_FLAGS),
+    keys=one_key(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE | KeyUse.VARIABLE_FLAGS, used_as=_use_by_bitfield),
     arguments=(
         key_arg(),
         Arg(

@@ -94,6 +94,10 @@ class Call:
         """
         return True
 
+    def may_read_every_key(self, *words: bytes) -> bool:
+        """Whether this command line, of these words, may read keys that nobody named."""
+        return True
+
     def wait_for_keys(self, wait: KeyWait) -> Reply:
         """Let the client wait for its keys, if it may; returns what the command returns."""
         return wait.no_wait_reply

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from shoal.node.commands.spec import Arg, CommandSpec, Flag, Handler, KeySpec
+from shoal.node.commands.spec import Arg, ChannelSpec, CommandSpec, Flag, Handler, KeySpec
 
 COMMANDS: dict[bytes, CommandSpec] = {}
 """Every command by its lower-case name; subcommands hang below their container."""
@@ -27,6 +27,7 @@ def command(
     complexity: str,
     summary: str,
     keys: tuple[KeySpec, ...] = (),
+    channels: ChannelSpec | None = None,
     arguments: tuple[Arg, ...] = (),
     acl: frozenset[str] | set[str] = frozenset(),
     tips: tuple[str, ...] = (),
@@ -52,6 +53,7 @@ def command(
                 complexity=complexity,
                 summary=summary,
                 keys=keys,
+                channels=channels,
                 arguments=arguments,
                 acl=frozenset(acl),
                 tips=tips,

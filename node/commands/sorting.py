@@ -77,7 +77,7 @@ _DESTINATION = KeySpec(KeyUse.OW | KeyUse.UPDATE, NOWHERE_FIXED, search=_store_p
     acl=_ACL,
 )
 def sort(call: Call, key: bytes, *options: bytes) -> Reply:
-    wanted = _parse(options, may_store=True, is_clustered=call.is_clustered)
+    wanted = _parse(call, (b"SORT", key, *options), may_store=True)
     found = _sorted(call, key, wanted)
     if wanted.destination is None:
         return found
@@ -97,7 +97,7 @@ def sort(call: Call, key: bytes, *options: bytes) -> Reply:
     acl=_ACL,
 )
 def sort_ro(call: Call, key: bytes, *options: bytes) -> Reply:
-    return _sorted(call, key, _parse(options, may_store=False, is_clustered=call.is_clustered))
+    return _sorted(call, key, _parse(call, (b"SORT_RO", key, *options), may_store=False))
 
 
 @dataclass(slots=True)
@@ -115,10 +115,10 @@ class _Wanted:
     destination: bytes | None = None
 
 
-def _parse(words: tuple[bytes, ...], *, may_store: bool, is_clustered: bool) -> _Wanted:
-    """Read the options; CommandError for an unknown or unfinished one."""
+def _parse(call: Call, words: tuple[bytes, ...], *, may_store: bool) -> _Wanted:
+    """Read the options of a command line; CommandError for an unknown, unfinished or forbidden one."""
     wanted = _Wanted()
-    rest = list(reversed(words))
+    rest = list(reversed(words[2:]))
     while rest:
         word = rest.pop().upper()
         if word in (b"ASC", b"DESC"):
@@ -133,15 +133,22 @@ def _parse(words: tuple[bytes, ...], *, may_store: bool, is_clustered: bool) -> 
             wanted.by = rest.pop()
             if b"*" not in wanted.by:
                 wanted.keep_order = True
-            elif is_clustered:
-                raise CommandError("ERR BY option of SORT denied in Cluster mode.")
+            else:
+                _check_may_follow("BY", call, words)
         elif word == b"GET" and rest:
-            if is_clustered:
-                raise CommandError("ERR GET option of SORT denied in Cluster mode.")
+            _check_may_follow("GET", call, words)
             wanted.get.append(rest.pop())
         else:
             raise CommandError(SYNTAX_ERROR)
     return wanted
+
+
+def _check_may_follow(option: str, call: Call, words: tuple[bytes, ...]) -> None:
+    """Raise where keys that elements name may be elsewhere, or not for this client to read."""
+    if call.is_clustered:
+        raise CommandError(f"ERR {option} option of SORT denied in Cluster mode.")
+    if not call.may_read_every_key(*words):
+        raise CommandError(f"ERR {option} option of SORT denied due to insufficient ACL permissions.")
 
 
 def _sorted(call: Call, key: bytes, wanted: _Wanted) -> list[bytes | None]:

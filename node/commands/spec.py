@@ -69,7 +69,9 @@ class KeySpec:
     to `last` (relative to the first; negative counts from the end: -1 is the last argument), every `step`
     arguments, of 1/`limit` of the rest if `limit` > 1; or, if `count_at` is set, as many keys as the number
     at `count_at` says, starting at `first_key` (both relative to where the search began). Keys that are
-    NOWHERE_FIXED are what `search` finds in a full argument vector, if anything can.
+    NOWHERE_FIXED are what `search` finds in a full argument vector, if anything can. Where the declared place
+    is only near the truth, `search` finds the keys as well, and `used_as` tells what a command line does with
+    them if that varies.
     """
 
     use: KeyUse
@@ -81,6 +83,7 @@ class KeySpec:
     count_at: int | None = None
     first_key: int = 0
     search: Callable[[Sequence[bytes]], list[int]] | None = None
+    used_as: Callable[[Sequence[bytes]], KeyUse] | None = None
 
     @property
     def is_range(self) -> bool:
@@ -89,8 +92,10 @@ class KeySpec:
 
     def positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of the keys in a full argument vector; CommandError if its key count makes no sense."""
+        if self.search is not None:
+            return self.search(argv)
         if self.begin == NOWHERE_FIXED:
-            return self.search(argv) if self.search is not None else []
+            return []
         start = self._start(argv)
         if start is None or start >= len(argv):
             return []
@@ -123,6 +128,19 @@ class KeySpec:
         if self.limit > 1:
             return start + (size - start) // self.limit + self.last
         return size + self.last
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """The channels a command listens to or publishes on: one argument, or all from there on."""
+
+    begin: int = 1
+    several: bool = False
+    are_patterns: bool = False
+
+    def positions(self, argv: Sequence[bytes]) -> range:
+        """Where they stand in a full argument vector."""
+        return range(self.begin, len(argv) if self.several else self.begin + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +194,8 @@ class CommandSpec:
     complexity: str
     summary: str
     keys: tuple[KeySpec, ...] = ()
+    channels: ChannelSpec | None = None
+    """Those a user must be allowed to use."""
     arguments: tuple[Arg, ...] = ()
     acl: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()
@@ -278,6 +298,16 @@ class CommandSpec:
             return [position for position in positions if argv[position]]
         return positions
 
+    def key_uses(self, argv: Sequence[bytes]) -> list[tuple[int, KeyUse]]:
+        """`key_positions`, each with what this command line does with the key."""
+        found: list[tuple[int, KeyUse]] = []
+        for spec in self._real_keys:
+            use = spec.use if spec.used_as is None else spec.used_as(argv)
+            found += [(position, use) for position in spec.positions(argv)]
+        if self._may_have_placeholders:
+            return [(position, use) for position, use in found if argv[position]]
+        return found
+
     @cached_property
     def _real_keys(self) -> tuple[KeySpec, ...]:
         return tuple(spec for spec in self.keys if not spec.use & KeyUse.NOT_KEY)
@@ -296,9 +326,9 @@ def key_at(position: int, use: KeyUse, *, last: int = 0, step: int = 1, limit: i
     return KeySpec(use, position, last, step, limit)
 
 
-def one_key(use: KeyUse) -> tuple[KeySpec]:
+def one_key(use: KeyUse, *, used_as: Callable[[Sequence[bytes]], KeyUse] | None = None) -> tuple[KeySpec]:
     """The commonest case: the first argument is the only key."""
-    return (KeySpec(use, 1),)
+    return (KeySpec(use, 1, used_as=used_as),)
 
 
 def all_keys(use: KeyUse, *, step: int = 1) -> tuple[KeySpec]:

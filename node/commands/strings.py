@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shoal.node.commands.call import Call
 from shoal.node.commands.expiry import has_passed
 from shoal.node.commands.options import (
@@ -77,6 +79,13 @@ def strlen(call: Call, key: bytes) -> Reply:
 # --- writing -------------------------------------------------------------------------------------------
 
 
+def _use_by_set(argv: Sequence[bytes]) -> KeyUse:
+    """SET reads the old value only if it is asked for it."""
+    if b"GET" in [word.upper() for word in argv[3:]]:
+        return KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE
+    return KeyUse.OW | KeyUse.UPDATE
+
+
 @command(
     "SET",
     arity=-3,
@@ -85,7 +94,7 @@ def strlen(call: Call, key: bytes) -> Reply:
     since="1.0.0",
     complexity="O(1)",
     summary="Gives a key a string value, under conditions and with a time to live if asked.",
-    keys=one_key(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE | KeyUse.VARIABLE_FLAGS),
+    keys=one_key(KeyUse.RW | KeyUse.ACCESS | KeyUse.UPDATE | KeyUse.VARIABLE_FLAGS, used_as=_use_by_set),
     arguments=(
         key_arg(),
         VALUE,

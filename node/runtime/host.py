@@ -7,6 +7,7 @@ import gc
 import os
 import platform
 import resource
+import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -69,6 +70,14 @@ class RealHost:
     def fault(self) -> None:
         """Read where nothing is."""
         self._crash_report.fault()
+
+    def read_file(self, path: str) -> str:
+        """The file as it is now."""
+        return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+
+    def random_bytes(self, size: int) -> bytes:
+        """The system's randomness."""
+        return secrets.token_bytes(size)
 
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
         """Write beside the file, fsync, rename over it, fsync the folder: a crash leaves old or new."""

@@ -30,6 +30,7 @@ from shoal.node.runtime.nodes_file import NodesFile, NodesFileError
 from shoal.node.runtime.sockets import ListeningFailed, open_sockets
 from shoal.node.runtime.startup_files import RealFiles
 from shoal.node.runtime.startup_loading import StartupLoading
+from shoal.node.server.acl.lines import AclError
 from shoal.node.server.config import Config
 from shoal.node.server.server import Server
 from shoal.node.server.startup import StartupStopped, load_config, parse_command_line
@@ -67,6 +68,11 @@ def serve(config: Config) -> int:
         mode = "cluster" if config.cluster_enabled else "standalone"
         log.notice(f"Running in {mode} mode, Port: {config.port}, PID: {os.getpid()}")
     limit_clients(config, log)
+    try:
+        server.acl.load_at_startup()
+    except AclError as error:
+        refuse_to_start(log, error)
+        return 1
     try:
         sockets = open_sockets(config)
         if config.cluster_enabled:

@@ -41,7 +41,7 @@ def follow_config(server: Server) -> None:
 
 
 def _apply_password(server: Server) -> None:
-    server.requires_password = bool(server.config.requirepass)
+    server.acl.set_default_password(server.config.requirepass)
 
 
 def _apply_slowlog(server: Server) -> None:

@@ -36,7 +36,7 @@ def refusal(server: Server, address: str) -> bytes | None:
     told: bytes | None = None
     if len(server.sessions) >= config.maxclients:
         told = TOO_MANY_CLIENTS
-    elif config.protected_mode and not config.requirepass and not is_local_address(address):
+    elif config.protected_mode and server.acl.default.needs_no_password and not is_local_address(address):
         told = PROTECTED
     if told is not None:
         server.statistics.connections_rejected += 1
@@ -45,7 +45,7 @@ def refusal(server: Server, address: str) -> bytes | None:
 
 def is_owed_too_much(session: Session) -> bool:
     """Whether to hang up on a client whose socket is full: one that has not said who it is gets no credit."""
-    return not session.authenticated and session.out_bytes > UNAUTHENTICATED_MAX_UNSENT_BYTES
+    return session.must_authenticate and session.out_bytes > UNAUTHENTICATED_MAX_UNSENT_BYTES
 
 
 class ClientCare:

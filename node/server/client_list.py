@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from shoal.node.server.session import Session
 from shoal.node.server.tracking import Tracker
 
 if TYPE_CHECKING:
+    from shoal.node.server.acl.users import User
     from shoal.node.server.server import Server
 
 TYPES = (b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub")
@@ -62,7 +63,7 @@ def describe(session: Session, *running: bytes) -> bytes:
         ("tot-mem", client_bytes(session)),
         ("events", "rw" if session.out_bytes else "r"),
         ("cmd", session.last_entry.spec.full_name if session.last_entry is not None else "NULL"),
-        ("user", "default"),
+        ("user", "(superuser)" if session.is_primary_link else _text(session.user.name)),
         ("redir", redirection(session)),
         ("resp", session.resp),
         ("lib-name", _text(session.lib_name)),
@@ -141,7 +142,7 @@ class KillFilter:
 
     id: int | None = None
     type: bytes | None = None
-    user: bytes | None = None
+    user: User | None = None
     addr: bytes | None = None
     laddr: bytes | None = None
     skip_me: bool = True
@@ -150,14 +151,14 @@ class KillFilter:
         return (
             (self.id is None or session.id == self.id)
             and (self.type is None or type_of(session) == self.type)
-            and (self.user is None or self.user == b"default")
+            and (self.user is None or (self.user is session.user and not session.is_primary_link))
             and (self.addr is None or session.address.encode() == self.addr)
             and (self.laddr is None or session.local_address.encode() == self.laddr)
             and not (self.skip_me and session is killer)
         )
 
 
-def parse_kill_filter(words: Sequence[bytes]) -> KillFilter:
+def parse_kill_filter(words: Sequence[bytes], users: Mapping[bytes, User]) -> KillFilter:
     """Pairs such as `ID 7 TYPE normal SKIPME no`; CommandError if they make no sense."""
     known = {field.name for field in fields(KillFilter)} - {"skip_me"}
     wanted = KillFilter()
@@ -172,9 +173,9 @@ def parse_kill_filter(words: Sequence[bytes]) -> KillFilter:
         elif word == "type":
             wanted.type = checked_type(value)
         elif word == "user":
-            if value != b"default":
+            wanted.user = users.get(value)
+            if wanted.user is None:
                 raise CommandError(f"ERR No such user '{value.decode('utf-8', 'replace')}'")
-            wanted.user = value
         elif word == "skipme" and value.lower() in (b"yes", b"no"):
             wanted.skip_me = value.lower() == b"yes"
         elif word in known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from shoal.node.server.acl.lines import UserLine
 from shoal.node.server.directives.cluster import ClusterDirectives
 from shoal.node.server.directives.dataset import DatasetDirectives
 from shoal.node.server.directives.network import NetworkDirectives
@@ -42,6 +43,8 @@ class Config(
         """The absolute path of the configuration file, if the node was started with one."""
         self.renamed_commands: list[tuple[str, str]] = []
         """(name, new name), in the order of the file; a command renamed to nothing is gone."""
+        self.users: list[UserLine] = []
+        """The users of the file, in its order."""
         self._hooks: list[tuple[frozenset[str], Hook]] = []
         for parameter in DIRECTIVES.values():
             self.__dict__[parameter.attribute] = parameter.default

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from shoal import __version__
 from shoal.node.resp.inline import UnbalancedQuotes, split_words
+from shoal.node.server.acl.lines import AclError, read_user_line
 from shoal.node.server.config import DIRECTIVES, Config
 from shoal.node.server.parameters import WRONG_COUNT, DirectiveError
 
@@ -23,7 +24,6 @@ _RETIRED = frozenset({"list-max-ziplist-entries", "list-max-ziplist-value", "lua
 
 _UNSUPPORTED = {
     "loadmodule": "Modules are compiled for Redis and cannot be loaded",
-    "user": "ACL users are not supported",
     "sentinel": "sentinel directive while not in sentinel mode",
 }
 
@@ -91,10 +91,19 @@ class ConfigReader:
             self._include(values[0])
         elif name == "rename-command" and len(values) == 2:
             self.config.renamed_commands.append((values[0], values[1]))
+        elif name == "user":
+            self._add_user(values)
         elif name in _UNSUPPORTED:
             raise DirectiveError(_UNSUPPORTED[name])
         elif name not in _RETIRED or len(values) != 1:
             raise DirectiveError(BAD_DIRECTIVE)
+
+    def _add_user(self, words: list[str]) -> None:
+        spelled = [word.encode("utf-8", "surrogateescape") for word in words]
+        try:
+            self.config.users.append(read_user_line(spelled, self.config.users))
+        except AclError as error:
+            raise DirectiveError(str(error)) from None
 
     def _include(self, pattern: str) -> None:
         if self.depth == MAX_INCLUDE_DEPTH:

@@ -281,10 +281,12 @@ class Dispatcher:
 
     def _pass_gates(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         server, flags = self.server, entry.flag_bits
-        if not session.authenticated and not flags & _NO_AUTH:
+        if session.must_authenticate and not flags & _NO_AUTH:
             raise CommandError("NOAUTH Authentication required.")
         if session.transaction is not None and flags & _NO_MULTI:
             raise CommandError("ERR Command not allowed inside a transaction")
+        if session.restricted:
+            server.acl.check(session, entry.spec, argv)
         if entry.script_at:
             flags = int(server.scripts.flags_of_call(entry, argv))
         is_exec = entry.spec.name == "EXEC"

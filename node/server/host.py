@@ -43,8 +43,14 @@ class Host(Protocol):
     def fault(self) -> None:
         """Die as a bug in C code would have it: DEBUG SEGFAULT, to see what is left in the log."""
 
+    def read_file(self, path: str) -> str:
+        """A file's text, undecodable bytes by surrogateescape; OSError if it cannot be had."""
+
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
         """Replace a file's text by `change` of it, durably and all or nothing; OSError if that fails."""
+
+    def random_bytes(self, size: int) -> bytes:
+        """Bytes that nobody can guess; OSError where there are none."""
 
 
 class NoHost:
@@ -65,5 +71,11 @@ class NoHost:
     def fault(self) -> None:
         return
 
+    def read_file(self, path: str) -> str:
+        raise OSError(2, "No such file or directory")
+
     def rewrite_file(self, path: str, change: Callable[[str], str]) -> None:
         raise OSError(30, "Read-only file system")
+
+    def random_bytes(self, size: int) -> bytes:
+        raise OSError(38, "Function not implemented")

@@ -291,6 +291,7 @@ def _stats(server: Server) -> Fields:
         ("total_error_replies", server.error_counts.total()),
         ("total_reads_processed", statistics.reads),
         ("total_writes_processed", statistics.writes),
+        *[(f"acl_access_denied_{reason.label}", count) for reason, count in server.acl.denied.items()],
     ]
 
 

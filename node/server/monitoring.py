@@ -28,6 +28,8 @@ def redacted(argv: Arguments) -> Arguments:
         hidden = list(range(1, len(argv)))
     elif name in (b"HELLO", b"MIGRATE"):
         hidden = _after_auth(argv)
+    elif name == b"ACL" and len(argv) > 2 and argv[1].upper() == b"SETUSER":
+        hidden = list(range(2, len(argv)))
     elif name == b"CONFIG" and len(argv) > 3 and argv[1].upper() == b"SET":
         hidden = [at + 1 for at in range(2, len(argv) - 1, 2) if _is_sensitive(argv[at])]
     else:

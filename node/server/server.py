@@ -27,6 +27,7 @@ from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Reply, Status
 from shoal.node.server import roles
+from shoal.node.server.acl.access import AccessControl
 from shoal.node.server.append_only import AppendOnly
 from shoal.node.server.applying import follow_config
 from shoal.node.server.client_care import ClientCare
@@ -86,6 +87,7 @@ class Server:
         self.keyspace.on_expired = self._key_expired
         self.keyspace.on_fields_expired = self._fields_expired
         self.keyspace.on_flushed = self._replace_snapshot
+        self.acl = AccessControl(self)
         self.sessions: dict[int, Session] = {}
         self.next_session_id = 1
         self.outgoing: list[Session] = []
@@ -134,7 +136,6 @@ class Server:
         """On only while a test looks at what the cron would do: DEBUG PAUSE-CRON."""
         self.is_primary = True
         self.loading = False
-        self.requires_password = bool(config.requirepass)
         self.open_for_reads = True
         self.open_for_writes = True
         self.is_stale_replica = False
@@ -252,9 +253,13 @@ class Server:
 
     def hang_up(self, session: Session, why: str) -> None:
         """Close a client without another word to it, and tell the log."""
+        self.effects.append(Note(Level.WARNING, f"Closing client {session.address}: {why}"))
+        self.drop(session)
+
+    def drop(self, session: Session) -> None:
+        """Close a client without another word to it."""
         session.closing = True
         session.forget_input()
-        self.effects.append(Note(Level.WARNING, f"Closing client {session.address}: {why}"))
         self.effects.append(CloseSession(session))
 
     def _look_at_itself(self) -> None:
@@ -434,6 +439,7 @@ class Server:
     def reset_statistics(self) -> None:
         """CONFIG RESETSTAT."""
         self.statistics.reset()
+        self.acl.reset_statistics()
         self.aof.reset()
         self.error_counts.clear()
         self.keyspace.reset_statistics()

@@ -13,12 +13,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shoal.node.commands.call import Call, KeyWait
+from shoal.node.commands.registry import find
 from shoal.node.resp.parser import Arguments, CommandParser
 from shoal.node.resp.replies import NO_REPLY, Reply
 from shoal.node.resp.writer import encode
 
 if TYPE_CHECKING:
     from shoal.node.dataset.database import Database
+    from shoal.node.server.acl.users import User
     from shoal.node.server.entries import Entry
     from shoal.node.server.pubsub import Subscriptions
     from shoal.node.server.server import Server
@@ -132,10 +134,12 @@ class Session(Call):
         "readonly",
         "reply_mode",
         "resp",
+        "restricted",
         "server",
         "subscriptions",
         "tracker",
         "transaction",
+        "user",
         "watched",
         "watched_changed",
         "write_offset",
@@ -191,8 +195,9 @@ class Session(Call):
         """The state of a fresh connection, as RESET leaves it; also what `__init__` starts from."""
         self.resp = 2
         self.db = self.keyspace.databases[0]
-        self.authenticated = not self.server.requires_password
-        self.parser.restrict(not self.authenticated)
+        self.user: User = self.server.acl.default
+        self.authenticated = self.user.is_open
+        self.parser.restrict(self.must_authenticate)
         self.transaction: Transaction | None = None
         self.server.stop_monitoring(self)
         self.server.pubsub.forget(self)
@@ -210,8 +215,9 @@ class Session(Call):
 
         To be called by whoever changes one of the states it is made of.
         """
+        self.restricted = self.user.is_limited and not self.is_primary_link
         self.plain = (
-            self.authenticated
+            not (self.restricted or self.must_authenticate)
             and self.transaction is None
             and self.subscriptions is None
             and self.tracker is None
@@ -251,6 +257,18 @@ class Session(Call):
     def has_input(self) -> bool:
         """Whether there is something to run, now or when a wait is over."""
         return bool(self.pending or self.read_ahead or self.parser.has_more)
+
+    def become(self, user: User) -> None:
+        """Act for a user from now on."""
+        self.user = user
+        self.authenticated = True
+        self.parser.restrict(False)
+        self.refresh_plain()
+
+    @property
+    def must_authenticate(self) -> bool:
+        """Whether the client has to say who it is before it is served."""
+        return not self.authenticated and self.server.acl.requires_password
 
     @property
     def is_local(self) -> bool:
@@ -292,6 +310,12 @@ class Session(Call):
     def may_answer_with(self, elements: int) -> bool:
         """See `Call`; what is made within a transaction is looked at with the whole of it."""
         return not self.server.client_care.would_exceed(self, elements * LEAST_ELEMENT_BYTES)
+
+    def may_read_every_key(self, *words: bytes) -> bool:
+        if not self.restricted:
+            return True
+        spec = find(list(words))
+        return spec is not None and self.server.acl.may_read_every_key(self.user, spec, words)
 
     # --- waiting -----------------------------------------------------------------------------------
 

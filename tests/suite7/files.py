@@ -10,6 +10,8 @@ UNIT_FILES = (
     "unit/protocol",
     "unit/multi",
     "unit/auth",
+    "unit/acl",
+    "unit/acl-v2",
     "unit/cluster",
     "unit/other",
     "unit/info",

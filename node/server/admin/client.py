@@ -168,7 +168,8 @@ def _client_id(text: bytes) -> int:
 )
 def client_kill(session: Session, *words: bytes) -> Reply:
     is_old_style = len(words) == 1
-    wanted = parse_kill_filter((b"ADDR", words[0], b"SKIPME", b"no") if is_old_style else words)
+    filters = (b"ADDR", words[0], b"SKIPME", b"no") if is_old_style else words
+    wanted = parse_kill_filter(filters, session.server.acl.users)
     following = session.server.replication.following
     victims = [one for one in all_clients(session.server) if wanted.matches(one, session)]
     for victim in victims:
@@ -371,6 +372,8 @@ def client_unblock(session: Session, client: bytes, *how: bytes) -> Reply:
     if target is None or target.blocked is None or target.blocked.on_timeout is None:
         return 0
     if word == b"error":
+        if target.last_entry is not None:
+            target.last_entry.failed_calls += 1
         session.server.end_wait_in_vain(target, CommandError(UNBLOCKED))
     else:
         session.server.end_wait_soon(target, target.blocked.on_timeout())

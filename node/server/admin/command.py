@@ -187,12 +187,11 @@ def _keys(words: tuple[bytes, ...]) -> list[tuple[bytes, KeyUse]]:
         spec = spec.subcommands.get(words[1].lower())
     if spec is None:
         raise CommandError("ERR Invalid command specified")
-    specs = [key for key in spec.keys if not key.use & KeyUse.NOT_KEY]
-    if not specs:
+    if all(key.use & KeyUse.NOT_KEY for key in spec.keys):
         raise CommandError("ERR The command has no key arguments")
     if not spec.min_args <= len(words) <= spec.max_args:
         raise CommandError("ERR Invalid number of arguments specified for command")
-    found = [(words[position], key.use) for key in specs for position in key.positions(words)]
+    found = [(words[position], use) for position, use in spec.key_uses(words)]
     if not found and not spec.flags & Flag.NO_MANDATORY_KEYS:
         raise CommandError("ERR Invalid arguments specified for command")
     return found

@@ -143,7 +143,11 @@ def rewrite_config(server: Server, *, with_defaults: bool = False) -> Reply:
     if config.file is None:
         raise CommandError("ERR The server is running without a config file")
     try:
-        server.host.rewrite_file(config.file, lambda old: rewritten(old, config, with_defaults=with_defaults))
+        lines = () if config.aclfile else server.acl.lines
+        users = [line.decode("utf-8", "surrogateescape") for line in lines]
+        server.host.rewrite_file(
+            config.file, lambda old: rewritten(old, config, users, with_defaults=with_defaults)
+        )
     except OSError as error:
         raise CommandError(f"ERR Rewriting config file: {error.strerror}") from None
     return OK

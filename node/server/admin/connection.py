@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
-
 from shoal.node.commands.options import check_database, parse_int32
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, block
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import OK, PONG, CommandError, Reply, Status
+from shoal.node.server.acl.users import DEFAULT
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
 
-WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD_SET = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"
@@ -87,23 +85,12 @@ def select(session: Session, index: bytes) -> Reply:
 def auth(session: Session, *words: bytes) -> Reply:
     if len(words) > 2:
         raise CommandError("ERR syntax error")
-    if len(words) == 1 and not session.server.requires_password:
+    acl = session.server.acl
+    if len(words) == 1 and acl.default.needs_no_password:
         raise CommandError(NO_PASSWORD_SET)
-    user, password = (b"default", words[0]) if len(words) == 1 else words
-    authenticate(session, user, password)
+    user, password = (DEFAULT, words[0]) if len(words) == 1 else words
+    acl.authenticate(session, user, password, b"AUTH")
     return OK
-
-
-def authenticate(session: Session, user: bytes, password: bytes) -> None:
-    """Let the session in, or raise WRONGPASS. Without a configured password any will do."""
-    server = session.server
-    expected = server.config.requirepass.encode("utf-8", "surrogateescape")
-    is_right = not server.requires_password or hmac.compare_digest(password, expected)
-    if user != b"default" or not is_right:
-        raise CommandError(WRONG_PASSWORD)
-    session.authenticated = True
-    session.parser.restrict(False)
-    session.refresh_plain()
 
 
 @command(
@@ -169,7 +156,7 @@ def _hello_options(session: Session, words: tuple[bytes, ...]) -> bytes | None:
     while position < len(words):
         word, rest = words[position].lower(), words[position + 1 :]
         if word == b"auth" and len(rest) >= 2:
-            authenticate(session, rest[0], rest[1])
+            session.server.acl.authenticate(session, rest[0], rest[1], b"HELLO")
             position += 3
         elif word == b"setname" and rest:
             name = checked_name(rest[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, one_of, token
@@ -14,7 +16,19 @@ from shoal.node.server.session import Blocked, BlockReason, Session
 
 DEFAULT_TIMEOUT_MS = 1000
 _USE = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
+_WORDS_AFTER = {b"AUTH": 1, b"AUTH2": 2}
 SYNTAX_ERROR = "ERR syntax error"
+
+
+def _positions_after_keys(argv: Sequence[bytes]) -> list[int]:
+    """The keys behind KEYS, the first word of that name which is no password and no user."""
+    position = 6
+    while position < len(argv):
+        word = argv[position].upper()
+        if word == b"KEYS":
+            return list(range(position + 1, len(argv)))
+        position += 1 + _WORDS_AFTER.get(word, 0)
+    return []
 
 
 @command(
@@ -28,7 +42,7 @@ SYNTAX_ERROR = "ERR syntax error"
     summary="Moves keys to another server.",
     keys=(
         KeySpec(_USE, 3),
-        KeySpec(_USE | KeyUse.INCOMPLETE, -2, last=-1, keyword=b"KEYS"),
+        KeySpec(_USE | KeyUse.INCOMPLETE, -2, last=-1, keyword=b"KEYS", search=_positions_after_keys),
     ),
     acl={"keyspace", "dangerous"},
     arguments=(
@@ -91,7 +105,8 @@ def migrate(
     if not there:
         return Status(b"NOKEY")
     moving = tuple([MovingKey(key, database.remaining_ms(key), value) for key, value in there])
-    goes_on = not copy and is_emptying(session, slot, keys, target_host, target_port)
+    may_take_more = not (copy or session.restricted)
+    goes_on = may_take_more and is_emptying(session, slot, keys, target_host, target_port)
     request = MigrateKeys(
         session=session,
         host=target_host,

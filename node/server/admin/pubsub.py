@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoal.node.commands.registry import command, container
-from shoal.node.commands.spec import Arg, Flag, KeyUse, all_keys, one_key
+from shoal.node.commands.spec import Arg, ChannelSpec, Flag, KeyUse, all_keys, one_key
 from shoal.node.dataset.glob import compile_glob
 from shoal.node.resp.replies import CommandError, Reply
 from shoal.node.server.admin.help import help_reply
@@ -25,6 +25,7 @@ _LOOKING = Flag.PUBSUB | Flag.LOADING | Flag.STALE
     since="2.0.0",
     complexity="O(N) where N is the number of channels to subscribe to.",
     summary="Listens to channels.",
+    channels=ChannelSpec(several=True),
     arguments=(Arg("channel", multiple=True),),
 )
 def subscribe(session: Session, *channels: bytes) -> Reply:
@@ -53,6 +54,7 @@ def unsubscribe(session: Session, *channels: bytes) -> Reply:
     since="2.0.0",
     complexity="O(N) where N is the number of patterns to subscribe to.",
     summary="Listens to every channel whose name matches a pattern.",
+    channels=ChannelSpec(several=True, are_patterns=True),
     arguments=(Arg("pattern", "block", multiple=True, arguments=(Arg("pattern", "pattern"),)),),
 )
 def psubscribe(session: Session, *patterns: bytes) -> Reply:
@@ -82,6 +84,7 @@ def punsubscribe(session: Session, *patterns: bytes) -> Reply:
     complexity="O(N) where N is the number of shard channels to subscribe to.",
     summary="Listens to channels of this shard.",
     keys=all_keys(KeyUse.NOT_KEY),
+    channels=ChannelSpec(several=True),
     arguments=(Arg("shardchannel", multiple=True),),
 )
 def ssubscribe(session: Session, *channels: bytes) -> Reply:
@@ -116,6 +119,7 @@ def sunsubscribe(session: Session, *channels: bytes) -> Reply:
     since="2.0.0",
     complexity="O(N+M) where N is the number of clients that listen to the channel, M of all patterns.",
     summary="Sends a message to everybody who listens to a channel, on every node.",
+    channels=ChannelSpec(),
     arguments=(Arg("channel"), Arg("message")),
 )
 def publish(session: Session, channel: bytes, message: bytes) -> Reply:
@@ -133,6 +137,7 @@ def publish(session: Session, channel: bytes, message: bytes) -> Reply:
     complexity="O(N) where N is the number of clients that listen to the shard channel.",
     summary="Sends a message to everybody who listens to a channel of this shard, on its every node.",
     keys=one_key(KeyUse.NOT_KEY),
+    channels=ChannelSpec(),
     arguments=(Arg("shardchannel"), Arg("message")),
 )
 def spublish(session: Session, channel: bytes, message: bytes) -> Reply:

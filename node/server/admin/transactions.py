@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Flag, KeyUse, all_keys, key_arg
+from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import NULL_ARRAY, OK, CommandError, Reply
+from shoal.node.server.entries import Entry
 from shoal.node.server.session import Session, Transaction
 
 _ALWAYS = Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.FAST | Flag.ALLOW_BUSY
@@ -76,11 +78,21 @@ def _run_queued(given: tuple[Session, Transaction]) -> Reply:
     session, transaction = given
     session.in_exec = True
     try:
-        perform = session.server.dispatcher.perform
-        return [perform(session, entry, argv) for entry, argv in transaction.queued]
+        return [_run_one(session, entry, argv) for entry, argv in transaction.queued]
     finally:
         session.in_exec = False
         session.propagated = []  # each command has been recorded on its own; EXEC itself is not
+
+
+def _run_one(session: Session, entry: Entry, argv: Arguments) -> Reply:
+    server = session.server
+    if session.restricted:
+        try:
+            server.acl.check_queued(session, entry.spec, argv)
+        except CommandError as error:
+            server.count_error(error)
+            return error
+    return server.dispatcher.perform(session, entry, argv)
 
 
 @command(

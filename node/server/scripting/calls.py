@@ -61,6 +61,7 @@ def may_take_short_way(server: Server, run: ScriptRun) -> bool:
         server.open_for_writes
         and not run.read_only
         and caller.tracker is None
+        and not caller.restricted
         and not (caller.is_primary_link or caller.asking or caller.readonly)
     )
 
@@ -125,6 +126,8 @@ def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes])
         raise CommandError("ERR This Redis command is not allowed from script")
     if server.is_stale_replica and not flags & _STALE:
         raise CommandError("ERR Can not execute the command on a stale replica")
+    if run.caller.restricted:
+        server.acl.check_in_script(run.caller, entry.spec, words)
     if run.read_only and entry.is_write:
         raise CommandError("ERR Write commands are not allowed from read-only scripts.")
     obeys = run.caller.is_primary_link

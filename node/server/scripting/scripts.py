@@ -157,6 +157,7 @@ class Scripts:
             session = self.session = ScriptSession(self.server)
         session.db = caller.db
         session.is_primary_link = caller.is_primary_link
+        session.user, session.restricted = caller.user, caller.restricted
         self.resp = 2
         began_ns, entry = dispatcher.command_started_ns, dispatcher.timed_entry
         self.running = run
@@ -215,7 +216,12 @@ class Scripts:
             self.running.targets, self.running.is_plain = targets, False
 
     def may_run(self, words: Sequence[bytes]) -> bool | None:
-        return None if self.server.dispatcher.table.look_up(words) is None else True
+        entry, run = self.server.dispatcher.table.look_up(words), self.running
+        if entry is None:
+            return None
+        if run is None or not run.caller.restricted:
+            return True
+        return self.server.acl.denial(run.caller.user, entry.spec, words) is None
 
     def random(self) -> int:
         return self._random.next()
