@@ -94,9 +94,10 @@ def pfmerge(call: Call, destination: bytes, *sources: bytes) -> Reply:
     found = call.db.change_string(destination)
     sketch = hyperloglog.empty() if found is None else _alterable(found)
     if any_dense:
-        hyperloglog.make_dense(sketch)
-    places = ((register, rank) for register, rank in enumerate(ranks) if rank)
-    hyperloglog.raise_registers(sketch, places, call.encoding_limits.hll_sparse_max_bytes)
+        hyperloglog.set_ranks(sketch, ranks)
+    else:
+        places = ((register, rank) for register, rank in enumerate(ranks) if rank)
+        hyperloglog.raise_registers(sketch, places, call.encoding_limits.hll_sparse_max_bytes)
     hyperloglog.invalidate(sketch)
     call.db.set(destination, sketch, keep_expiry=True)
     call.db.changed(destination, "pfadd")
@@ -111,7 +112,7 @@ def _union(call: Call, keys: tuple[bytes, ...]) -> tuple[bytearray, bool]:
         if value is not None:
             _require_sketch(value)
             any_dense = any_dense or not hyperloglog.is_sparse(value)
-            ranks = bytearray(map(max, ranks, _ranks(value)))
+            ranks = hyperloglog.greatest(ranks, _ranks(value))
     return ranks, any_dense
 
 

@@ -110,8 +110,7 @@ def make_dense(sketch: bytearray) -> bool:
     """Give the sketch dense registers; False if it has. CorruptSketchError if the sparse ones are no good."""
     if not is_sparse(sketch):
         return False
-    sketch[HEADER_SIZE:] = _pack(expand(sketch, HEADER_SIZE))
-    sketch[_ENCODING_AT] = DENSE
+    set_ranks(sketch, expand(sketch, HEADER_SIZE))
     return True
 
 
@@ -139,6 +138,28 @@ def ranks_of(sketch: bytes | bytearray) -> bytearray:
     )
     ranks[3::4] = third.translate(_SHIFTED_RIGHT[2])
     return ranks
+
+
+def greatest(one: bytes | bytearray, other: bytes | bytearray) -> bytearray:
+    """The greater rank of each register, for all of them in one subtraction.
+
+    A rank leaves the top bit of its byte free. Set in `one`, it is still set after `other` is taken away
+    where `one` was no less, and no byte borrows from the next. From that bit a mask for its byte is made.
+    """
+    a, b = int.from_bytes(one, "little"), int.from_bytes(other, "little")
+    no_less = ((a | _TOP_BITS) - b) & _TOP_BITS
+    mask = no_less - (no_less >> 7)
+    return bytearray((a & mask | b & ~mask & _RANK_BITS).to_bytes(REGISTERS, "little"))
+
+
+_TOP_BITS = int.from_bytes(b"\x80" * REGISTERS, "little")
+_RANK_BITS = int.from_bytes(b"\x7f" * REGISTERS, "little")
+
+
+def set_ranks(sketch: bytearray, ranks: bytearray) -> None:
+    """Give a sketch dense registers with these ranks."""
+    sketch[HEADER_SIZE:] = _pack(ranks)
+    sketch[_ENCODING_AT] = DENSE
 
 
 def _pack(ranks: bytearray) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from shoal.node.dataset import hyperloglog
@@ -50,3 +52,9 @@ def test_nothing_is_propagated_where_nothing_changed(client: Client) -> None:
 
 def test_the_self_test_passes(client: Client) -> None:
     assert client("PFSELFTEST") == OK
+
+
+def test_the_greatest_ranks_are_those_of_each_register() -> None:
+    rng = Random(4)
+    ranks = [bytes(rng.randrange(64) for _ in range(hyperloglog.REGISTERS)) for _ in range(2)]
+    assert hyperloglog.greatest(*ranks) == bytes(map(max, *ranks))
