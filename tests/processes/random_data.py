@@ -7,6 +7,9 @@ from random import Random
 
 FAR_AWAY_MS = 4_000_000_000_000
 """Times to live end long after the test does."""
+FIELD_DEADLINE_MS = 2_000_000_000_000
+FIELDS = ("first", "second", "third")
+"""Those that a hash whose fields expire has in any case."""
 LIBRARY = "#!lua name=lib{0}\nredis.register_function('f{0}', function(keys, args) return {0} end)"
 Word = bytes | str | int
 Command = tuple[Word, ...]
@@ -28,26 +31,33 @@ def settings_of(rng: Random) -> dict[str, object]:
     }
 
 
-def commands_of(rng: Random) -> Iterator[Command]:
-    """The commands that make one dataset, in two databases."""
-    for database in (0, 9):
-        yield ("SELECT", database)
-        for number in range(4):
-            yield from _strings(rng, f"string:{number}")
-            yield ("RPUSH", f"list:{number}", *_elements(rng))
-            yield ("SADD", f"set:{number}", *(_integers(rng) if rng.random() < 0.5 else _elements(rng)))
-            fields = list(dict.fromkeys(_elements(rng)))
-            yield ("HSET", f"hash:{number}", *(word for name in fields for word in (name, _element(rng))))
-            yield ("ZADD", f"zset:{number}", *(word for name in fields for word in (_score(rng), name)))
-            yield from _stream(rng, f"stream:{number}")
-        yield ("PFADD", "hyperloglog", *range(rng.choice((1, 50, 1000))))
-        yield ("GEOADD", "places", rng.uniform(-170, 170), rng.uniform(-80, 80), "somewhere")
-        yield ("SETBIT", "bits", rng.randrange(1 << rng.randrange(1, 18)), 1)
-        for kind in ("string", "list", "set", "hash", "zset", "stream"):
-            yield ("PEXPIREAT", f"{kind}:{rng.randrange(4)}", FAR_AWAY_MS + rng.randrange(1 << 40))
-    yield ("SELECT", 0)
-    for number in range(rng.randrange(3)):
-        yield ("FUNCTION", "LOAD", LIBRARY.format(number))
+def commands_of(rng: Random, dataset: int, *, fields_expire: bool) -> Iterator[Command]:
+    """The commands that make one dataset in the selected database."""
+    for number in range(4):
+        yield from _strings(rng, f"string:{number}")
+        yield ("RPUSH", f"list:{number}", *_elements(rng))
+        yield ("SADD", f"set:{number}", *(_integers(rng) if rng.random() < 0.5 else _elements(rng)))
+        fields = list(dict.fromkeys(_elements(rng)))
+        yield ("HSET", f"hash:{number}", *(word for name in fields for word in (name, _element(rng))))
+        yield ("ZADD", f"zset:{number}", *(word for name in fields for word in (_score(rng), name)))
+        yield from _stream(rng, f"stream:{number}")
+        if fields_expire:
+            yield from _expiring_hash(rng, f"expiring hash:{number}", fields)
+    yield ("PFADD", "hyperloglog", *range(rng.choice((1, 50, 1000))))
+    yield ("GEOADD", "places", rng.uniform(-170, 170), rng.uniform(-80, 80), "somewhere")
+    yield ("SETBIT", "bits", rng.randrange(1 << rng.randrange(1, 18)), 1)
+    for kind in ("string", "list", "set", "hash", "zset", "stream"):
+        yield ("PEXPIREAT", f"{kind}:{rng.randrange(4)}", FAR_AWAY_MS + rng.randrange(1 << 40))
+    if rng.random() < 0.2:
+        yield ("FUNCTION", "LOAD", LIBRARY.format(dataset))
+
+
+def _expiring_hash(rng: Random, key: str, others: list[bytes]) -> Iterator[Command]:
+    """A hash of which some fields have a deadline."""
+    names = (*FIELDS, *others)
+    yield ("HSET", key, *(word for name in names for word in (name, _element(rng))))
+    for name in FIELDS[: rng.randrange(1, 1 + len(FIELDS))]:
+        yield ("HPEXPIREAT", key, FIELD_DEADLINE_MS + rng.randrange(1 << 30), "FIELDS", 1, name)
 
 
 def _strings(rng: Random, key: str) -> Iterator[Command]:
