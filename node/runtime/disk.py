@@ -1,4 +1,4 @@
-"""The file system as the append-only file uses it: every call that can fail stands here, and nowhere else.
+"""The file system as whatever must be kept uses it: every call that can fail stands here, and nowhere else.
 
 A test puts a disk in its place that is full, slow or broken at a chosen call.
 """

@@ -22,6 +22,7 @@ from shoal.node.runtime.append_only_loading import LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
 from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.daemon import detach, write_pidfile
+from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.file_limit import allow_clients
 from shoal.node.runtime.host import RealHost
 from shoal.node.runtime.log import Log
@@ -61,7 +62,7 @@ def serve(config: Config) -> int:
     config.dir = os.getcwd()
     if config.daemonize:
         detach()
-    server, nodes_file, saved = build_server(config, log), None, None
+    server, disk, nodes_file, saved = build_server(config, log), Disk(), None, None
     log.notice("oO0OoO0OoO0Oo Shoal is starting oO0OoO0OoO0Oo")
     log.notice(f"Shoal version={__version__}, bits=64, pid={os.getpid()}, just started")
     if config.always_show_logo:
@@ -76,7 +77,7 @@ def serve(config: Config) -> int:
     try:
         sockets = open_sockets(config)
         if config.cluster_enabled:
-            nodes_file = NodesFile(Path(config.cluster_config_file).absolute())
+            nodes_file = NodesFile(Path(config.cluster_config_file).absolute(), disk)
             saved = nodes_file.load()
     except (ListeningFailed, NodesFileError, OSError, ValueError) as error:
         refuse_to_start(log, error)
@@ -85,7 +86,7 @@ def serve(config: Config) -> int:
         write_pidfile(config.pidfile or "/var/run/redis.pid", log)
     process_title.follow_config(config)
     settle_collector()
-    append_only = AppendOnlyFile(server, log)
+    append_only = AppendOnlyFile(server, log, disk)
     node = Node(server, log, nodes_file, append_only)
     loading = StartupLoading(server, log, append_only, saved)
     status = 1

@@ -79,7 +79,7 @@ class Node:
         self.log = log
         self.nodes_file = nodes_file
         self.append_only = append_only
-        self.snapshots = Snapshots(server, log)
+        self.snapshots = Snapshots(server, log, append_only.files.disk)
         self.ending = Ending(server, log, self.snapshots, self.leave, self._start_turn)
         self.migrations = Migrations(self)
         self.exit_status = 0

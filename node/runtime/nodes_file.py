@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from shoal.cluster.config_file import ConfigFileError, format_config, parse_config
 from shoal.cluster.view import SavedConfig
+from shoal.node.runtime.disk import Disk, write_all
 
 
 class NodesFileError(Exception):
@@ -22,15 +24,16 @@ class NodesFile:
     moment an unlocked file carries it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
+        self._disk = disk
         self._locked_fd = -1
 
     def load(self) -> SavedConfig | None:
         """Lock the file and read it; None if it is new or empty. Raises NodesFileError."""
-        self._locked_fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._locked_fd = self._disk.open_to_append(self.path)
         self._lock(self._locked_fd)
-        data = self.path.read_bytes()
+        data = self._disk.read(self.path)
         if not data:
             return None
         try:
@@ -41,21 +44,22 @@ class NodesFile:
     def save(self, saved: SavedConfig, *, fsync: bool) -> None:
         """Replace the file: write a new one beside it, make it durable if asked, give it the name."""
         temporary = self.path.with_name(f"{self.path.name}.tmp-{os.getpid()}")
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        fd = self._disk.create(temporary)
         try:
             self._lock(fd)
-            _write_all(fd, format_config(saved))
+            write_all(self._disk, fd, format_config(saved))
             if fsync:
-                os.fsync(fd)
-            temporary.rename(self.path)
-        except BaseException:
-            os.close(fd)
-            temporary.unlink(missing_ok=True)
+                self._disk.sync(fd)
+            self._disk.rename(temporary, self.path)
+        except (OSError, NodesFileError):
+            self._disk.close(fd)
+            with suppress(OSError):
+                self._disk.remove(temporary)
             raise
-        os.close(self._locked_fd)
+        self._disk.close(self._locked_fd)
         self._locked_fd = fd
         if fsync:
-            _fsync_directory(self.path.parent)
+            self._disk.sync_folder(self.path.parent)
 
     def _lock(self, fd: int) -> None:
         try:
@@ -65,17 +69,3 @@ class NodesFile:
                 f"{self.path}: the cluster state file is in use by another node; "
                 "give each node its own file with cluster-config-file"
             ) from None
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _fsync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

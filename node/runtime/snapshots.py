@@ -14,6 +14,7 @@ from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb
 from shoal.node.runtime.slices import between_slices, load_in_slices, slice_bytes
 
 if TYPE_CHECKING:
+    from shoal.node.runtime.disk import Disk
     from shoal.node.runtime.log import Log
     from shoal.node.server.effects import LoadSnapshot
     from shoal.node.server.server import Server
@@ -27,9 +28,10 @@ RETRY_AFTER_SECONDS = 5
 class Snapshots:
     """Writes one snapshot at a time."""
 
-    def __init__(self, server: Server, log: Log) -> None:
+    def __init__(self, server: Server, log: Log, disk: Disk) -> None:
         self.server = server
         self.log = log
+        self._disk = disk
         self._running: SnapshotFile | None = None
         """The one that is being written in slices."""
         self._failed_at = 0
@@ -69,6 +71,8 @@ class Snapshots:
                 await save.sync_in_thread()
                 if self._running is save:
                     save.put_in_place()
+                    await save.settle_in_thread()
+                if self._running is save:
                     self._running, reply = None, OK
                     self._succeeded(save)
         except OSError as error:
@@ -148,7 +152,8 @@ class Snapshots:
         state = self.server.persistence
         state.in_progress_since = int(time.time())
         facts = self.server.replication.snapshot_facts()
-        return SnapshotFile(self.server.keyspace, self.path, facts, checksum=self.server.config.rdbchecksum)
+        keyspace, checksum = self.server.keyspace, self.server.config.rdbchecksum
+        return SnapshotFile(keyspace, self.path, facts, self._disk, checksum=checksum)
 
     def _succeeded(self, save: SnapshotFile) -> None:
         state = self.server.persistence

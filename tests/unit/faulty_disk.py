@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -32,6 +33,8 @@ class FaultyDisk(Disk):
         """By descriptor."""
         self._durable: dict[Path, int] = {}
         """How much of each file written so far is durable."""
+        self._unsettled: list[tuple[Path, Path, bytes | None]] = []
+        """Renames whose folder is not durable yet: from, to, and what the latter name stood for."""
 
     def _call(self, name: str, action: Callable[[], T]) -> T:
         number = len(self.calls)
@@ -49,6 +52,16 @@ class FaultyDisk(Disk):
         for path, size in list(self._durable.items()):  # a thread may be at it
             if path.exists() and path.stat().st_size > size:
                 os.truncate(path, size)
+        for old, new, before in reversed(self._unsettled):
+            new.rename(old)
+            if before is not None:
+                new.write_bytes(before)
+
+    def let_go(self) -> None:
+        """Close what is open, as the end of a process does."""
+        for fd in self._paths:
+            with suppress(OSError):
+                os.close(fd)
 
     # --- the calls ---------------------------------------------------------------------------------
 
@@ -86,7 +99,9 @@ class FaultyDisk(Disk):
         self._call("truncate", lambda: super(FaultyDisk, self).truncate(target, size))
 
     def rename(self, old: Path, new: Path) -> None:
+        before = new.read_bytes() if new.is_file() else None
         self._call("rename", lambda: super(FaultyDisk, self).rename(old, new))
+        self._unsettled.append((old, new, before))
         self._paths = {fd: new if path == old else path for fd, path in self._paths.items()}
         self._durable[new] = self._durable.pop(old, new.stat().st_size)
 
@@ -95,3 +110,8 @@ class FaultyDisk(Disk):
 
     def sync_folder(self, path: Path) -> None:
         self._call("sync_folder", lambda: None)
+        self._unsettled = [rename for rename in self._unsettled if rename[1].parent != path]
+
+    def close(self, fd: int) -> None:
+        super().close(fd)
+        self._paths.pop(fd, None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import trio
 
+from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.slices import SLICE_BYTES
 from shoal.node.runtime.snapshots import GIVEN_UP, Snapshots
@@ -21,7 +22,7 @@ async def test_a_snapshot_given_up_leaves_the_next_alone_and_says_so_to_its_clie
         first("SET", number, b"x" * SLICE_BYTES)
     for client in (first, second):
         world.server.block(client.session, Blocked(BlockReason.RUNTIME))
-    snapshots = Snapshots(world.server, Log("", "nothing"))
+    snapshots = Snapshots(world.server, Log("", "nothing"), Disk())
     async with trio.open_nursery() as nursery:
         early = snapshots.begin(first.session)
         assert early is not None
