@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shoal.node.resp.replies import OK, CommandError
 from shoal.node.server.append_only import AofState
 from shoal.node.server.effects import Shutdown
+from shoal.node.server.pausing import UNTIL_IT_ENDS
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
@@ -128,7 +129,7 @@ class Ending:
         server = self.server
         self.log.notice("Saving the final RDB snapshot before exiting.")
         self._pending, self._saving = None, request
-        server.pause.shutdown_until_ms = server.keyspace.now_ms
+        server.pause.shutdown_until_ms = UNTIL_IT_ENDS
         server.refresh_gates()
         self.snapshots.give_up()
         save = self.snapshots.begin(None)

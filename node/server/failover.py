@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.node.resp.replies import CommandError
+from shoal.node.server.pausing import UNTIL_IT_ENDS
 
 if TYPE_CHECKING:
     from shoal.node.server.attached_replica import AttachedReplica
     from shoal.node.server.server import Server
-
-UNTIL_IT_ENDS = 1 << 62
-"""Writes are paused for as long as the failover takes; it has a time limit of its own, or none."""
 
 Address = tuple[str, int]
 

@@ -15,6 +15,7 @@ from shoal.node.server.append_only import AofState, AppendOnly
 from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
 from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
+from shoal.node.server.pausing import UNTIL_IT_ENDS
 from shoal.node.server.persistence import Loading
 from shoal.node.server.replication_info import replication_fields
 from shoal.node.server.versions import REDIS_VERSION
@@ -92,7 +93,7 @@ def _shutdown(server: Server) -> Fields:
     """How much longer a shutdown waits for replicas, while it does."""
     until_ms = server.pause.shutdown_until_ms
     left_ms = max(until_ms - server.keyspace.now_ms, 0)
-    return [("shutdown_in_milliseconds", left_ms)] if until_ms else []
+    return [("shutdown_in_milliseconds", left_ms)] if 0 < until_ms < UNTIL_IT_ENDS else []
 
 
 def _clients(server: Server) -> Fields:

@@ -9,6 +9,9 @@ from shoal.node.commands.spec import Flag
 if TYPE_CHECKING:
     from shoal.node.server.session import Session
 
+UNTIL_IT_ENDS = 1 << 62
+"""For as long as what needs the pause takes: a failover, a shutdown's last snapshot."""
+
 
 class Pause:
     """Independent pauses: what an operator asked for, what a manual failover needs, what a shutdown needs."""

@@ -133,3 +133,17 @@ def test_loading_anew_keeps_others_out(tmp_path: Path) -> None:
             if words[1] == "RELOAD":
                 assert node.ask("DEBUG", "DIGEST") == digest
             assert node.ask("GET", "written") == "1"
+
+
+@pytest.mark.parametrize("kept", ON_DISK)
+def test_with_little_data_the_first_question_is_answered_and_not_refused(tmp_path: Path, kept: str) -> None:
+    with running_node(tmp_path, *ON_DISK[kept], *DEBUG) as node:
+        node.ask("DEBUG", "POPULATE", KEYS, "key", 100)
+        node.ask("BGREWRITEAOF")
+        wait_until(lambda: node.info("persistence")["aof_rewrite_in_progress"] == "0", "it is rewritten")
+        node.ask("SAVE")
+        node.kill()
+        node.launch()
+        found = []
+        wait_until(lambda: found.append(node.ask("DBSIZE")) or True, "it can be asked")
+        assert found == [KEYS]
