@@ -72,6 +72,11 @@ class CommandParser:
         return self._careful.unfinished_bytes
 
     @property
+    def unparsed(self) -> int:
+        """Those of them that are no complete argument."""
+        return len(self._careful.buffer)
+
+    @property
     def lacking(self) -> int:
         """How many bytes an argument whose beginning has come still lacks."""
         return self._careful.lacking

@@ -36,7 +36,7 @@ def describe(session: Session, *running: bytes) -> bytes:
     """
     now_ms = session.now_ms
     in_multi = len(session.transaction.queued) if session.transaction is not None else -1
-    unread = session.parser.buffered + len(session.read_ahead)
+    unread = session.parser.unparsed + len(session.read_ahead)
     if running:
         unread += len(encode_command(running))
     facts: list[tuple[str, object]] = [
@@ -53,7 +53,7 @@ def describe(session: Session, *running: bytes) -> bytes:
         ("multi", in_multi),
         ("qbuf", unread),
         ("qbuf-free", 0),
-        ("argv-mem", 0),
+        ("argv-mem", session.parser.buffered - session.parser.unparsed),
         ("multi-mem", queued_bytes(session)),
         ("rbs", 0),
         ("rbp", 0),

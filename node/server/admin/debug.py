@@ -300,6 +300,7 @@ _SUBCOMMANDS: dict[bytes, tuple[Subcommand, int, int, str]] = {
     b"protocol": (_protocol, 1, 1, " <type>"),
     b"quicklist-packed-threshold": (_accept, 1, 1, " <size> (accepted, does nothing)"),
     b"reload": (_reload, 0, 3, " [MERGE] [NOFLUSH] [NOSAVE]"),
+    b"replybuffer": (_accept, 2, 2, " <peak-reset-time|resizing> <value> (accepted, does nothing)"),
     b"replicate": (_replicate, 1, _MANY, " <command> [<arg> ...]"),
     b"segfault": (_segfault, 0, 0, ""),
     b"set-active-expire": (_set_active_expire, 1, 1, " <0|1>"),

@@ -228,3 +228,14 @@ def test_a_client_that_asks_about_itself_is_shown_as_running_that(client) -> Non
         shown = dict(pair.split("=", 1) for pair in client(*words).split())
         assert shown["cmd"] == "|".join(words[:2]).lower()
         assert int(shown["qbuf"]) == len(encode_command([word.encode() for word in words]))
+
+
+def test_what_is_complete_of_an_unfinished_command_is_no_longer_counted_as_unread(world, client) -> None:
+    name = "unfinished"
+    client("CLIENT", "SETNAME", name)
+    client.send(b"*3\r\n$3\r\nSET\r\n$1000\r\n" + b"x" * 700)
+    (line,) = [line for line in world.client()("CLIENT", "LIST").splitlines() if f"name={name}" in line]
+    shown = dict(pair.split("=", 1) for pair in line.split())
+    assert (shown["qbuf"], int(shown["argv-mem"]) >= 3) == ("700", True)
+    client.send(b"x" * 300 + b"\r\n$1\r\nv\r\n")
+    assert client.received() == ["OK"]
