@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.geo import UNIT, parse_place, parse_unit, show_distance, show_place
@@ -157,8 +158,23 @@ _AROUND_MEMBER = (key_arg(), Arg("member"), *_RADIUS)
 
 
 def _keys_from(first_option: int) -> tuple[KeySpec, ...]:
-    store, store_distance = (KeySpec(_STORE, first_option, keyword=word) for word in (b"STORE", b"STOREDIST"))
-    return (key_at(1, _READ), store, store_distance)
+    stores = [
+        KeySpec(_STORE, first_option, keyword=word, search=partial(_last_after, word, first_option))
+        for word in (b"STORE", b"STOREDIST")
+    ]
+    return (key_at(1, _READ), *stores)
+
+
+def _last_after(option: bytes, first_option: int, argv: Sequence[bytes]) -> list[int]:
+    """Where the key after an option stands: of several the last, for that is the one which is written."""
+    found: list[int] = []
+    position = first_option
+    while position < len(argv):
+        word = argv[position].upper()
+        if word == option and position + 1 < len(argv):
+            found = [position + 1]
+        position += 2 if word in (b"STORE", b"STOREDIST", b"COUNT") else 1
+    return found
 
 
 @command(

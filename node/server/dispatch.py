@@ -142,6 +142,7 @@ class Dispatcher:
         if unsent > credit:
             server.client_care.check_output(session)
         if session.blocked is not None:
+            session.blocked.words = commands[done - 1]
             server.scripts.suspension.spell(session, commands[done - 1])
         self.settle_clock(session, commands[done - 1] if done else ())
         return done

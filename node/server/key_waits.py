@@ -159,10 +159,23 @@ class KeyWaits:
             self._serve_client(session, wait, key)
 
     def _serve_client(self, session: Session, wait: KeyWait, key: bytes) -> bool:
+        if session.restricted and not self._still_may(session):
+            return True
         reply = self.server.dispatcher.go_on(session, partial(wait.serve, key))
         if reply is NO_REPLY:
             return False
         self.server.end_wait_soon(session, reply)
+        return True
+
+    def _still_may(self, session: Session) -> bool:
+        """Whether a client may still run what it waits in; if its user may not any more, it is told so."""
+        blocked, entry = session.blocked, session.last_entry
+        assert blocked is not None and entry is not None
+        try:
+            self.server.acl.check(session, entry.spec, blocked.words)
+        except CommandError as error:
+            self.server.end_wait_in_vain(session, error)
+            return False
         return True
 
     # --- keys on their way to another node ---------------------------------------------------------

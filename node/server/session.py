@@ -86,6 +86,8 @@ class Blocked:
     deadline_ms: int | None = None
     arguments: Arguments | None = None
     on_timeout: Callable[[], Reply] | None = None
+    words: Arguments = field(default_factory=list)
+    """The command that waits."""
 
     def end(self, session: Session) -> None:
         """The wait is over, whatever ended it."""

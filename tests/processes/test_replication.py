@@ -218,6 +218,22 @@ def test_redis_cli_fetches_a_snapshot_that_redis_loads(tmp_path: Path) -> None:
         assert contents(loads) == expected
 
 
+def test_users_of_a_file_are_there_from_the_start_and_a_replica_logs_in_as_one(tmp_path: Path) -> None:
+    users = tmp_path / "users.acl"
+    users.write_text(
+        "user default on nopass +ping +info +role\nuser copier on >secret +psync +replconf +ping\n"
+    )
+    options = ("--aclfile", str(users))
+    with (
+        server(OURS, tmp_path / "replica", "--masteruser", "copier", "--masterauth", "secret") as replica,
+        server(OURS, tmp_path / "primary", *options) as primary,
+    ):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            primary.get("key")
+        replica.execute_command("REPLICAOF", "127.0.0.1", port_of(primary))
+        until_linked(replica)
+
+
 @pytest.mark.parametrize("program", [REAL[0], OWN])
 def test_a_primary_with_a_password_is_followed_with_masterauth(
     program: tuple[str, ...], tmp_path: Path

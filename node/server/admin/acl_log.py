@@ -22,7 +22,6 @@ LOG_SHOWN = 10
     complexity="O(N) with N being the number of entries shown.",
     summary="Shows what users were denied lately, or forgets it.",
     arguments=(one_of("operation", Arg("count", "integer"), token("RESET"), optional=True),),
-    history=(("7.2.0", "Shows the entry's id and when it was made and last counted."),),
 )
 def acl_log(session: Session, *what: bytes) -> Reply:
     log = session.server.acl.log

@@ -143,6 +143,24 @@ def test_a_script_has_the_rights_of_its_user() -> None:
     assert ann("EVAL", check, 0) == [1, None]
 
 
+def test_who_waits_for_a_key_gets_it_only_if_it_still_may() -> None:
+    world = World()
+    ann, bob, admin = user(world, "+blpop", "~a"), user(world, "+blpop", "~a", name="bob"), world.client()
+    for client in (ann, bob):
+        client.send(b"BLPOP a 0\r\n")
+    admin("ACL", "SETUSER", "ann", "resetkeys", "~b")
+    admin("RPUSH", "a", "element")
+    assert ann.received() == [NO_KEY]
+    assert bob.received() == [["a", "element"]]
+
+
+def test_the_key_that_is_written_is_the_one_that_is_looked_at() -> None:
+    ann = user(World(), "+@all", "~mine")
+    line = ("GEORADIUS", "mine", 0, 0, 1, "m", "STORE", "mine", "STORE")
+    assert ann(*line, "theirs") == NO_KEY
+    assert ann(*line, "mine") == 0
+
+
 # --- who is let in ---------------------------------------------------------------------------------------
 
 
