@@ -163,9 +163,11 @@ def _pop(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: b
     value = call.db.change_list(key)
     if value is None:
         return None if wanted is None else NULL_ARRAY
-    if wanted is None:
-        return pop_elements(call, key, value, 1, left=left)[0]
-    return list(pop_elements(call, key, value, wanted, left=left))
+    if wanted is not None:
+        return pop_elements(call, key, value, wanted, left=left)
+    element = value.popleft() if left else value.pop()
+    _popped(call, key, value, left=left)
+    return element
 
 
 def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: bool) -> list[bytes]:
@@ -173,9 +175,14 @@ def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: 
     take = value.popleft if left else value.pop
     elements = [take() for _ in range(min(count, len(value)))]
     if elements:
-        call.db.changed(key, "lpop" if left else "rpop")
-        call.db.delete_if_empty(key, value)
+        _popped(call, key, value, left=left)
     return elements
+
+
+def _popped(call: Call, key: bytes, value: ListValue, *, left: bool) -> None:
+    call.db.changed(key, "lpop" if left else "rpop")
+    if not value:
+        call.db.delete_if_empty(key, value)
 
 
 @command(

@@ -173,11 +173,13 @@ class Database:
 
         Every alteration is followed by `changed`. A container that became empty must be `delete`d.
         """
-        value = self.peek(key)
-        if value is not None:
-            self.accessed[key] = self.keyspace.now_ms
-            if self.keyspace.snapshots:
-                self.save_for_snapshots(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        if value is None or (key in self.expires and self._has_expired(key)):
+            return None
+        keyspace = self.keyspace
+        self.accessed[key] = keyspace.now_ms
+        if keyspace.snapshots:
+            self.save_for_snapshots(key)
         return value
 
     def change_string(self, key: bytes) -> StringValue | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
 
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(512))
+INTEGERS = tuple(b":%d\r\n" % number for number in range(512))
 
 WORDS_OF_HTTP = frozenset({b"post", b"host:"})
 SPOKE_HTTP = (
@@ -84,6 +85,7 @@ class Dispatcher:
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
         ready_keys, out, unsent = server.key_waits.ready, session.out, session.out_bytes
+        log, history = server.aof, server.replication.history
         credit = server.client_care.credit_bytes
         done, self.command_started_ns = 0, self.clock_ns()
         reply: Reply
@@ -118,7 +120,10 @@ class Dispatcher:
                 except Exception as error:
                     reply = self.failed(entry, error)
                 if keyspace.changes != changes or session.propagated is not None:
-                    server.tell_of(session, argv)
+                    if history.backlog is not None or log.is_recording:
+                        server.tell_of(session, argv)
+                    else:
+                        session.propagated = None  # nobody is to hear of it
                 if server.operations:
                     server.propagate_operations(session, entry)
                 self.timed_calls += 1
@@ -127,6 +132,8 @@ class Dispatcher:
                 if type(reply) is bytes:
                     size = len(reply)
                     data = (BULK_HEADERS[size] if size < 512 else b"$%d\r\n" % size) + reply + b"\r\n"
+                elif type(reply) is int:
+                    data = INTEGERS[reply] if 0 <= reply < 512 else b":%d\r\n" % reply
                 else:
                     data = b"+OK\r\n" if reply is OK else encode(reply, session.resp)
                 if data:
