@@ -80,15 +80,13 @@ class Dispatcher:
     def execute_all(self, session: Session, commands: Sequence[Arguments]) -> int:
         """Run a client's commands and queue their replies; returns how many it got through.
 
-        It stops early where the client waits, is closing, or has more answers than it takes. This loop is the
-        hottest of all: what `run` does for every other command is spelled out again in place.
+        It stops early where the client waits, is closing, or has more answers than it takes. As the hottest
+        loop of all it spells out in place what `run` does for every other command.
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
-        ready_keys, out, unsent = server.key_waits.ready, session.out, session.out_bytes
-        log, history = server.aof, server.replication.history
-        credit = server.client_care.credit_bytes
+        ready_keys, log, history = server.key_waits.ready, server.aof, server.replication.history
+        out, unsent, credit = session.out, session.out_bytes, server.client_care.credit_bytes
         done, self.command_started_ns = 0, self.clock_ns()
-        reply: Reply
         for done, argv in enumerate(commands, 1):  # noqa: B007 (read after the loop)
             entry = entries.get(argv[0])
             count = len(argv)
@@ -98,8 +96,7 @@ class Dispatcher:
                 is_plain = server.open_for_writes if entry.is_write else server.open_for_reads
                 position = entry.key_position
                 if position and server.served is not None and is_plain:
-                    key = argv[position]
-                    slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+                    slot = crc_hqx(key, 0) & 16383 if b"{" not in (key := argv[position]) else key_slot(key)
                     is_plain = position > 0 and server.served[slot] >= entry.needs_slot
             if entry is None or not is_plain:
                 session.out_bytes = unsent
@@ -112,7 +109,7 @@ class Dispatcher:
                 changes, session.last_entry = keyspace.changes, entry
                 try:
                     if count == 2:
-                        reply = entry.handler(session, argv[1])
+                        reply: Reply = entry.handler(session, argv[1])
                     elif count == 3:
                         reply = entry.handler(session, argv[1], argv[2])
                     else:
@@ -129,11 +126,10 @@ class Dispatcher:
                 self.timed_calls += 1
                 if ready_keys:
                     server.key_waits.serve()
-                if type(reply) is bytes:
-                    size = len(reply)
-                    data = (BULK_HEADERS[size] if size < 512 else b"$%d\r\n" % size) + reply + b"\r\n"
-                elif type(reply) is int:
-                    data = INTEGERS[reply] if 0 <= reply < 512 else b":%d\r\n" % reply
+                if type(reply) is bytes and (size := len(reply)) < 512:
+                    data = BULK_HEADERS[size] + reply + b"\r\n"
+                elif type(reply) is int and 0 <= reply < 512:
+                    data = INTEGERS[reply]
                 else:
                     data = b"+OK\r\n" if reply is OK else encode(reply, session.resp)
                 if data:
@@ -146,13 +142,18 @@ class Dispatcher:
             if unsent > credit or session.blocked is not None or session.closing:
                 break
         session.out_bytes = unsent
-        if unsent > credit:
-            server.client_care.check_output(session)
-        if session.blocked is not None:
-            session.blocked.words = commands[done - 1]
-            server.scripts.suspension.spell(session, commands[done - 1])
-        self.settle_clock(session, commands[done - 1] if done else ())
+        last = commands[done - 1] if done else []
+        if unsent > credit or session.blocked is not None:
+            self._stopped(session, last)
+        self.settle_clock(session, last)
         return done
+
+    def _stopped(self, session: Session, argv: Arguments) -> None:
+        """A client waits, or is owed much, after this command."""
+        self.server.client_care.check_output(session)
+        if session.blocked is not None:
+            session.blocked.words = argv
+            self.server.scripts.suspension.spell(session, argv)
 
     def failed(self, entry: Entry, error: Exception) -> CommandError:
         """Count an error. One no handler should raise goes to the log; its client is told, others go on."""
