@@ -117,16 +117,23 @@ def spop(call: Call, key: bytes, *count: bytes) -> Reply:
     value = call.db.change_set(key)
     if value is None:
         return None if wanted is None else SetReply([])
-    members = value.random_keys(call.rng, 1 if wanted is None else wanted)
-    _remove_drawn(call, key, value, members, has_count=wanted is not None)
-    return members[0] if wanted is None else SetReply(list(members))
+    if wanted is None:
+        member = value.random_key(call.rng)
+        call.propagate(b"SREM", key, member)
+        value.discard(member)
+        call.db.changed(key, "spop")
+        call.db.delete_if_empty(key, value)
+        return member
+    members = value.random_keys(call.rng, wanted)
+    _remove_drawn(call, key, value, members)
+    return SetReply(list(members))
 
 
-def _remove_drawn(call: Call, key: bytes, value: SetValue, members: list[bytes], *, has_count: bool) -> None:
+def _remove_drawn(call: Call, key: bytes, value: SetValue, members: list[bytes]) -> None:
     """Remove what chance chose, and tell replicas the choice instead of letting them draw again."""
     if not members:
         return
-    if has_count and len(members) == len(value):
+    if len(members) == len(value):
         call.propagate(b"DEL", key)
     else:
         for start in range(0, len(members), _NAMED_AT_ONCE):

@@ -80,17 +80,19 @@ def _add(
     accepted: float | None = None
     for score, member in additions:
         old = None if value is None else value.scores.get(member)
-        new = _score_allowed(old, score, options)
+        new = _score_allowed(old, score, options) if options else score
         if new is None:
             continue
         accepted = new
         if value is None:
             value = SortedSet()
             call.db.set(key, value)
-        if value.add(member, new):
-            added += 1
-        elif new != old:
-            updated += 1
+        if new != old:
+            value.set_score(member, new, old)
+            if old is None:
+                added += 1
+            else:
+                updated += 1
     if added or updated:
         call.db.changed(key, "zincr" if b"INCR" in options else "zadd")
     return added, updated, accepted

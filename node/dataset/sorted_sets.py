@@ -71,14 +71,17 @@ class SortedSet:
     def add(self, member: bytes, score: float) -> bool:
         """Set a member's score; True if the member is new. Minus zero is kept as zero."""
         old = self.scores.get(member)
-        if old is not None:
-            if old == score:
-                return False
-            self.order.remove((old, member))
+        if old != score:
+            self.set_score(member, score, old)
+        return old is None
+
+    def set_score(self, member: bytes, score: float, old: float | None) -> None:
+        """`add` for who knows that the member's score is this one (None: it is new), and another now."""
         score += 0.0
+        if old is not None:
+            self.order.remove((old, member))
         self.scores.put(member, score)
         self.order.add((score, member))
-        return old is None
 
     def discard(self, member: bytes) -> bool:
         """Remove a member; False if it was not there."""

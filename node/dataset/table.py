@@ -147,6 +147,6 @@ class _Births:
 
     def draw(self, rng: Random) -> bytes:
         while True:
-            key = self.keys[rng.randrange(len(self.keys))]
+            key = self.keys[int(rng.random() * len(self.keys))]
             if key is not None:
                 return key
