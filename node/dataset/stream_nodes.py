@@ -82,27 +82,22 @@ class StreamNode:
 
     def append(self, entry_id: int, pairs: Sequence[bytes], *, deleted: bool = False) -> None:
         """Add an entry behind all others: names and contents in turn."""
-        names = pairs[::2]
-        first_id = self.first_id
-        parts = [
-            _difference(entry_id >> SEQUENCE_BITS, first_id >> SEQUENCE_BITS),
-            _difference(entry_id, first_id),
-        ]
+        packed, names, first_id = self._packed, pairs[::2], self.first_id
+        milliseconds = _difference(entry_id >> SEQUENCE_BITS, first_id >> SEQUENCE_BITS)
         if tuple(names) == self.fields:
-            flags = SAME_FIELDS
-            parts += map(encode_text, pairs[1::2])
+            flags, elements = SAME_FIELDS, 4 + len(names)
+            texts = b"".join([encode_text(text) for text in pairs[1::2]])
         else:
-            flags = 0
-            parts.append(encode_integer(len(names)))
-            parts += map(encode_text, pairs)
-        parts.append(encode_integer(len(parts) + 1))
+            flags, elements = 0, 5 + len(pairs)
+            texts = encode_integer(len(names)) + b"".join([encode_text(text) for text in pairs])
         if deleted:
             self.deleted += 1
             flags |= DELETED
         else:
-            self._offsets.append(len(self._packed))
-        self._packed += encode_integer(flags) + b"".join(parts)
-        self._elements += len(parts) + 1
+            self._offsets.append(len(packed))
+        packed += SMALL_NUMBERS[flags] + milliseconds + _difference(entry_id, first_id) + texts
+        packed += encode_integer(elements - 1)
+        self._elements += elements
         self.last_id = entry_id
 
     def position(self, entry_id: int) -> int:

@@ -36,7 +36,16 @@ class Trim:
 class Stream:
     """Its length, its ids and its nodes. A stream without entries stays."""
 
-    __slots__ = ("entries_added", "groups", "last_id", "length", "max_deleted_id", "nodes", "radix_nodes")
+    __slots__ = (
+        "entries_added",
+        "groups",
+        "last_id",
+        "last_node",
+        "length",
+        "max_deleted_id",
+        "nodes",
+        "radix_nodes",
+    )
 
     def __init__(self) -> None:
         self.length = 0
@@ -46,6 +55,7 @@ class Stream:
         """The greatest id that was taken out from between others, by XDEL."""
         self.entries_added = 0
         self.nodes: SortedDict[int, StreamNode] = SortedDict()
+        self.last_node: StreamNode | None = None
         self.radix_nodes = NODES_OF_NOTHING
         """Nodes of the radix tree that Redis would keep them in, for XINFO."""
         self.groups: dict[bytes, ConsumerGroup] = {}
@@ -57,7 +67,7 @@ class Stream:
 
     def append(self, entry_id: int, pairs: Sequence[bytes], max_bytes: int, max_entries: int) -> None:
         """Add an entry; its id is greater than `last_id`. The limits say when a node is full, 0 is none."""
-        node = self.nodes.peekitem(-1)[1] if self.nodes else None
+        node = self.last_node
         if node is None or node.is_full_for(sum(map(len, pairs)), max_bytes, max_entries):
             node = StreamNode(entry_id, pairs[::2])
             self.add_node(node)
@@ -108,12 +118,14 @@ class Stream:
 
     def add_node(self, node: StreamNode) -> None:
         """Put a node behind the others."""
-        self.nodes[node.first_id] = node
+        self.nodes[node.first_id] = self.last_node = node
         self.radix_nodes += nodes_of_key(self.nodes, node.first_id)
 
     def _drop_node(self, node: StreamNode) -> None:
         self.radix_nodes -= nodes_of_key(self.nodes, node.first_id)
         del self.nodes[node.first_id]
+        if node is self.last_node:
+            self.last_node = self.nodes.peekitem(-1)[1] if self.nodes else None
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -219,6 +231,8 @@ class Stream:
         other.length, other.last_id = self.length, self.last_id
         other.max_deleted_id, other.entries_added = self.max_deleted_id, self.entries_added
         other.radix_nodes = self.radix_nodes
-        other.nodes.update((key, node.copy()) for key, node in self.nodes.items())
+        for node in self.nodes.values():
+            copied = node.copy()
+            other.nodes[copied.first_id] = other.last_node = copied
         other.groups = {name: group.copy() for name, group in self.groups.items()}
         return other
