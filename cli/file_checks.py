@@ -24,6 +24,7 @@ _KINDS = {
     "ListValue": "list",
     "SetValue": "set",
     "HashValue": "hash",
+    "PackedHash": "hash",
     "ExpiringHash": "hash",
     "SortedSet": "zset",
     "Stream": "stream",

@@ -8,9 +8,10 @@ from shoal.node.commands.options import SCAN_ARGS, SYNTAX_ERROR, parse_cursor, p
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, token
 from shoal.node.dataset.glob import compile_glob
+from shoal.node.dataset.hashes import HashValue, new_hash
 from shoal.node.dataset.numbers import format_float
 from shoal.node.dataset.table import Table, V
-from shoal.node.dataset.values import HashValue, SetValue
+from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import CommandError, PairList, Reply
 
 _READ = one_key(KeyUse.RO | KeyUse.ACCESS)
@@ -141,7 +142,7 @@ def sscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
 )
 def hscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     place = parse_cursor(cursor)
-    value = call.db.read_hash(key) or HashValue()
+    value = call.db.read_hash(key) or new_hash()
     place, fields = _scan(value, place, options)
     return [b"%d" % place, [word for field in fields for word in (field, value[field])]]
 

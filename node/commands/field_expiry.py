@@ -10,7 +10,7 @@ from shoal.node.commands.field_options import FIELDS, fields_of, moment
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key, one_of, token
 from shoal.node.dataset.field_expiry import watch_fields
-from shoal.node.dataset.values import ExpiringHash, HashValue
+from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.resp.replies import Reply
 
 _UPDATED = one_key(KeyUse.RW | KeyUse.UPDATE)

@@ -19,8 +19,8 @@ from shoal.node.commands.field_options import (
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of, token
 from shoal.node.dataset.field_expiry import watch_fields
+from shoal.node.dataset.hashes import ExpiringHash, HashValue, new_hash
 from shoal.node.dataset.numbers import parse_integer
-from shoal.node.dataset.values import ExpiringHash, HashValue
 from shoal.node.resp.replies import CommandError, Reply
 
 _WRONG_NUMBER = "ERR wrong number of arguments for 'hsetex' command"
@@ -145,11 +145,13 @@ def hsetex(call: Call, key: bytes, *words: bytes) -> Reply:
     if setting.condition == b"FNX" and value is not None and any(field in value for field in fields):
         return 0
     if value is None:
-        value = HashValue()
+        value = new_hash()
         call.db.set(key, value)
-    put = value.replace if setting.keeps_ttl else value.put
-    for field, content in zip(fields, setting.pairs[1::2], strict=True):
-        put(field, content)
+    if setting.keeps_ttl:
+        for field, content in zip(fields, setting.pairs[1::2], strict=True):
+            value.replace(field, content)
+    else:
+        value.put_words(setting.pairs)
     call.db.changed(key, "hset")
     if at_ms is None:
         watch_fields(call.db, key, value)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key
+from shoal.node.dataset.hashes import HashValue, new_hash
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,
@@ -15,8 +16,7 @@ from shoal.node.dataset.numbers import (
     parse_long_double,
     require_integer,
 )
-from shoal.node.dataset.values import HashValue
-from shoal.node.resp.replies import OK, CommandError, Reply
+from shoal.node.resp.replies import OK, CommandError, Pairs, Reply
 
 _READ = KeyUse.RO | KeyUse.ACCESS
 _FIELD_VALUES = (key_arg(), block("field_value", Arg("field"), Arg("value"), multiple=True))
@@ -63,18 +63,19 @@ def _set_fields(call: Call, name: str, key: bytes, pairs: tuple[bytes, ...]) -> 
     if len(pairs) % 2:
         raise CommandError(f"ERR wrong number of arguments for '{name}' command")
     value = _change_or_create(call, key)
-    before = len(value)
-    for field, content in zip(pairs[::2], pairs[1::2], strict=True):
-        value.put(field, content)
+    added = value.put_words(pairs)
     call.db.changed(key, "hset")
-    return len(value) - before
+    return added
 
 
 def _change_or_create(call: Call, key: bytes) -> HashValue:
     value = call.db.change_hash(key)
-    if value is None:
-        value = HashValue()
-        call.db.set(key, value)
+    return _create(call, key) if value is None else value
+
+
+def _create(call: Call, key: bytes) -> HashValue:
+    value = new_hash()
+    call.db.set(key, value)
     return value
 
 
@@ -139,7 +140,9 @@ def hincrby(call: Call, key: bytes, field: bytes, increment: bytes) -> Reply:
     total = delta + (0 if old is None else require_integer(old, "ERR hash value is not an integer"))
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError("ERR increment or decrement would overflow")
-    _change_or_create(call, key).replace(field, b"%d" % total)
+    if value is None:
+        value = _create(call, key)
+    value.replace(field, b"%d" % total)
     call.db.changed(key, "hincrby")
     return total
 
@@ -167,7 +170,9 @@ def hincrbyfloat(call: Call, key: bytes, field: bytes, increment: bytes) -> Repl
     if old is None:
         raise CommandError("ERR hash value is not a float")
     total = add_as_long_double(old, amount)
-    _change_or_create(call, key).replace(field, total)
+    if value is None:
+        value = _create(call, key)
+    value.replace(field, total)
     call.db.changed(key, "hincrbyfloat")
     call.propagate(b"HSET", key, field, total)
     return total
@@ -224,7 +229,7 @@ def hmget(call: Call, key: bytes, *fields: bytes) -> Reply:
 )
 def hgetall(call: Call, key: bytes) -> Reply:
     value = call.db.read_hash(key)
-    return {} if value is None else dict(value)
+    return Pairs([] if value is None else list(value.pairs()))
 
 
 @command(
@@ -258,7 +263,7 @@ def hkeys(call: Call, key: bytes) -> Reply:
 )
 def hvals(call: Call, key: bytes) -> Reply:
     value = call.db.read_hash(key)
-    return [] if value is None else list(value.values())
+    return [] if value is None else value.contents()
 
 
 @command(

@@ -28,11 +28,12 @@ from shoal.cluster.slots import SLOT_COUNT, key_slot
 from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
+from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
 from shoal.node.dataset.observers import Watcher
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
-from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, StringValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Database:
 
     def read_hash(self, key: bytes) -> HashValue | None:
         value = self.read(key)
-        if value is None or type(value) is HashValue:
+        if value is None or type(value) is PackedHash or type(value) is HashValue:
             return value
         if type(value) is ExpiringHash:
             return for_reading(self, key, value)
@@ -200,7 +201,7 @@ class Database:
 
     def change_hash(self, key: bytes) -> HashValue | None:
         value = self.for_change(key)
-        if value is None or type(value) is HashValue:
+        if value is None or type(value) is PackedHash or type(value) is HashValue:
             return value
         if type(value) is ExpiringHash:
             return for_changing(self, key, value)

@@ -66,7 +66,7 @@ def _add_value(digest: int, value: Value, expires: bool) -> int:
                 digest = _chain(digest, text)
     else:
         digest = _chain(digest, _type(4))
-        for field, content in value.items():
+        for field, content in value.pairs():
             digest = _add_pair(digest, field, content)
     return _add(digest, _EXPIRES) if expires else digest
 

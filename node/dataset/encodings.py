@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 
 EMBEDDED_STRING_MAX_BYTES = 44
 """Longest string Redis stores in one piece with its object header."""
@@ -65,7 +66,7 @@ def encoding_of(value: Value, limits: EncodingLimits) -> bytes:
 def _is_compact_hash(value: HashValue, limits: EncodingLimits) -> bool:
     longest = limits.hash_max_listpack_value
     return len(value) <= limits.hash_max_listpack_entries and all(
-        len(field) <= longest and len(content) <= longest for field, content in value.items()
+        len(field) <= longest and len(content) <= longest for field, content in value.pairs()
     )
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoal.node.dataset.expiry_mode import ExpiryMode
-from shoal.node.dataset.values import ExpiringHash, HashValue, Value
+from shoal.node.dataset.hashes import ExpiringHash, HashValue
+from shoal.node.dataset.values import Value
 
 if TYPE_CHECKING:
     from shoal.node.dataset.database import Database

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from itertools import islice
 from sys import getsizeof
 
+from shoal.node.dataset.hashes import HashValue, PackedHash
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 
 FLOAT_BYTES = getsizeof(0.5)
 POINTER_BYTES = 8
@@ -34,6 +35,8 @@ def value_bytes(value: Value, samples: int = 0) -> int:
             return getsizeof(value)
         case ListValue():
             return getsizeof(value) + _total(map(getsizeof, value), len(value), samples)
+        case PackedHash():
+            return getsizeof(value) + getsizeof(value.packed)
         case HashValue():
             pairs = (getsizeof(field) + getsizeof(content) for field, content in value.items())
             return getsizeof(value) + _total(pairs, len(value), samples)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 
-from shoal.node.dataset.deadlines import Deadlines
+from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
@@ -52,61 +52,6 @@ class ListValue(deque[bytes]):
         return limit
 
 
-class HashValue(Table[bytes]):
-    """A hash: field -> value, in order of insertion. `deadlines` is there once it is an `ExpiringHash`."""
-
-    __slots__ = ("deadlines",)
-
-    def replace(self, field: bytes, content: bytes) -> None:
-        """Change a field's value, but not when it expires; or add it."""
-        self.put(field, content)
-
-    def expiring(self) -> ExpiringHash:
-        """This very hash, from now on one whose fields may expire. Costs nothing, whatever it holds."""
-        if not isinstance(self, ExpiringHash):
-            self.__class__ = ExpiringHash
-            self.deadlines = Deadlines()
-        assert isinstance(self, ExpiringHash)
-        return self
-
-
-class ExpiringHash(HashValue):
-    """A hash some of whose fields have a time to live.
-
-    A class of its own, so that what is done to other hashes asks nothing and costs nothing more.
-    """
-
-    __slots__ = ()
-    deadlines: Deadlines
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Add or replace a field, which has no time to live then."""
-        super().put(key, value)
-        self.deadlines.discard(key)
-
-    def replace(self, field: bytes, content: bytes) -> None:
-        super().put(field, content)
-
-    def discard(self, key: bytes) -> bool:
-        self.deadlines.discard(key)
-        return super().discard(key)
-
-    def take_due(self, now_ms: int) -> list[bytes]:
-        """Remove the fields whose time has come; returns them, the earliest first."""
-        gone = []
-        while (field := self.deadlines.pop_due(now_ms)) is not None:
-            super().discard(field)
-            gone.append(field)
-        return gone
-
-    def at_time(self, now_ms: int) -> HashValue:
-        """A plain copy of what is not over."""
-        left = HashValue()
-        at = self.deadlines.at
-        left.update((field, content) for field, content in self.items() if at.get(field, now_ms + 1) > now_ms)
-        return left
-
-
 class SetValue(Table[None]):
     """A set of members, in order of insertion."""
 
@@ -140,11 +85,7 @@ def copy_value(value: Value) -> Value:
         case ListValue():
             return ListValue(value)
         case HashValue():
-            fields = HashValue()
-            fields.update(value)
-            if isinstance(value, ExpiringHash):
-                fields.expiring().deadlines = value.deadlines.copy()
-            return fields
+            return value.copied()
         case SetValue():
             return SetValue.of(value)
         case SortedSet():
@@ -167,6 +108,7 @@ _TYPE_NAMES: dict[type, bytes] = {
     bytearray: b"string",
     ListValue: b"list",
     HashValue: b"hash",
+    PackedHash: b"hash",
     ExpiringHash: b"hash",
     SetValue: b"set",
     SortedSet: b"zset",

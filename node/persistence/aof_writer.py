@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.usage import Usage
-from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.writer import encode_command
@@ -76,7 +77,7 @@ def commands_for(key: bytes, value: Value, expiry_ms: int | None) -> Iterator[tu
     elif isinstance(value, SetValue):
         yield from _with_elements(b"SADD", key, iter(value), 1)
     elif isinstance(value, HashValue):
-        yield from _with_elements(b"HMSET", key, chain.from_iterable(value.items()), 2)
+        yield from _with_elements(b"HMSET", key, chain.from_iterable(value.pairs()), 2)
         if isinstance(value, ExpiringHash):
             for field, at_ms in value.deadlines.at.items():
                 yield b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"1", field

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from math import isnan
 from struct import unpack
 
+from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.numbers import INT64_MAX, parse_float, parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.errors import DuplicateElementError, NeedMore, RdbError
 from shoal.node.persistence.rdb_encodings import intset, listpack, ziplist, zipmap
@@ -143,8 +144,7 @@ def _set(items: list[bytes]) -> SetValue:
 def _hash(items: list[bytes]) -> HashValue:
     if len(items) % 2:
         raise RdbError("a hash's last field has no value")
-    value = HashValue()
-    value.update(zip(items[::2], items[1::2], strict=True))
+    value = hash_of(items)
     if len(value) * 2 != len(items):
         raise DuplicateElementError("a hash holds a field twice")
     return value

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from struct import pack
 
+from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
-from shoal.node.dataset.values import ExpiringHash, HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
 from shoal.node.persistence.rdb_primitives import encode_length, encode_string
@@ -134,7 +135,7 @@ def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
         case ExpiringHash() if value.deadlines.at:
             return _EXPIRING_HASH, _expiring_hash(value)
         case HashValue():
-            kind, elements = _HASH, map(encode_string, chain.from_iterable(value.items()))
+            kind, elements = _HASH, map(encode_string, chain.from_iterable(value.pairs()))
         case SortedSet():
             kind = _SORTED_SET
             elements = (encode_string(member) + pack("<d", score) for score, member in reversed(value.order))

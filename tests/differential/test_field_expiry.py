@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shoal.node.dataset.values import ExpiringHash
+from shoal.node.dataset.hashes import ExpiringHash
 from tests.differential.comparison import Command, ask, compare
 from tests.differential.executor import LocalServer, RealServer, real_redis
 from tests.peers import REDIS8_SERVER, needs

@@ -6,11 +6,12 @@ from itertools import chain
 
 from hypothesis import strategies as st
 
+from shoal.node.dataset.hashes import HashValue
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import HashValue, ListValue, SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_writer import RdbWriter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.node.resp.replies import OK, CommandError
+from shoal.node.resp.replies import OK, CommandError, Pairs
 from tests.unit.commands.client import Client
 
 
@@ -16,7 +16,7 @@ def client() -> Client:
 def test_hset_counts_new_fields_and_hmset_says_ok(client: Client) -> None:
     assert client("HSET h a 1 b 2 a 3") == 2
     assert client("HMSET h a 4 c 5") is OK
-    assert client("HGETALL h") == {b"a": b"4", b"b": b"2", b"c": b"5"}
+    assert client("HGETALL h") == Pairs([(b"a", b"4"), (b"b", b"2"), (b"c", b"5")])
 
 
 def test_a_field_without_a_value_changes_nothing(client: Client) -> None:
@@ -29,7 +29,7 @@ def test_hgetall_is_a_copy_that_later_commands_do_not_alter(client: Client) -> N
     client("HSET h a 1")
     before = client("HGETALL h")
     client("HSET h a 2")
-    assert before == {b"a": b"1"}
+    assert before == Pairs([(b"a", b"1")])
 
 
 def test_hsetnx_leaves_what_is_there(client: Client) -> None:
@@ -73,6 +73,6 @@ def test_what_is_missing_reads_as_null_empty_or_zero(client: Client) -> None:
     client("HSET h a 1")
     assert client("HMGET h a b") == [b"1", None]
     assert client("HMGET none a b") == [None, None]
-    assert client("HGETALL none") == {}
+    assert client("HGETALL none") == Pairs([])
     assert (client("HKEYS none"), client("HVALS none")) == ([], [])
     assert (client("HLEN none"), client("HSTRLEN h b"), client("HEXISTS h b")) == (0, 0, 0)
