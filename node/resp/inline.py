@@ -79,3 +79,15 @@ def _single_quoted(line: bytes, position: int, word: bytearray) -> int:
             word.append(line[position])
             position += 1
     raise UnbalancedQuotes
+
+
+def quote(word: bytes) -> bytes:
+    """A word in double quotes, unprintable bytes escaped, so that `split_words` gives it back."""
+    return b'"%b"' % b"".join([_SPELLED[byte] for byte in word])
+
+
+_QUOTED_AS = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\a": "\\a", "\b": "\\b"}
+_SPELLED = [
+    _QUOTED_AS.get(chr(byte), chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}").encode()
+    for byte in range(256)
+]

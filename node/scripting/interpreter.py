@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, Protocol
 
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
+from shoal.node.resp.inline import quote
 from shoal.node.resp.replies import CommandError, Reply
 from shoal.node.scripting.conversion import boolean, from_lua, script_error, to_integer, to_lua
 from shoal.node.scripting.numbers import numeric_tools
@@ -34,6 +35,7 @@ FILES = (
     "cmsgpack",
     "compiling",
     "coroutine",
+    "debugger",
     "deprecated",
     "errors",
     "functions",
@@ -67,11 +69,41 @@ class RegisteredFunction:
 Accept = Callable[[RegisteredFunction], bytes | None]
 
 
+Request = tuple[bytes, bytes | None]
+"""What a debugger wants to see (`variable`, `variables`, `trace`, `eval`), or how the script is to end."""
+
+
+class Debugger(Protocol):
+    """Whoever sits at the debugger of a script that runs. None of it may raise."""
+
+    def stops_at(self, line: int) -> bool:
+        """The script is about to begin a line: whether to stop there."""
+
+    def next_request(self) -> Request | None:
+        """What is to be shown next; None if the script goes on. May let others work before it returns."""
+
+    def note(self, text: bytes) -> None:
+        """What was asked for."""
+
+    def note_frame(self, is_innermost: bool, name: bytes, line: int) -> None:
+        """A function of the call stack that was asked for."""
+
+    def say(self, text: bytes) -> None:
+        """`redis.debug`"""
+
+    def stop_soon(self) -> None:
+        """`redis.breakpoint`"""
+
+
 class Caller(Protocol):
     """What the functions of the `redis` table do. None of it may raise."""
 
     resp: int
     """The protocol version in whose terms the running script gets replies."""
+
+    @property
+    def debugger(self) -> Debugger | None:
+        """That of the running script, if it has one."""
 
     def call(self, words: list[bytes]) -> Reply:
         """Run a command; an error is its reply."""
@@ -123,14 +155,21 @@ class Interpreter:
                 b"version": version.encode(),
                 b"version_number": version_number,
                 b"deprecated_api": deprecated_api,
+                b"quoted": quote,
+                b"is_debugged": lambda: caller.debugger is not None,
+                b"debug_stops": lambda line: self._debugger.stops_at(int(line)),
+                b"debug_next": lambda: self._debugger.next_request(),
+                b"debug_note": lambda text: self._debugger.note(text),
+                b"debug_frame": self._note_frame,
+                b"debug_say": self._say,
+                b"debug_break": self._stop_soon,
                 **numeric_tools(),
             }
         )
         self._registered: list[RegisteredFunction] = []
         self._accept: Accept = lambda function: None
         files = self._lua.table_from({name.encode(): self._load(name) for name in FILES})
-        functions = self._load("sandbox")(host, files)
-        self._compile, self._load_library = functions
+        self._compile, self._load_library, self._set_debugging = self._load("sandbox")(host, files)
 
     def _load(self, name: str) -> Callable[..., Any]:
         source = get_data(__package__, f"lua/{name}.lua")
@@ -178,6 +217,33 @@ class Interpreter:
         if isinstance(reply, CommandError):
             raise reply
         return reply
+
+    def debug(self, script: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
+        """`run`, with the caller's debugger called at each line."""
+        self._set_debugging(True)
+        try:
+            return self.run(script, name, keys, words)
+        finally:
+            self._set_debugging(False)
+
+    @property
+    def _debugger(self) -> Debugger:
+        debugger = self._caller.debugger
+        assert debugger is not None
+        return debugger
+
+    def _note_frame(self, is_innermost: bool, name: bytes, line: int) -> None:
+        self._debugger.note_frame(is_innermost, name, int(line))
+
+    def _say(self, text: bytes) -> None:
+        if self._caller.debugger is not None:
+            self._caller.debugger.say(text)
+
+    def _stop_soon(self) -> bool:
+        if self._caller.debugger is None:
+            return False
+        self._caller.debugger.stop_soon()
+        return True
 
     def load_library(self, source: bytes, name: bytes, accept: Accept) -> list[RegisteredFunction]:
         """Run a library's code; the functions it registers, each of which `accept` may refuse with words."""

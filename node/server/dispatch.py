@@ -164,8 +164,8 @@ class Dispatcher:
         if isinstance(error.__cause__, RdbError):
             why = f"'{entry.spec.full_name}' was given bad data, integrity check failed: {error.__cause__}"
             self.server.effects.append(Note(Level.WARNING, why))
+        entry.failed_calls += 1
         if not error.counted:
-            entry.failed_calls += 1
             self.server.count_error(error)
         return error
 

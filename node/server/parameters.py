@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypedDict, TypeVar, Unpack, overload
 
 from shoal.node.dataset.numbers import parse_integer
+from shoal.node.resp.inline import quote
 
 T = TypeVar("T")
 
@@ -120,27 +121,7 @@ def quoted(text: str) -> str:
 
 def in_quotes(text: str) -> str:
     """A word in double quotes, unprintable bytes escaped."""
-    spelled = ""
-    for byte in text.encode("utf-8", "surrogateescape"):
-        char = chr(byte)
-        if char in _ESCAPES:
-            spelled += _ESCAPES[char]
-        elif 0x20 <= byte < 0x7F:
-            spelled += char
-        else:
-            spelled += f"\\x{byte:02x}"
-    return f'"{spelled}"'
-
-
-_ESCAPES = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\a": "\\a",
-    "\b": "\\b",
-}
+    return quote(text.encode("utf-8", "surrogateescape")).decode()
 
 
 class YesNo(Parameter[bool]):

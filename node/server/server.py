@@ -152,9 +152,9 @@ class Server:
         self.keyspace.now_ms = now_ms
         if now_ms >= self.statistics.next_sample_ms:
             self._look_at_itself()
-        if self.scripts.suspension.is_suspended:
+        if self.scripts.suspension.wants_turn:
             self.scripts.suspension.go_on()
-        else:
+        elif not self.scripts.suspension.is_suspended:
             if now_ms >= self.next_expiry_ms:
                 self._expire_due(now_ms)
             if self.memory.limit:
@@ -174,7 +174,7 @@ class Server:
         return (
             bool(self.runnable or self.key_waits.ready or self.memory.is_evicting)
             or self.replication.wants_turn
-            or self.scripts.suspension.is_suspended
+            or self.scripts.suspension.wants_turn
             or self.is_behind
         )
 
@@ -197,6 +197,8 @@ class Server:
                 return
         if session.pending or session.read_ahead or session.blocked is not None:
             session.read_ahead += data
+            if session.debugs_scripts:
+                self.scripts.debugger_input(session)
             return
         if session.out_bytes > self.client_care.credit_bytes and not self.client_care.may_go_on(session):
             session.read_ahead += data
@@ -307,6 +309,8 @@ class Server:
         """A client is gone; whatever it waited for, watched or was owed is dropped."""
         self.sessions.pop(session.id, None)
         self._stop_waiting(session)
+        if session.debugs_scripts:
+            self.scripts.debugger_gone(session)
         session.unwatch()
         self.pubsub.forget(session)
         self.tracking.end(session)

@@ -112,6 +112,7 @@ class Session(Call):
         "blocked",
         "closing",
         "created_ms",
+        "debugs_scripts",
         "fd",
         "hears_for_others",
         "id",
@@ -210,6 +211,8 @@ class Session(Call):
         self.reply_mode = ReplyMode.ON
         self.name = b""
         self.no_evict = self.no_touch = False
+        self.debugs_scripts = False
+        """Its next script runs in the debugger: SCRIPT DEBUG."""
         self.refresh_plain()
 
     def refresh_plain(self) -> None:

@@ -29,4 +29,9 @@ local function compile(source, name)
     return in_environment(chunk, message)
 end
 
-return { is_bytecode = is_bytecode, in_environment = in_environment, compile = compile }
+-- What a script finds under a global name.
+local function global(name)
+    return environment[name]
+end
+
+return { is_bytecode = is_bytecode, in_environment = in_environment, compile = compile, global = global }

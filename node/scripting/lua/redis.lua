@@ -138,10 +138,4 @@ function redis.replicate_commands()
     return true
 end
 
-function redis.breakpoint()
-    return false
-end
-
-function redis.debug() end
-
 return redis

@@ -58,6 +58,7 @@ local replies = files.replies(errors, tables)
 local compiling = files.compiling(host, environment)
 local coroutines = files.coroutine(watch)
 local redis = files.redis(host, errors, replies)
+local set_debugging = files.debugger(host, errors, watch, compiling, redis)
 
 local libraries = {
     bit = files.bit(tools),
@@ -120,4 +121,4 @@ for name in pairs(outside) do
 end
 
 watch.watch()
-return compile, load_functions
+return compile, load_functions, set_debugging

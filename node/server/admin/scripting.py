@@ -56,9 +56,15 @@ def eval_script_ro(session: Session, body: bytes, key_count: bytes, *words: byte
 
 
 def _evaluate(session: Session, argv: Sequence[bytes], *, read_only: bool) -> Reply:
-    keys = _count_keys(argv)
     scripts = session.server.scripts
-    return scripts.run(session, scripts.load(argv[1]), argv, keys, read_only=read_only)
+
+    def run() -> Reply:
+        keys = _count_keys(argv)
+        return scripts.run(session, scripts.load(argv[1]), argv, keys, read_only=read_only)
+
+    if session.debugs_scripts and not session.in_exec:
+        return scripts.debug(session, argv[1], argv, run)
+    return run()
 
 
 @command(
@@ -188,14 +194,18 @@ def script_kill(session: Session) -> Reply:
     since="3.2.0",
     complexity="O(1)",
     arguments=(one_of("mode", token("YES"), token("SYNC"), token("NO")),),
-    summary="Whether this client's scripts run in a debugger, of which this server has none.",
+    summary="Whether this client's next script runs in the debugger.",
 )
 def script_debug(session: Session, mode: bytes) -> Reply:
-    if mode.lower() == b"no":
-        return OK
-    if mode.lower() in (b"yes", b"sync"):
-        raise CommandError("ERR This server has no debugger for scripts")
-    raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    if session.out:
+        raise CommandError("ERR SCRIPT DEBUG must be called outside a pipeline")
+    word = mode.lower()
+    if word == b"yes":
+        raise CommandError("ERR Nothing here forks, so changes cannot be taken back. Use SCRIPT DEBUG SYNC")
+    if word not in (b"sync", b"no"):
+        raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    session.debugs_scripts = word == b"sync"
+    return OK
 
 
 @command(

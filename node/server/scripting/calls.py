@@ -81,7 +81,9 @@ def _is_served(served: bytearray, run: ScriptRun, entry: Entry, words: Sequence[
 
 def _call_carefully(server: Server, session: Session, run: ScriptRun, words: list[bytes]) -> Reply:
     """The same, with every check in Redis's order."""
-    entry = server.dispatcher.table.look_up(words)
+    entry, debugger = server.dispatcher.table.look_up(words), server.scripts.debugger
+    if debugger is not None:
+        debugger.command_called(words)
     try:
         if entry is None:
             raise CommandError(_unknown(server, words))
@@ -90,6 +92,8 @@ def _call_carefully(server: Server, session: Session, run: ScriptRun, words: lis
         server.count_error(error)
         if entry is not None:
             entry.rejected_calls += 1
+        if debugger is not None:
+            debugger.command_refused(error.text)
         return error
     before = len(server.operations)
     reply = server.dispatcher.perform(session, entry, words)
@@ -97,6 +101,8 @@ def _call_carefully(server: Server, session: Session, run: ScriptRun, words: lis
         server.tracking.script_called(run.caller.tracker, entry, run.keys)
     if run.targets != EVERYWHERE:
         _keep_back(server, run, before)
+    if debugger is not None:
+        debugger.command_answered(reply)
     return reply
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import TYPE_CHECKING
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.slots import key_slot
 from shoal.node.commands.spec import Flag
-from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.scripting.interpreter import Interpreter
 from shoal.node.scripting.lrand48 import Lrand48
 from shoal.node.scripting.shebang import ScriptFlag, split_shebang
 from shoal.node.server.scripting.calls import call_command, may_take_short_way
+from shoal.node.server.scripting.debugger import ScriptDebugger
 from shoal.node.server.scripting.functions import Functions
 from shoal.node.server.scripting.runs import Runnable, ScriptRun, check_may_run, effective_flags
 from shoal.node.server.scripting.script_session import ScriptSession
@@ -65,6 +66,8 @@ class Scripts:
         self.loading_since_ns: int | None = None
         """When the library that is being loaded began to run."""
         self.functions = Functions(self)
+        self.debugger: ScriptDebugger | None = None
+        """That of the script that runs, if its client debugs it."""
         self.may_run_any_command = False
         """Only while a test wants it: DEBUG SET-DISABLE-DENY-SCRIPTS."""
 
@@ -151,7 +154,7 @@ class Scripts:
     def _execute(self, run: ScriptRun) -> Reply:
         script, caller, dispatcher = run.script, run.caller, self.server.dispatcher
         check_may_run(self.server, run)
-        run.is_plain = may_take_short_way(self.server, run)
+        run.is_plain = self.debugger is None and may_take_short_way(self.server, run)
         session = self.session
         if session is None:
             session = self.session = ScriptSession(self.server)
@@ -162,12 +165,50 @@ class Scripts:
         began_ns, entry = dispatcher.command_started_ns, dispatcher.timed_entry
         self.running = run
         try:
-            return script.interpreter.run(script.compiled, script.name, run.key_count, run.command[3:])
+            runner = script.interpreter.run if self.debugger is None else script.interpreter.debug
+            return runner(script.compiled, script.name, run.key_count, run.command[3:])
         finally:
             self.running = None
             # What its commands took was counted as theirs; the script's own time is all of it.
             dispatcher.command_started_ns, dispatcher.timed_entry = began_ns, entry
             caller.propagated = []  # what it changed is recorded; the script itself is not propagated
+
+    # --- debugging ---------------------------------------------------------------------------------
+
+    def debug(
+        self, caller: Session, body: bytes, command: Sequence[bytes], run: Callable[[], Reply]
+    ) -> Reply:
+        """Do `run`, which runs one script, with its client at the debugger, who answers as well."""
+        self._tell(Level.WARNING, "Synchronous debugging session of a script started")
+        return self.suspension.run(caller, command, self._debug, (caller, body, run))
+
+    def _debug(self, given: tuple[Session, bytes, Callable[[], Reply]]) -> Reply:
+        caller, body, run = given
+        debugger = self.debugger = ScriptDebugger(self, caller, body)
+        reply: Reply
+        try:
+            reply = run()
+        except CommandError as error:
+            reply = error
+            self.server.count_error(error)
+        finally:
+            self.debugger = None
+        debugger.end(reply)
+        self._tell(Level.WARNING, "Synchronous debugging session of a script ended")
+        return NO_REPLY
+
+    def debugger_input(self, session: Session) -> None:
+        """A client whose script is being debugged has said something."""
+        if self.debugger is not None and self.debugger.session is session:
+            self.debugger.input()
+
+    def debugger_gone(self, session: Session) -> None:
+        """A client is gone; its script, if it debugs one, is not."""
+        if self.debugger is not None and self.debugger.session is session:
+            self.debugger.leave()
+
+    def _tell(self, level: Level, text: str) -> None:
+        self.server.effects.append(Note(level, text))
 
     # --- what the interpreter asks -----------------------------------------------------------------
 
@@ -251,3 +292,4 @@ class Scripts:
         if run.script.is_function is not function:
             raise CommandError(run.busy_text)
         run.killed = True
+        self.suspension.wake()

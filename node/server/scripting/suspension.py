@@ -40,6 +40,8 @@ class Suspension:
         """A body runs there now, or is suspended."""
         self._session: Session | None = None
         """Whose command is suspended."""
+        self._is_waiting = False
+        """It goes on only when it is told to."""
         self.command: Sequence[bytes] = ()
         """Its words."""
         self._operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
@@ -49,6 +51,11 @@ class Suspension:
     @property
     def is_suspended(self) -> bool:
         return self._session is not None
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether the suspended command is to go on as soon as may be."""
+        return self._session is not None and not self._is_waiting
 
     def run(self, session: Session, argv: Sequence[bytes], body: Callable[[T], Reply], given: T) -> Reply:
         """Run a command's body; NO_REPLY if it was suspended, and the client is told when it ends."""
@@ -95,6 +102,15 @@ class Suspension:
         """Called from within: let the node do other things. Returns when it is this command's turn again."""
         if getcurrent() is self._worker:
             getcurrent().parent.switch(None)
+
+    def wait(self) -> None:
+        """`pause`, for as long as nobody calls `wake`."""
+        self._is_waiting = True
+        self.pause()
+
+    def wake(self) -> None:
+        """What the suspended command waits for is there."""
+        self._is_waiting = False
 
     def go_on(self) -> None:
         """Run the suspended command until it pauses or ends; then its client has its reply."""
