@@ -126,7 +126,7 @@ class SlotWalk:
 
     def _tell_next(self, picture: _Picture) -> int:
         key, value = self._rest.popitem()
-        if parts_of(value) <= LARGE_VALUE_ELEMENTS:
+        if type(value) is bytes or parts_of(value) <= LARGE_VALUE_ELEMENTS:
             return self._tell(picture, key, value)
         self._large_key = key
         self._large_pieces = self._sink.add_in_pieces(

@@ -54,9 +54,22 @@ class RdbWriter:
     def add(
         self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage = UNKNOWN
     ) -> int:
-        """Write a key; returns its size in bytes. The value may change as soon as this returns."""
-        kind, body = encode_value(value)
-        entry = self._head(database, key, kind, expiry_ms, usage) + body
+        """Write a key; returns its size in bytes. The value may change as soon as this returns.
+
+        Most keys hold a short string and nothing is known of them beside it: these are put together in place.
+        """
+        if (
+            type(value) is bytes
+            and len(value) < 64
+            and len(key) < 64
+            and database == self._database
+            and expiry_ms is None
+            and usage is UNKNOWN
+        ):
+            entry = b"%b%c%b%c%b" % (_STRING, len(key), key, len(value), value)
+        else:
+            kind, body = encode_value(value)
+            entry = self._head(database, key, kind, expiry_ms, usage) + body
         (self._parts if self._waiting is None else self._waiting).append(entry)
         return len(entry)
 

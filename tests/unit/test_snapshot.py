@@ -72,7 +72,7 @@ class Told:
         for element in value:
             told.append(element)
             yield 1
-        self.add(database, key, told, expiry_ms)
+        self.add(database, key, told, expiry_ms, usage)
 
 
 def act(keyspace: Keyspace, action: tuple) -> None:
