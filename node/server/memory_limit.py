@@ -219,9 +219,7 @@ class MemoryLimit:
                 self.is_evicting = self._headroom < 0
                 break
         server.propagate_each()
-        spent_ms = (clock_ns() - began_ns) // 1_000_000
-        if 0 < config.latency_monitor_threshold <= spent_ms:
-            server.latency.note("eviction-cycle", server.keyspace.now_ms // 1000, spent_ms)
+        server.note_spike("eviction-cycle", began_ns)
 
     def _evict_key(self, database: Database, key: bytes) -> int:
         """Delete a key; returns about how many bytes it took."""

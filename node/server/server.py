@@ -282,6 +282,7 @@ class Server:
             self.propagate_each()
         if self.keyspace.expiry_mode is not ExpiryMode.DELETE:
             return
+        began_ns = self.dispatcher.clock_ns()
         for database in self.keyspace.databases:
             if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
                 self.next_expiry_ms = now_ms
@@ -290,6 +291,7 @@ class Server:
                 self.next_expiry_ms = now_ms
         if self.operations:
             self.propagate_each()
+        self.note_spike("expire-cycle", began_ns)
 
     def _replace_snapshot(self) -> None:
         """Everything was deleted: no snapshot under way is of use any more."""
@@ -435,6 +437,13 @@ class Server:
         if 0 < threshold_ms <= microseconds // 1000:
             event = "fast-command" if flags & Flag.FAST else "command"
             self.latency.note(event, session.now_ms // 1000, microseconds // 1000)
+
+    def note_spike(self, event: str, began_ns: int) -> None:
+        """For the latency monitor: what ends now has taken long, perhaps."""
+        threshold_ms = self.config.latency_monitor_threshold
+        spent_ms = (self.dispatcher.clock_ns() - began_ns) // 1_000_000
+        if 0 < threshold_ms <= spent_ms:
+            self.latency.note(event, self.keyspace.now_ms // 1000, spent_ms)
 
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""

@@ -232,3 +232,15 @@ def test_time_is_that_of_the_turn() -> None:
     world.pass_time(1234)
     reply: Any = world.client()("TIME")
     assert reply == [str(NOW_MS // 1000 + 1), "234000"]
+
+
+def test_keys_that_take_long_to_expire_are_a_spike_of_their_own() -> None:
+    world = World(latency_monitor_threshold=20)
+    client = world.client()
+    client("SET", "k", "v", "PX", 5)
+    world.pass_time(100)
+    assert "expire-cycle" not in str(client("LATENCY", "LATEST"))
+    client("SET", "k", "v", "PX", 5)
+    world.stopwatch.step_us = 30_000
+    world.pass_time(100)
+    assert ["expire-cycle", 30, 30] in [[name, *took] for name, _, *took in client("LATENCY", "LATEST")]
