@@ -190,7 +190,7 @@ class Reactor:
         if self.muted:
             self._unmute()
         if server.client_memory.touched:
-            server.client_memory.end_turn()
+            server.client_memory.settle()
             self.node.carry_out_effects()
 
     def _send_more(self, connection: Connection) -> None:

@@ -2,10 +2,10 @@
 
 A client takes memory for what came from it and has not been run, for what waits to be sent to it, and for
 what is kept for it: a transaction's commands, watched keys, subscriptions, prefixes. With a limit set, the
-sizes of those who said or were sent something in a turn are brought up to date at its end, so that idle
-clients cost nothing; what makes for a large command is looked at before it is run. If all together are too
-large, the largest go until they are not. Replicas and primaries never do, nor does who asked for CLIENT
-NO-EVICT.
+sizes of those who said or were sent something in a turn are brought up to date before the next client has
+its say and at the end, so that idle clients cost nothing; what makes for a large command is looked at
+before it is run. If all together are too large, the largest go until they are not. Replicas and primaries
+never do, nor does who asked for CLIENT NO-EVICT.
 """
 
 from __future__ import annotations
@@ -98,13 +98,17 @@ class ClientMemory:
         self._total -= self._sizes.pop(session, 0)
 
     def arrived(self, session: Session, data: bytes) -> None:
-        """Bytes came from a client. If they are part of something large, there may be no room for it."""
+        """Bytes came from a client: make room first for what those before it in this turn were answered.
+
+        If the bytes are part of something large, there may be no room for that either.
+        """
+        self.settle()
         self.touched.add(session)
         if session.parser.buffered + len(data) >= LARGE_COMMAND_BYTES and not _is_peer(session):
             self._measure(session, len(data))
             self._evict()
 
-    def end_turn(self) -> None:
+    def settle(self) -> None:
         """Bring sizes up to date, and see whether they are too large together."""
         touched, self.touched = self.touched, set()
         for session in touched:

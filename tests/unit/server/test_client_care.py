@@ -103,12 +103,12 @@ def test_up_to_a_limit_answers_pile_up(directive: str, limit: str) -> None:
     client("SET", "big", "x" * (1 << 20))
     for _ in range(45):
         client.send(b"GET big\r\n")
-        world.server.client_memory.end_turn()
+        world.server.client_memory.settle()
     assert client.session.out_bytes > 45 << 20
     for _ in range(10):
         client.send(b"GET big\r\n")
         world.server.client_memory.touched.add(client.session)
-        world.server.client_memory.end_turn()
+        world.server.client_memory.settle()
     assert client.is_hung_up
 
 

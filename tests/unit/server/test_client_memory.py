@@ -27,7 +27,7 @@ def unfinished(client: Client, kibibytes: int) -> None:
 
 def gone(world: World, *clients: Client) -> list[bool]:
     """Whether each is hung up on at the end of this turn."""
-    world.server.client_memory.end_turn()
+    world.server.client_memory.settle()
     return [client.is_hung_up for client in clients]
 
 
@@ -125,3 +125,13 @@ def test_who_exceeds_its_own_limit_goes_before_others_are_judged(world: World) -
     behind.session.send(b"x" * 150 * KIB)
     world.server.client_memory.touched.add(behind.session)
     assert gone(world, large, behind) == [False, True]
+
+
+def test_who_looks_right_after_sees_nobody_above_the_limit(world: World) -> None:
+    limited(world, 100)
+    client, observer = world.client(), world.client()
+    client("CLIENT", "SETNAME", "large")
+    client("SET", "k", "x" * (60 * KIB))
+    client.send(b"GET k\r\nGET k\r\n")
+    assert "name=large" not in observer("CLIENT", "LIST")
+    assert client.is_hung_up
