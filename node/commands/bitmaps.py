@@ -183,6 +183,6 @@ def bitop(call: Call, operation: bytes, destination: bytes, *keys: bytes) -> Rep
         combined = numbers[0] ^ ((1 << size * 8) - 1)
     else:
         combined = reduce({b"AND": and_, b"OR": or_, b"XOR": xor}[name], numbers)
-    call.db.set(destination, combined.to_bytes(size))
+    call.db.set(destination, bytearray(combined.to_bytes(size)))
     call.db.changed(destination, "set")
     return size

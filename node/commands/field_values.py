@@ -21,7 +21,7 @@ from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key,
 from shoal.node.dataset.field_expiry import watch_fields
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, new_hash
 from shoal.node.dataset.numbers import parse_integer
-from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.resp.replies import CommandError, Reply, quoted
 
 _WRONG_NUMBER = "ERR wrong number of arguments for 'hsetex' command"
 _MOST_FIELDS = (1 << 31) - 1
@@ -176,7 +176,7 @@ def _parse_setting(words: Sequence[bytes], now_ms: int) -> _Setting:
             setting.pairs = _pairs(words[position + 1 :])
             return setting
         if name in (b"FNX", b"FXX"):
-            if setting.condition not in (b"", name):
+            if setting.condition:
                 raise CommandError("ERR Only one of FXX or FNX arguments can be specified")
             setting.condition = name
         elif name in TIME_WORDS or name == b"KEEPTTL":
@@ -190,7 +190,7 @@ def _parse_setting(words: Sequence[bytes], now_ms: int) -> _Setting:
                     raise CommandError("ERR missing expire time")
                 setting.at_ms = moment_of(name, digits, now_ms, "hsetex")
         else:
-            raise CommandError(f"ERR unknown argument: {word.decode('utf-8', 'replace')}")
+            raise CommandError(b"ERR unknown argument: " + quoted(word))
     raise CommandError("ERR missing FIELDS argument")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, zip_longest
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.counts import require_count, require_signed_count
@@ -224,10 +224,8 @@ def lpos(call: Call, key: bytes, element: bytes, *options: bytes) -> Reply:
 def _parse_lpos(options: tuple[bytes, ...]) -> tuple[int, int | None, int]:
     """RANK (1 if absent), COUNT (None if absent, 0 for all) and MAXLEN (0 for no limit)."""
     rank, count, max_length = 1, None, 0
-    if len(options) % 2:
-        raise CommandError(SYNTAX_ERROR)
-    for name, text in zip(options[::2], options[1::2], strict=True):
-        match name.upper():
+    for name, text in zip_longest(options[::2], options[1::2]):
+        match name.upper() if text is not None else b"":
             case b"RANK":
                 rank = _parse_rank(text)
             case b"COUNT":

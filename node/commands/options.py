@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shoal.node.commands.spec import Arg, one_of, token
 from shoal.node.dataset.numbers import INT64_MAX, INT64_MIN, NOT_AN_INTEGER, parse_c_unsigned, require_integer
-from shoal.node.resp.replies import CommandError
+from shoal.node.resp.replies import CommandError, quoted
 
 SYNTAX_ERROR = "ERR syntax error"
 
@@ -111,7 +111,7 @@ def parse_expire_conditions(words: Sequence[bytes]) -> set[bytes]:
     conditions = {word.upper() for word in words}
     for word in words:
         if word.upper() not in (b"NX", b"XX", b"GT", b"LT"):
-            raise CommandError(b"ERR Unsupported option " + word)
+            raise CommandError(b"ERR Unsupported option " + quoted(word))
     if b"NX" in conditions and len(conditions) > 1:
         raise CommandError("ERR NX and XX, GT or LT options at the same time are not compatible")
     if conditions >= {b"GT", b"LT"}:

@@ -11,14 +11,14 @@ from shoal.node.commands.call import Call
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup, PendingEntry
 from shoal.node.dataset.stream_ids import format_id
 from shoal.node.dataset.streams import Stream
-from shoal.node.resp.replies import CommandError
+from shoal.node.resp.replies import CommandError, quoted
 
 
 def find_group(stream: Stream | None, key: bytes, name: bytes, where: str = "") -> ConsumerGroup:
     """A group that must be there, as must its stream. `where` ends the error's text."""
     group = None if stream is None else stream.groups.get(name)
     if group is None:
-        text = b"NOGROUP No such key '%b' or consumer group '%b'" % (key, name)
+        text = b"NOGROUP No such key '%b' or consumer group '%b'" % (quoted(key), quoted(name))
         raise CommandError(b"%b %b" % (text, where.encode()) if where else text)
     return group
 

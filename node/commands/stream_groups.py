@@ -10,7 +10,7 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import parse_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
-from shoal.node.resp.replies import OK, CommandError, Reply, Status
+from shoal.node.resp.replies import OK, CommandError, Reply, Status, quoted
 
 _GROUP = (key_arg(), Arg("groupname"))
 _CONSUMER = (*_GROUP, Arg("consumername"))
@@ -210,5 +210,7 @@ def _existing_stream(call: Call, key: bytes) -> Stream:
 def _existing_group(stream: Stream, key: bytes, name: bytes) -> ConsumerGroup:
     group = stream.groups.get(name)
     if group is None:
-        raise CommandError(b"NOGROUP No such consumer group '%b' for key name '%b'" % (name, key))
+        raise CommandError(
+            b"NOGROUP No such consumer group '%b' for key name '%b'" % (quoted(name), quoted(key))
+        )
     return group

@@ -12,7 +12,7 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import format_id
 from shoal.node.dataset.streams import Stream
-from shoal.node.resp.replies import CommandError, Reply, Status
+from shoal.node.resp.replies import CommandError, Reply, Status, quoted
 
 DEFAULT_FULL_COUNT = 10
 _WRONG_FULL = "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP."
@@ -150,7 +150,9 @@ def xinfo_groups(call: Call, key: bytes) -> Reply:
 def xinfo_consumers(call: Call, key: bytes, name: bytes) -> Reply:
     group = _existing_stream(call, key).groups.get(name)
     if group is None:
-        raise CommandError(b"NOGROUP No such consumer group '%b' for key name '%b'" % (name, key))
+        raise CommandError(
+            b"NOGROUP No such consumer group '%b' for key name '%b'" % (quoted(name), quoted(key))
+        )
     return [
         {
             b"name": consumer.name,

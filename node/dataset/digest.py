@@ -9,9 +9,9 @@ not matter; `_chain` hashes the result again, so that it does.
 from __future__ import annotations
 
 from hashlib import sha1
-from itertools import chain
 
 from shoal.node.dataset.database import Database
+from shoal.node.dataset.hashes import ExpiringHash
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_ids import SEQUENCE_BITS, SEQUENCE_MAX
@@ -20,6 +20,7 @@ from shoal.node.dataset.values import ListValue, SetValue, Value
 
 _SIZE = 20
 _EXPIRES = b"!!expire!!"
+_FIELD_EXPIRES = b"!!hexpire!!"
 
 
 def keyspace_digest(keyspace: Keyspace) -> bytes:
@@ -29,7 +30,9 @@ def keyspace_digest(keyspace: Keyspace) -> bytes:
         if not len(database):
             continue
         digest = _chain(digest, database.index.to_bytes(4, "big"))
-        for key, value in chain.from_iterable(map(dict.items, filter(None, database.tables))):
+        for key in database.keys():  # noqa: SIM118 (no dict)
+            value = database.stored(key)
+            assert value is not None
             entry = _add_value(_chain(0, key), value, database.expiry(key) is not None)
             digest = _add(digest, entry.to_bytes(_SIZE, "big"))
     return digest.to_bytes(_SIZE, "big")
@@ -66,14 +69,18 @@ def _add_value(digest: int, value: Value, expires: bool) -> int:
                 digest = _chain(digest, text)
     else:
         digest = _chain(digest, _type(4))
+        deadlines = value.deadlines.at if isinstance(value, ExpiringHash) else ()
         for field, content in value.pairs():
-            digest = _add_pair(digest, field, content)
+            digest = _add_pair(digest, field, content, expires=field in deadlines)
     return _add(digest, _EXPIRES) if expires else digest
 
 
-def _add_pair(digest: int, name: bytes, content: bytes) -> int:
-    """Names and contents belong together, pairs stand in no order."""
-    return _add(digest, _chain(_chain(0, name), content).to_bytes(_SIZE, "big"))
+def _add_pair(digest: int, name: bytes, content: bytes, *, expires: bool = False) -> int:
+    """Names and contents belong together, and whether they expire; pairs stand in no order."""
+    pair = _chain(_chain(0, name), content)
+    if expires:
+        pair = _add(pair, _FIELD_EXPIRES)
+    return _add(digest, pair.to_bytes(_SIZE, "big"))
 
 
 def _type(number: int) -> bytes:

@@ -47,6 +47,11 @@ class CommandError(Exception):
         return self.text.split(b" ", 1)[0].decode("utf-8", "replace")
 
 
+def quoted(word: bytes) -> bytes:
+    """A client's word in an error text: as it came, but that it ends with a zero byte, as C's strings do."""
+    return word.partition(b"\0")[0]
+
+
 class NullArray:
     """The null that RESP2 spells `*-1`: an aborted EXEC, a BLPOP that timed out. RESP3 has one null."""
 

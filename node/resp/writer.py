@@ -99,7 +99,7 @@ def _error(reply: CommandError) -> bytes:
 
 def _one_line(text: bytes) -> bytes:
     if b"\n" in text or b"\r" in text:
-        return text.replace(b"\r", b" ").replace(b"\n", b" ")
+        return text.rstrip(b"\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
     return text
 
 

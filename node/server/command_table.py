@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from shoal.node.commands.registry import COMMANDS
 from shoal.node.commands.spec import CommandSpec, Handler
 from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import CommandError
+from shoal.node.resp.replies import CommandError, quoted
 from shoal.node.server.entries import Entry
 
 _LONGEST_QUOTED = 128
@@ -53,8 +53,8 @@ class CommandTable:
                 raise CommandError(_wrong_arity(name.decode()))
             entry = children.get(argv[1].lower())
             if entry is None:
-                shown = argv[1][:_LONGEST_QUOTED].decode("utf-8", "replace")
-                raise CommandError(f"ERR unknown subcommand '{shown}'. Try {name.decode().upper()} HELP.")
+                shown = _quoted(argv[1], _LONGEST_QUOTED)
+                raise CommandError(b"ERR unknown subcommand %b. Try %b HELP." % (shown, name.upper()))
         elif argv[0] not in self.entries and len(self.entries) < 4 * len(COMMANDS):
             self.entries[argv[0]] = entry
         if not entry.min_args <= len(argv) <= entry.max_args:
@@ -96,14 +96,18 @@ class CommandTable:
             self.subcommands[new_name] = children
 
 
-def _unknown_command(argv: Arguments) -> str:
-    name = argv[0][:_LONGEST_QUOTED].decode("utf-8", "replace")
-    shown = ""
+def _unknown_command(argv: Arguments) -> bytes:
+    shown = b""
     for word in argv[1:]:
         if len(shown) >= _LONGEST_QUOTED:
             break
-        shown += f"'{word[: _LONGEST_QUOTED - len(shown)].decode('utf-8', 'replace')}' "
-    return f"ERR unknown command '{name}', with args beginning with: {shown}"
+        shown += _quoted(word, _LONGEST_QUOTED - len(shown)) + b" "
+    name = _quoted(argv[0], _LONGEST_QUOTED)
+    return b"ERR unknown command %b, with args beginning with: %b" % (name, shown)
+
+
+def _quoted(word: bytes, longest: int) -> bytes:
+    return b"'%b'" % quoted(word)[:longest]
 
 
 def _wrong_arity(full_name: str) -> str:

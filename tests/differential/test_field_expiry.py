@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.node.dataset.hashes import ExpiringHash
-from tests.differential.comparison import Command, ask, compare
-from tests.differential.executor import LocalServer, RealServer, real_redis
+from tests.differential.comparison import ask, compare
+from tests.differential.executor import LocalServer, RealServer
+from tests.differential.grammar import (
+    INTEGERS,
+    LIFETIMES,
+    ODD_NUMBERS,
+    TEXTS,
+    Command,
+    Part,
+    any_case,
+    drawn,
+    one_of,
+    pick,
+    several,
+    words,
+)
+from tests.differential.twin import Twin, run_any
 from tests.peers import REDIS8_SERVER, needs
 
 pytestmark = [pytest.mark.peers, needs(REDIS8_SERVER)]
@@ -21,14 +35,8 @@ EVEN_LATER = 6_000_000_000_000
 LATEST = (1 << 46) - 1
 
 
-@pytest.fixture(scope="module")
-def redis8() -> Iterator[RealServer]:
-    with real_redis(REDIS8_SERVER, "--enable-debug-command", "yes") as server:
-        yield server
-
-
-def words(line: str) -> Command:
-    return tuple(line.split())
+def told(line: str) -> Command:
+    return tuple(line.encode().split())
 
 
 REPLIES = """
@@ -176,7 +184,7 @@ REPLIES = """
 
 
 def test_replies_and_errors_are_those_of_redis(redis8: RealServer) -> None:
-    compare(LocalServer(), redis8, [words(line) for line in REPLIES.strip().splitlines()])
+    compare(LocalServer(), redis8, [told(line) for line in REPLIES.strip().splitlines()])
 
 
 def test_times_to_live_stay_with_a_hash_that_is_copied_renamed_or_moved(redis8: RealServer) -> None:
@@ -195,56 +203,80 @@ def test_times_to_live_stay_with_a_hash_that_is_copied_renamed_or_moved(redis8: 
         HPEXPIRETIME copy FIELDS 1 a
     """
     redis8.run("FLUSHALL")
-    compare(LocalServer(), redis8, [words(line) for line in lines.strip().splitlines()])
+    compare(LocalServer(), redis8, [told(line) for line in lines.strip().splitlines()])
 
 
-FIELD = st.sampled_from("abcd")
-FIELDS = st.lists(FIELD, min_size=1, max_size=3).map(lambda fields: ["FIELDS", len(fields), *fields])
-PAIRS = st.lists(st.tuples(FIELD, st.sampled_from("12")), min_size=1, max_size=3).map(
-    lambda pairs: ["FIELDS", len(pairs), *[word for pair in pairs for word in pair]]
+KEY = pick("h", "i", b"\x00\xff\r\n")
+FIELD = pick("a", "b", "c", "d", "", b"\xff\x00")
+NUMBER = pick(1, 1, 2, 3, 0, *ODD_NUMBERS)
+FIELDS = one_of(
+    words("FIELDS", 1, FIELD),
+    words("FIELDS", 2, FIELD, FIELD),
+    words("FIELDS", 3, FIELD, FIELD, FIELD),
+    words(any_case("FIELDS", "FELDS"), NUMBER, several(FIELD, 3)),
 )
-MOMENT = st.sampled_from([1, LATER, EVEN_LATER, LATEST])
-CONDITION = st.sampled_from([[], ["NX"], ["XX"], ["GT"], ["LT"]])
-KEY = st.sampled_from(["h", "i"])
-
-
-def joined(name: str, *parts: st.SearchStrategy[object]) -> st.SearchStrategy[Command]:
-    def flat(values: tuple[object, ...]) -> Command:
-        return tuple(w for value in values for w in (value if isinstance(value, list) else [value]))
-
-    return st.tuples(st.just(name), KEY, *parts).map(flat)
-
-
-COMMANDS: st.SearchStrategy[Command] = st.one_of(
-    joined("HPEXPIREAT", MOMENT, CONDITION, FIELDS),
-    joined("HPERSIST", FIELDS),
-    joined("HPEXPIRETIME", FIELDS),
-    joined("HGETEX", st.sampled_from([[], ["PERSIST"], ["PXAT", 1], ["PXAT", LATER]]), FIELDS),
-    joined("HGETDEL", FIELDS),
-    joined(
+PAIRS = one_of(
+    words("FIELDS", 1, FIELD, TEXTS),
+    words("FIELDS", 2, FIELD, TEXTS, FIELD, TEXTS),
+    words(any_case("FIELDS", "FELDS"), NUMBER, several(words(FIELD, TEXTS), 3)),
+)
+MOMENT = pick(1, LATER, LATER, EVEN_LATER, LATEST, LATEST + 1)
+MOMENTS = one_of(
+    words(any_case("PXAT"), MOMENT),
+    words("EXAT", pick(1, 5_000_000_000, LATEST // 1000, LATEST // 1000 + 1)),
+    words(any_case("EX", "PX", "EXAT", "PXAT"), LIFETIMES),
+)
+CONDITION = several(any_case("NX", "XX", "GT", "LT", "BOGUS"), 1)
+FIELD_EXPIRY: list[Part] = [
+    words("HPEXPIREAT", KEY, MOMENT, CONDITION, FIELDS),
+    words("HEXPIREAT", KEY, pick(1, 5_000_000_000, LATEST // 1000 + 1), CONDITION, FIELDS),
+    words(any_case("HEXPIRE", "HPEXPIRE", "HEXPIREAT", "HPEXPIREAT"), KEY, LIFETIMES, CONDITION, FIELDS),
+    words("HPERSIST", KEY, FIELDS),
+    words(any_case("HPEXPIRETIME", "HEXPIRETIME", "HPTTL", "HTTL"), KEY, FIELDS),
+    words("HGETEX", KEY, several(one_of(any_case("PERSIST", "KEEPTTL"), MOMENTS), 1), FIELDS),
+    words("HGETEX", KEY, several(one_of(any_case("PERSIST", "KEEPTTL"), MOMENTS), 2), FIELDS),
+    words("HGETDEL", KEY, FIELDS),
+    words(
         "HSETEX",
-        st.sampled_from([[], ["FNX"], ["FXX"]]),
-        st.sampled_from([[], ["KEEPTTL"], ["PXAT", 1], ["PXAT", LATER]]),
+        KEY,
+        several(any_case("FNX", "FXX"), 1),
+        several(one_of(any_case("KEEPTTL", "PERSIST"), MOMENTS), 1),
         PAIRS,
     ),
-    joined("HSET", FIELD, st.sampled_from("12")),
-    joined("HINCRBY", FIELD, st.just(1)),
-    joined("HDEL", FIELD),
-    joined("HGETALL"),
-    st.sampled_from([("COPY", "h", "i", "REPLACE"), ("RENAME", "h", "i"), ("DEL", "h")]),
-)
+    words("HSETEX", KEY, several(one_of(any_case("FNX", "FXX", "KEEPTTL"), MOMENTS), 3), PAIRS),
+    words("HSET", KEY, FIELD, TEXTS),
+    words("HSET", KEY, several(words(FIELD, TEXTS), 4, 1)),
+    words("HSETNX", KEY, FIELD, TEXTS),
+    words("HINCRBY", KEY, FIELD, INTEGERS),
+    words("HINCRBYFLOAT", KEY, FIELD, TEXTS),
+    words("HDEL", KEY, several(FIELD, 3, 1)),
+    words(any_case("HGET", "HEXISTS", "HSTRLEN"), KEY, FIELD),
+    words(any_case("HGETALL", "HKEYS", "HVALS", "HLEN"), KEY),
+    words("HMGET", KEY, several(FIELD, 3, 1)),
+    words(any_case("COPY", "RENAME", "RENAMENX"), KEY, KEY),
+    words("COPY", KEY, KEY, "REPLACE"),
+    words("OBJECT", "ENCODING", KEY),
+    words("SET", KEY, "text"),
+    words("DEL", KEY),
+]
+LOOKS: list[Command] = [
+    (b"HPEXPIRETIME", key, b"FIELDS", b"6", b"a", b"b", b"c", b"d", b"", b"\xff\x00")
+    for key in (b"h", b"i", b"\x00\xff\r\n")
+]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(COMMANDS, min_size=5, max_size=30))
-def test_any_sequence_has_the_same_outcome_and_replicas_hold_the_same(
-    redis8: RealServer, commands: list[Command]
-) -> None:
+def test_any_commands_answer_and_store_what_redis_does(redis8: RealServer) -> None:
+    run_any(Twin(redis8, LOOKS), FIELD_EXPIRY)
+
+
+@settings(max_examples=80)
+@given(st.lists(drawn(*FIELD_EXPIRY), min_size=5, max_size=30))
+def test_replicas_hold_the_same(commands: list[Command]) -> None:
     replica = LocalServer().follow()
     ours = LocalServer(replica)
-    asked: list[Command] = [("HPEXPIRETIME", key, "FIELDS", 4, *"abcd") for key in ("h", "i")]
-    compare(ours, redis8, [*commands, *asked])
-    for question in asked:
+    for command in commands:
+        ours.run(*command)
+    for question in LOOKS:
         assert ask(replica, question) == ask(ours, question)
 
 
@@ -310,7 +342,7 @@ def test_fields_whose_time_has_come_are_gone_for_every_command(redis8: RealServe
                 server.run("HPEXPIRE", "h", 1, "FIELDS", 1, "a")
             time.sleep(0.005)
             for line in (look, "HGET h a", "HTTL h FIELDS 1 a"):
-                assert ask(ours, words(line)) == ask(redis8, words(line)), look
+                assert ask(ours, told(line)) == ask(redis8, told(line)), look
     finally:
         redis8.run("DEBUG", "SET-ACTIVE-EXPIRE", 1)
 

@@ -33,7 +33,7 @@ HEADER = joined(
     COUNT_BYTES,
 )
 DAMAGED = pick("d1", "d2")
-"""They are added to one element at a time: where an element fails, Redis keeps those before it."""
+"""Nothing is added to them: Redis reads on behind the end of what is cut short."""
 CORRUPT = joined(HEADER, texts(8))
 
 COMMANDS: list[Part] = [
@@ -45,7 +45,6 @@ COMMANDS: list[Part] = [
     words("PFDEBUG", "GETREG", SKETCHES),
     words("GET", SKETCHES),
     words("SET", DAMAGED, CORRUPT),
-    words("PFADD", DAMAGED, ELEMENTS),
     words("PFCOUNT", several(DAMAGED, 2, 1)),
     words("PFMERGE", SKETCHES, DAMAGED),
     words("PFMERGE", DAMAGED, SKETCHES),

@@ -59,6 +59,7 @@ KEY_COMMANDS: list[Part] = [
     words(any_case("FLUSHDB", "FLUSHALL"), several(any_case("ASYNC", "SYNC", "BOGUS"), 2, 1)),
     words("DBSIZE"),
     words("KEYS", pick("*", "?", "[a-b]", "{t}*", "x")),
+    words("SCAN", "0", several(SCAN_OPTION, 2), "COUNT", "1000"),
     words("SCAN", pick("0", "0", "0", "00", *ODD_NUMBERS), several(SCAN_OPTION, 2)),
     words("OBJECT", any_case("ENCODING", "FREQ", "IDLETIME"), KEYS),
     words("RESTORE", KEYS, LIFETIMES, "payload", several(any_case("REPLACE", "ABSTTL", "IDLETIME", "FREQ"))),

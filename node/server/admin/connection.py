@@ -6,7 +6,7 @@ from shoal.node.commands.options import check_database, parse_int32
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, block
 from shoal.node.dataset.numbers import parse_integer
-from shoal.node.resp.replies import OK, PONG, CommandError, Reply, Status
+from shoal.node.resp.replies import OK, PONG, CommandError, Reply, Status, quoted
 from shoal.node.server.acl.users import DEFAULT
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
@@ -162,8 +162,7 @@ def _hello_options(session: Session, words: tuple[bytes, ...]) -> bytes | None:
             name = checked_name(rest[0])
             position += 2
         else:
-            shown = words[position].decode("utf-8", "replace")
-            raise CommandError(f"ERR Syntax error in HELLO option '{shown}'")
+            raise CommandError(b"ERR Syntax error in HELLO option '%b'" % quoted(words[position]))
     return name
 
 

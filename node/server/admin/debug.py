@@ -31,6 +31,7 @@ from shoal.node.resp.replies import (
     SetReply,
     Status,
     Verbatim,
+    quoted,
 )
 from shoal.node.server.admin.config import rewrite_config
 from shoal.node.server.effects import LoadLog, LoadSnapshot, ReplaceSnapshot
@@ -66,9 +67,8 @@ def debug(session: Session, name: bytes, *words: bytes) -> Reply:
         raise CommandError(DISALLOWED)
     found = _SUBCOMMANDS.get(name.lower())
     if found is None or not found[1] <= len(words) <= found[2]:
-        shown = name.decode("utf-8", "replace")
         raise CommandError(
-            f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try DEBUG HELP."
+            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP." % quoted(name)
         )
     return found[0](session, *words)
 

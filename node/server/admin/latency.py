@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
-from shoal.node.resp.replies import CommandError, Reply, Verbatim
+from shoal.node.resp.replies import CommandError, Reply, Verbatim, quoted
 from shoal.node.server.admin.help import help_reply
 from shoal.node.server.entries import Entry
 from shoal.node.server.latency import LatencyEvent, cumulative
@@ -88,8 +88,7 @@ def latency_reset(session: Session, *events: bytes) -> Reply:
 def latency_graph(session: Session, event: bytes) -> Reply:
     found = session.server.latency.events.get(event.decode("utf-8", "replace"))
     if found is None:
-        shown = event.decode("utf-8", "replace")
-        raise CommandError(f"ERR No samples available for event '{shown}'")
+        raise CommandError(b"ERR No samples available for event '%b'" % quoted(event))
     return Verbatim(_drawn(event.decode("utf-8", "replace"), found, session.now_ms // 1000).encode())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at
@@ -39,10 +40,10 @@ container(
 )
 def memory_usage(session: Session, key: bytes, *options: bytes) -> Reply:
     samples = SAMPLES_BY_DEFAULT
-    if options:
-        if len(options) != 2 or options[0].lower() != b"samples":
+    for name, number in zip_longest(options[::2], options[1::2]):
+        if name.lower() != b"samples" or number is None:
             raise CommandError("ERR syntax error")
-        samples = require_integer(options[1])
+        samples = require_integer(number)
         if samples < 0:
             raise CommandError("ERR syntax error")
     value = session.db.peek(key)

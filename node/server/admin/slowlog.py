@@ -11,6 +11,7 @@ from shoal.node.server.session import Session
 from shoal.node.server.slowlog import SlowEntry
 
 _ADMIN = Flag.ADMIN | Flag.LOADING | Flag.STALE
+_BAD_COUNT = "ERR count should be greater than or equal to -1"
 _SHOWN_BY_DEFAULT = 10
 
 container("SLOWLOG", group="server", since="2.2.12", summary="Holds the commands about the slow log.")
@@ -30,10 +31,10 @@ container("SLOWLOG", group="server", since="2.2.12", summary="Holds the commands
 )
 def slowlog_get(session: Session, *words: bytes) -> Reply:
     if len(words) > 1:
-        raise CommandError("ERR wrong number of arguments for 'slowlog|get' command")
-    count = require_integer(words[0]) if words else _SHOWN_BY_DEFAULT
+        raise CommandError("ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.")
+    count = require_integer(words[0], _BAD_COUNT) if words else _SHOWN_BY_DEFAULT
     if count < -1:
-        raise CommandError("ERR count should be greater than or equal to -1")
+        raise CommandError(_BAD_COUNT)
     entries = list(session.server.slowlog.entries)
     return [_shown(entry) for entry in (entries if count == -1 else entries[:count])]
 
