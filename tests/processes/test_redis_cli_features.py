@@ -200,3 +200,15 @@ def test_memtier_runs(node: Node) -> None:
     assert MEMTIER is not None
     options = ("-n", "100", "-c", "2", "-t", "1", "--hide-histogram")
     assert "Totals" in printed(Path(MEMTIER), node, *options)
+
+
+@pytest.mark.parametrize("program", CLIENTS, ids=lambda program: program.name)
+def test_a_script_is_debugged(program: Path, node: Node, tmp_path: Path) -> None:
+    script = tmp_path / "script.lua"
+    script.write_text("local number = 5\nredis.call('SET', KEYS[1], ARGV[1])\nreturn number\n")
+    words = ("--ldb-sync-mode", "--eval", str(script), "debugged", ",", "value")
+    text = printed(
+        program, node, *words, feed=b"step\nprint number\nstep\nredis get debugged\ncontinue\nquit\n"
+    )
+    for line in ("-> 1   local number = 5", "<value> 5", '<reply> "value"', "(integer) 5"):
+        assert line in text
