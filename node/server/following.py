@@ -388,7 +388,7 @@ class Following:
 
 
 def _name(argv: Arguments) -> str:
-    return argv[0][:64].decode("utf-8", "replace")
+    return argv[0][:64].lower().decode("utf-8", "replace")
 
 
 _ARRAY = ord("*")

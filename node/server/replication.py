@@ -99,7 +99,8 @@ class Replication:
         for replica in list(self.attached):
             silent_ms = now_ms - replica.last_seen_ms
             if replica.speaks_psync and silent_ms > config.repl_timeout * 1000:
-                self._note(Level.WARNING, f"Disconnecting timedout replica {_name(replica)}")
+                during = "(streaming sync)" if replica.is_online else "(full sync)"
+                self._note(Level.WARNING, f"Disconnecting timedout replica {during}: {_name(replica)}")
                 replica.hang_up()
             elif replica.exceeds(limit, config.repl_backlog_size, now_ms):
                 self._note(Level.WARNING, f"Replica {_name(replica)} takes its data too slowly; closing it")
