@@ -25,8 +25,6 @@ MOST_PACKED_BYTES = 1024
 _USUAL_MARK = b"\xc1"
 """Found in no UTF-8 text."""
 _ALL_BYTES = bytes(range(256))
-_FEW_WORDS = 8
-"""These are put one by one sooner than at once."""
 
 
 class HashValue(Table[bytes]):
@@ -212,12 +210,25 @@ class PackedHash(HashValue):
         before = len(self.shape.fields)
         if len(words) == 2:
             self.put(words[0], words[1])
-        elif before and len(words) <= _FEW_WORDS:
-            for field, content in zip(words[::2], words[1::2], strict=True):
-                self.put(field, content)
-        else:
+        elif len(words) >= 2 * before or not self._exchange(words):
             self._put_all(words)
         return len(self) - before
+
+    def _exchange(self, words: Sequence[bytes]) -> bool:
+        """Change some of the values; False, and no change, if a field is new or the mark will not do."""
+        places, packed = self.shape.places, self.packed
+        mark = packed[-1:]
+        parts = packed.split(mark)
+        for field, content in zip(words[::2], words[1::2], strict=True):
+            place = places.get(field)
+            if place is None:
+                return False
+            parts[place] = content
+        packed = mark.join(parts)
+        if len(packed) > MOST_PACKED_BYTES or packed.count(mark) != len(places):
+            return False
+        self.packed = packed
+        return True
 
     def _put_all(self, words: Sequence[bytes]) -> None:
         before = self.shape

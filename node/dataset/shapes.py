@@ -45,7 +45,7 @@ def shape_of(fields: Fields) -> Shape | None:
 
 
 def _learn(fields: Fields) -> Shape | None:
-    if len(fields) > MOST_FIELDS or max(map(len, fields)) > MOST_FIELD_BYTES:
+    if len(fields) > MOST_FIELDS:
         return None
     number = crc32(b"\0".join(fields))  # of others by chance: then these are taken for met, and no harm done
     if number not in _met:
@@ -53,7 +53,7 @@ def _learn(fields: Fields) -> Shape | None:
             _met.clear()
         _met.add(number)
         return None
-    if len(set(fields)) < len(fields):
+    if len(set(fields)) < len(fields) or max(map(len, fields)) > MOST_FIELD_BYTES:
         return None
     if len(_shapes) >= MOST_SHAPES:
         _shapes.clear()

@@ -11,6 +11,7 @@ from shoal.cluster.slots import key_slot
 from shoal.node.dataset import snapshot
 from shoal.node.dataset.database import Database
 from shoal.node.dataset.expiry_mode import ExpiryMode
+from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.stream_groups import ConsumerGroup
@@ -27,6 +28,7 @@ actions = st.one_of(
     st.tuples(st.just("set"), keys),
     st.tuples(st.just("push"), keys),
     st.tuples(st.just("append"), keys),
+    st.tuples(st.just("set field"), keys, st.sampled_from([b"a", b"b", b"c"])),
     st.tuples(st.just("acknowledge"), keys),
     st.tuples(st.just("delete"), keys),
     st.tuples(st.just("expire at"), keys, st.integers(-3, 3)),
@@ -37,7 +39,14 @@ actions = st.one_of(
     st.tuples(st.just("swap")),
 )
 beginnings = st.tuples(
-    st.lists(st.tuples(st.sampled_from(["set", "push", "append"]), keys), min_size=5, max_size=20),
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["set", "push", "append"]), keys),
+            st.tuples(st.just("set field"), keys, st.just(b"a")),
+        ),
+        min_size=5,
+        max_size=20,
+    ),
     st.lists(actions, max_size=5),
 )
 """Keys of every kind, then anything."""
@@ -99,6 +108,8 @@ def act(keyspace: Keyspace, action: tuple) -> None:
             database.changed(key, "rpush")
         elif name == "append":
             append(database, key)
+        elif name == "set field":
+            set_field(database, key, rest[0])
         elif name == "acknowledge":
             value = database.for_change(key)
             if isinstance(value, Stream):
@@ -110,6 +121,16 @@ def act(keyspace: Keyspace, action: tuple) -> None:
             database.read(key)
         elif database.for_change(key) is not None:
             database.set_expiry(key, keyspace.now_ms + rest[0] if rest else None)
+
+
+def set_field(database: Database, key: bytes, field: bytes) -> None:
+    """Change a hash of two fields, which is packed once there has been another, or one of three."""
+    value = database.for_change(key)
+    if not isinstance(value, HashValue):
+        value = hash_of([b"a", b"1", b"b", b"2"])
+        database.set(key, value)
+    value.put(field, b"set at change %d" % database.keyspace.changes)
+    database.changed(key, "hset")
 
 
 def append(database: Database, key: bytes) -> None:

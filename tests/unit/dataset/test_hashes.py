@@ -20,8 +20,10 @@ from shoal.node.dataset.hashes import (
     hash_of,
     new_hash,
 )
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.shapes import MOST_FIELD_BYTES, MOST_FIELDS, MOST_MET, MOST_SHAPES, shape_of
 from shoal.node.dataset.values import copy_value, type_name
+from tests.unit.samples import load, plain_keyspace, save
 
 RECORD = [b"name", b"Ada", b"born", b"1815", b"died", b"1852"]
 _fields = st.sampled_from([b"a", b"b", b"c", b"d", b"", b"long" * 20])
@@ -183,3 +185,12 @@ def test_a_packed_hash_keeps_one_string_of_its_own() -> None:
     assert value.packed == b"Ada\xc11815\xc11852\xc1"
     value.put(b"born", b"10 December 1815")
     assert value.packed == b"Ada\xc110 December 1815\xc11852\xc1"
+
+
+def test_hashes_that_are_loaded_are_packed_and_what_was_packed_is_saved_like_a_table() -> None:
+    keyspace = Keyspace(16)
+    for number in range(3):
+        keyspace.databases[0].set(b"shaped %d" % number, packed_hash([*RECORD, b"number", b"%d" % number]))
+    loaded = load(save(keyspace))
+    assert plain_keyspace(loaded) == plain_keyspace(keyspace)
+    assert all(type(loaded.databases[0].read_hash(b"shaped %d" % n)) is PackedHash for n in range(3))
