@@ -16,7 +16,7 @@ import trio
 from shoal import __version__
 from shoal.node import builtin_commands
 from shoal.node.persistence.errors import RdbError
-from shoal.node.runtime import process_title
+from shoal.node.runtime import plug_ins, process_title
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.append_only_loading import LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
@@ -53,6 +53,11 @@ def main() -> None:
 def serve(config: Config) -> int:
     """Run a node until it is told to stop; returns the exit status."""
     builtin_commands.load()
+    try:
+        plug_ins.load(config.command_modules)
+    except plug_ins.PlugInError as error:
+        print(error, file=sys.stderr)
+        return 1
     log = Log(config.logfile, config.loglevel)
     try:
         os.chdir(config.dir)

@@ -43,6 +43,8 @@ class Config(
         """The absolute path of the configuration file, if the node was started with one."""
         self.renamed_commands: list[tuple[str, str]] = []
         """(name, new name), in the order of the file; a command renamed to nothing is gone."""
+        self.command_modules: list[str] = []
+        """The modules of further commands (`load-commands`), in the order of the file."""
         self.users: list[UserLine] = []
         """The users of the file, in its order."""
         self._hooks: list[tuple[frozenset[str], Hook]] = []

@@ -93,6 +93,8 @@ class ConfigReader:
             self.config.renamed_commands.append((values[0], values[1]))
         elif name == "user":
             self._add_user(values)
+        elif name == "load-commands" and len(values) == 1:
+            self.config.command_modules.append(values[0])
         elif name in _UNSUPPORTED:
             raise DirectiveError(_UNSUPPORTED[name])
         elif name not in _RETIRED or len(values) != 1:
