@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, Protocol
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from shoal.node.resp.inline import quote
-from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.scripting.conversion import boolean, from_lua, script_error, to_integer, to_lua
 from shoal.node.scripting.numbers import numeric_tools
 from shoal.node.scripting.tail_calls import keep_frames
@@ -299,6 +299,8 @@ class Interpreter:
         kind = type(reply)
         if kind is bytes or kind is int:
             return reply
+        if reply is OK:
+            return True
         return to_lua(reply, self._caller.resp, self._lua.table_from)
 
     def _call_many(self, count: int, words: Any) -> Any:

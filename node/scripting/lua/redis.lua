@@ -50,6 +50,8 @@ function redis.call(...)
         if type(reply) == "table" and reply.err then
             error(reply, 0)
         end
+    elseif reply == true then
+        return { ok = "OK" }
     end
     return reply
 end

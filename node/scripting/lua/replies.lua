@@ -147,9 +147,10 @@ local function take_apart(value, marks, values, depth)
     marks[#marks + 1] = "]"
 end
 
+-- The commonest reply of a write, OK, comes as true, which stands for nothing else; any other without parts as it is.
 local function received(reply, has_parts, values)
     if not has_parts then
-        return reply
+        return reply == true and { ok = "OK" } or reply
     elseif reply == "+" then
         return { ok = values }
     elseif reply == "*" then

@@ -45,7 +45,10 @@ def call_command(server: Server, session: Session, run: ScriptRun, words: list[b
     except Exception as error:
         reply = dispatcher.failed(entry, error)
     if keyspace.changes != changes or session.propagated is not None:
-        server.record_change(session, words)
+        if server.replication.history.backlog is not None or server.aof.is_recording:
+            server.record_change(session, words)
+        else:
+            session.propagated = None  # nobody is to hear of it
     elapsed_ns = dispatcher.clock_ns() - began_ns
     entry.nanoseconds += elapsed_ns
     entry.histogram_ns[elapsed_ns.bit_length()] += 1
