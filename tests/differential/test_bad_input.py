@@ -154,3 +154,31 @@ def test_every_command_refuses_what_redis_refuses_and_changes_nothing(
         compare(old if spec.name.lower() in known_to_redis7 else new, spec) for spec in every_command()
     )
     assert counted > 15_000
+
+
+MILLION = 1_000_000
+LONG_LINES: list[Command] = [
+    (b"MSET", *[b"k"] * (MILLION + 1)),
+    (b"HSET", b"hash", *[b"f"] * (MILLION + 1)),
+    (b"ZADD", b"zset", *[b"1"] * (MILLION + 1)),
+    (b"SADD", b"string", *[b"m"] * MILLION),
+    (b"XDEL", b"stream", *[b"x"] * MILLION),
+    (b"ZUNION", b"%d" % (MILLION + 1), *[b"zset"] * MILLION),
+    (b"GET", *[b"k"] * MILLION),
+    (b"NOSUCH", *[b"k"] * MILLION),
+]
+
+
+@pytest.mark.parametrize("line", LONG_LINES, ids=[line[0].decode() for line in LONG_LINES])
+def test_a_million_words_are_refused_as_by_redis_and_change_nothing(
+    redis7: RealServer, line: Command
+) -> None:
+    twin = Twin(redis7)
+    told = []
+    for server in (twin.ours, twin.theirs):
+        server.ask(encoded(DATA))
+        before = server.ask(encoded([(b"DEBUG", b"DIGEST")]))
+        told.append(server.ask(encoded([line])))
+        assert server.ask(encoded([(b"DEBUG", b"DIGEST")])) == before
+    assert told[0] == told[1]
+    assert told[0].startswith(b"-")
