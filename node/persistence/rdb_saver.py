@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
-from shoal.node.persistence.rdb_writer import RdbWriter
+from shoal.node.persistence.rdb_writer import RdbWriter, lowest_version
 
 
 class RdbSave:
@@ -26,7 +26,7 @@ class RdbSave:
     ) -> None:
         self.done = False
         self._writer = RdbWriter(checksum=checksum)
-        self._writer.header(auxiliary)
+        self._writer.header(auxiliary, lowest_version(keyspace))
         for code in keyspace.functions:
             self._writer.function(code)
         self._walk = SlotWalk(keyspace, self._writer, slots)

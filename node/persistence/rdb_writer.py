@@ -12,6 +12,7 @@ from itertools import chain, islice
 from struct import pack
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
+from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
@@ -41,9 +42,9 @@ class RdbWriter:
         """What was added while a key is written in pieces, to come after it."""
         self._database = -1
 
-    def header(self, auxiliary: Mapping[bytes, bytes]) -> None:
+    def header(self, auxiliary: Mapping[bytes, bytes], version: int = rdb.RDB_VERSION) -> None:
         """The signature and facts about the file, such as redis-ver, ctime or repl-offset."""
-        self._parts.append(b"REDIS%04d" % rdb.RDB_VERSION)
+        self._parts.append(b"REDIS%04d" % version)
         for name, value in auxiliary.items():
             self._parts += (_AUX, encode_string(name), encode_string(value))
 
@@ -121,6 +122,16 @@ class RdbWriter:
         if self._with_checksum:
             self._checksum = crc64(data, self._checksum)
         return data
+
+
+def lowest_version(keyspace: Keyspace) -> int:
+    """The RDB version that a reader must know for what there is now; so who does not refuses it at once."""
+    for database in keyspace.databases:
+        for key in database.expiring_hashes.at:  # or was, and what has become of it has to be looked at
+            value = database.stored(key)
+            if isinstance(value, ExpiringHash) and value.deadlines.at:
+                return rdb.RDB_VERSION_OF_EXPIRING_FIELDS
+    return rdb.RDB_VERSION
 
 
 def encode_value(value: Value) -> tuple[bytes, bytes]:

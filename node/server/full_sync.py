@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
-from shoal.node.persistence.rdb_writer import RdbWriter
+from shoal.node.persistence.rdb_writer import RdbWriter, lowest_version
 
 _ONE_KEY = 1
 
@@ -47,7 +47,7 @@ class FullSync:
         self._whole: memoryview | None = None
         """Without an end mark: everything, once it is made."""
         self._writer = RdbWriter(checksum=False)
-        self._writer.header(auxiliary)
+        self._writer.header(auxiliary, lowest_version(keyspace))
         for code in keyspace.functions if with_functions else ():
             self._writer.function(code)
         self._walk = SlotWalk(keyspace, self._writer, None if with_data else ())

@@ -10,6 +10,7 @@ from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.persistence.aof_writer import commands_for
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
+from shoal.node.persistence.rdb_saver import RdbSave
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.server.client import NOW_MS, Client, World, fields
 
@@ -190,6 +191,21 @@ def test_a_snapshot_keeps_times_to_live_and_goes_on_with_them(
     assert value is not None
     assert value.deadlines.at == {b"f0": LATER, b"f1": LATER + 7, b"f2": LATER}
     assert loaded.expiring_hashes.at == {b"h": LATER}
+
+
+def test_a_snapshot_says_the_lowest_version_that_can_hold_it(client: Client, world: World) -> None:
+    def version() -> bytes:
+        save = RdbSave(world.server.keyspace, {})
+        data = save.step(1000)
+        save.stop()
+        return data[:9]
+
+    client("HSET", "h", "a", 1, "b", 2)
+    assert version() == b"REDIS0010"
+    client("HPEXPIREAT", "h", LATER, "FIELDS", 1, "b")
+    assert version() == b"REDIS0012"
+    client("HPERSIST", "h", "FIELDS", 1, "b")
+    assert version() == b"REDIS0010"
 
 
 def test_a_rewritten_log_keeps_times_to_live(client: Client, world: World) -> None:
