@@ -222,8 +222,8 @@ class Stream:
         return self.entries_added - self.length + 1 if entry_id == first else None
 
     def _has_gaps_from(self, entry_id: int) -> bool:
-        """Whether an entry at or behind this id was taken out by XDEL."""
-        return self.length > 0 and 0 < self.max_deleted_id >= entry_id
+        """Whether XDEL took an entry at or behind this id, and not only before the first that is left."""
+        return self.length > 0 and self.first_id <= self.max_deleted_id >= entry_id
 
     def copy(self) -> Stream:
         """A stream that shares nothing alterable with this one."""
