@@ -18,12 +18,15 @@ from shoal.node.commands.stream_deliveries import (
 from shoal.node.commands.stream_ranges import shown
 from shoal.node.dataset.numbers import INT64_MAX, require_integer
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
-from shoal.node.dataset.stream_ids import format_id, parse_range_start, parse_strict_id
+from shoal.node.dataset.stream_ids import ID_BYTES, format_id, parse_range_start, parse_strict_id
 from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import CommandError, Reply
 
 DEFAULT_AUTOCLAIM_COUNT = 100
 LOOKED_AT_PER_CLAIM = 10
+ADDRESS_BITS = 47
+"""A process has no more memory than these can tell apart."""
+
 """XAUTOCLAIM looks at so many times as many entries as it is to claim, then it returns."""
 
 _JUST_IDS = Arg("justid", "pure-token", token="JUSTID", optional=True)
@@ -206,6 +209,8 @@ def xautoclaim(
     stream = call.db.change_stream(key)
     group = find_group(stream, key, name)
     assert stream is not None
+    if count * ID_BYTES >> ADDRESS_BITS:  # what Redis then cannot allocate, whatever the machine has
+        raise CommandError("ERR Insufficient memory, failed allocating transient memory, COUNT too high.")
     claim = _Claim(call, key, stream, name, group, consumer, idle_ms, call.now_ms, just_ids=just_ids)
     propagate_nothing_else(call)
     claimed: list[Reply] = []

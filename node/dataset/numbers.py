@@ -35,6 +35,11 @@ _SMALLEST_LONG_DOUBLE = Fraction(1, 1 << 16446)
 _SPACE = b" \t\n\v\f\r"
 
 
+def as_int64(number: int) -> int:
+    """The signed number of 64 bits that C arithmetic would have come to, wrapping around."""
+    return (number - INT64_MIN & (1 << 64) - 1) + INT64_MIN
+
+
 def parse_integer(text: bytes | bytearray) -> int | None:
     """A signed 64-bit integer in canonical form (no plus sign, no leading zero, no space), or None.
 

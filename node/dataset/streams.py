@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
 
+from shoal.node.dataset.numbers import as_int64
 from shoal.node.dataset.radix_trees import NODES_OF_NOTHING, nodes_of_key
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import MAX_ID
@@ -190,7 +191,7 @@ class Stream:
     def deliver(self, group: ConsumerGroup, entry_id: int) -> None:
         """Let a group's reading reach an entry, which is greater than what it read last."""
         if group.entries_read is not None and not self._has_gaps_from(entry_id):
-            group.entries_read += 1
+            group.entries_read = as_int64(group.entries_read + 1)
         elif self.entries_added:
             group.entries_read = self.count_added_until(entry_id)
         group.last_id = entry_id
@@ -202,7 +203,7 @@ class Stream:
         read = group.entries_read
         if read is None or self._has_gaps_from(group.last_id):
             read = self.count_added_until(group.last_id)
-        return None if read is None else self.entries_added - read
+        return None if read is None else as_int64(self.entries_added - read)
 
     def count_added_until(self, entry_id: int) -> int | None:
         """How many entries were ever added up to this id; None where that is not known.

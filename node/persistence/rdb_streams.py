@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from shoal.node.dataset.numbers import INT64_MAX
+from shoal.node.dataset.numbers import INT64_MAX, as_int64
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import ID_BYTES, SEQUENCE_BITS, SEQUENCE_MAX, make_id
 from shoal.node.dataset.stream_nodes import DELETED, SAME_FIELDS, StreamNode
@@ -46,7 +46,7 @@ def encode_stream(stream: Stream) -> Iterator[bytes]:
     yield encode_length(len(stream.groups))
     for name, group in sorted(stream.groups.items()):
         yield encode_string(name) + _encode_two_lengths(group.last_id)
-        yield encode_length(NOTHING_READ if group.entries_read is None else group.entries_read)
+        yield encode_length(NOTHING_READ if group.entries_read is None else group.entries_read & NOTHING_READ)
         yield encode_length(len(group.pending))
         for entry_id, pending in group.pending.items():
             yield (
@@ -111,7 +111,7 @@ def _read_stream(kind: int) -> Reading:
     if (yield Source.length) != stream.length:
         raise RdbError("a stream does not hold as many entries as it says")
     stream.last_id = yield _two_lengths
-    if stream.nodes and stream.last_id < stream.nodes.peekitem(-1)[1].last_id:
+    if stream.last_id < stream.top_id:  # one that was deleted may have been greater
         raise RdbError("a stream's last id is not its greatest")
     stream.entries_added = stream.length
     if kind != rdb.STREAM:
@@ -126,8 +126,8 @@ def _read_stream(kind: int) -> Reading:
         if kind == rdb.STREAM:
             read = stream.count_added_until(last_id)
         else:
-            read = yield Source.length
-        group = ConsumerGroup(last_id, None if read is None or read > INT64_MAX else read)
+            read = as_int64((yield Source.length))
+        group = ConsumerGroup(last_id, None if read == -1 else read)
         yield from _read_pending(group, kind)
         stream.groups[name] = group
     return stream
@@ -190,10 +190,11 @@ def _node_of_elements(first_id: int, elements: list[bytes]) -> StreamNode:
             size = 2 * _number(elements[position])
             pairs = elements[position + 1 : position + 1 + size]
             position += 1 + size
+        is_deleted = bool(flags & DELETED)  # after which XSETID may have let lesser ones follow
         if entry_id < least or _number(elements[position]) != position - start:
             raise RdbError("a stream's node holds an entry out of order or of another size than it says")
-        node.append(entry_id, pairs, deleted=bool(flags & DELETED))
-        least = entry_id + 1
+        node.append(entry_id, pairs, deleted=is_deleted)
+        least = least if is_deleted else entry_id + 1
         position += 1
     if (len(node), node.deleted) != (there, deleted):
         raise RdbError("a stream's node does not hold as many entries as it says")
