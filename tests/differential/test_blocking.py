@@ -91,6 +91,8 @@ class Ours:
     def send(self, number: int, data: bytes) -> None:
         self.clients[number].send(data)
         self.world.pass_time(0)
+        while self.world.server.wants_turn:  # what was sent behind what waited may take another
+            self.world.pass_time(0)
 
     def received(self) -> list[bytes]:
         """What each connection has received since the last look."""

@@ -53,6 +53,7 @@ def test_the_role_is_handed_over_without_a_lost_write_or_a_copy(
         writer = Writer(old)
         writer.start()
         wait_until(lambda: writer.acknowledged > 50, "some writes")
+        wait_until(lambda: "state=online" in old.info("replication").get("slave0", ""), "a replica")
         copies = int(new.info("stats")["sync_full"])
         assert old.ask("FAILOVER", "TO", HOST, new.port, "TIMEOUT", 20000) == "OK"
         writer.join()
