@@ -181,8 +181,7 @@ def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: 
 
 def _popped(call: Call, key: bytes, value: ListValue, *, left: bool) -> None:
     call.db.changed(key, "lpop" if left else "rpop")
-    if not value:
-        call.db.delete_if_empty(key, value)
+    call.db.delete_if_empty(key, value)
 
 
 @command(

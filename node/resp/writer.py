@@ -58,6 +58,7 @@ _SHORT = 512
 _HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
 """What stands between two bulk strings, by the size of the second."""
 _FEW = 8
+_ONLY_BYTES: set[type] = {bytes}
 
 
 def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
@@ -75,10 +76,7 @@ def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
         return header[2:] + header.join(texts) + b"\r\n"
     if max(sizes) < _SHORT:
         return b"".join([_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
-    return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
-
-
-_ONLY_BYTES: set[type] = {bytes}
+    return b"".join(map(_bulk, texts))
 
 
 def _bulk(reply: bytes) -> bytes:

@@ -45,10 +45,7 @@ def call_command(server: Server, session: Session, run: ScriptRun, words: list[b
     except Exception as error:
         reply = dispatcher.failed(entry, error)
     if keyspace.changes != changes or session.propagated is not None:
-        if server.replication.history.backlog is not None or server.aof.is_recording:
-            server.record_change(session, words)
-        else:
-            session.propagated = None  # nobody is to hear of it
+        server.record_change(session, words)
     elapsed_ns = dispatcher.clock_ns() - began_ns
     entry.nanoseconds += elapsed_ns
     entry.histogram_ns[elapsed_ns.bit_length()] += 1
