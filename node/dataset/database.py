@@ -237,13 +237,28 @@ class Database:
         if key in table:
             table[key] = value
         else:
-            if table is _NOTHING:
-                table = self.tables[slot] = Table()
-            self._group_counts[slot >> _GROUP_SHIFT] += 1
-            table.put(key, value)
-            if keyspace.on_new_key is not None:
-                keyspace.on_new_key(self.index, key)
+            self._put_new(slot, key, value)
         self.accessed[key] = keyspace.now_ms
+
+    def add(self, key: bytes, value: Value) -> bool:
+        """`set` for a key that should be new; False, and nothing is done, if it is there."""
+        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        if key in self.tables[slot]:
+            return False
+        if self.keyspace.snapshots:
+            self.save_for_snapshots(key)
+        self._put_new(slot, key, value)
+        self.accessed[key] = self.keyspace.now_ms
+        return True
+
+    def _put_new(self, slot: int, key: bytes, value: Value) -> None:
+        table = self.tables[slot]
+        if table is _NOTHING:
+            table = self.tables[slot] = Table()
+        self._group_counts[slot >> _GROUP_SHIFT] += 1
+        table.put(key, value)
+        if self.keyspace.on_new_key is not None:
+            self.keyspace.on_new_key(self.index, key)
 
     def among(self, slot: int, keys: Mapping[bytes, Value]) -> list[bytes]:
         """Which of these keys the slot holds, expired ones included."""

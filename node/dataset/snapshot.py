@@ -88,7 +88,7 @@ class SlotWalk:
             if self._large_key is not None:
                 spent += self._tell_piece()
             elif self._current is not None and self._rest:
-                spent += self._tell_next(self._current)
+                spent += self._tell_rest(self._current, budget - spent)
             elif not self._enter_next_slot():
                 self.stop()
         return self.done
@@ -124,15 +124,21 @@ class SlotWalk:
         keyspace = self._keyspace
         return usage_in(picture.accessed, key, keyspace.now_ms) if keyspace.saves_usage else UNKNOWN
 
-    def _tell_next(self, picture: _Picture) -> int:
-        key, value = self._rest.popitem()
-        if type(value) is bytes or parts_of(value) <= LARGE_VALUE_ELEMENTS:
-            return self._tell(picture, key, value)
-        self._large_key = key
-        self._large_pieces = self._sink.add_in_pieces(
-            picture.index, key, value, picture.expires.get(key), self._usage(picture, key)
-        )
-        return self._tell_piece()
+    def _tell_rest(self, picture: _Picture, budget: int) -> int:
+        """Tell keys of the current slot, up to the budget or to a large value, which is then begun."""
+        rest, add, expiry_of = self._rest, self._sink.add, picture.expires.get
+        knows_usage, spent = self._keyspace.saves_usage, 0
+        while rest and spent < budget:
+            key, value = rest.popitem()
+            if type(value) is not bytes and parts_of(value) > LARGE_VALUE_ELEMENTS:
+                self._large_key = key
+                self._large_pieces = self._sink.add_in_pieces(
+                    picture.index, key, value, expiry_of(key), self._usage(picture, key)
+                )
+                break
+            usage = self._usage(picture, key) if knows_usage else UNKNOWN
+            spent += add(picture.index, key, value, expiry_of(key), usage)
+        return spent
 
     def _tell_piece(self) -> int:
         size = next(self._large_pieces, None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.cluster.slots import key_slot
 from shoal.node.dataset.field_expiry import watch_fields
+from shoal.node.dataset.hashes import ExpiringHash
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.usage import note_frequency, note_idle
 from shoal.node.persistence.errors import RdbError
@@ -51,10 +51,10 @@ class RdbLoader:
             self.expired.append((index, key))
             return
         database = keyspace.databases[index]
-        if key in database.tables[key_slot(key)]:
+        if not database.add(key, value):
             raise RdbError(f"the key {key!r} comes twice")
-        database.set(key, value)
-        watch_fields(database, key, value)
+        if type(value) is ExpiringHash:
+            watch_fields(database, key, value)
         if expiry_ms is not None:
             database.set_expiry(key, expiry_ms)
         if frequency is not None:

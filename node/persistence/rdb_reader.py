@@ -16,6 +16,8 @@ from shoal.node.persistence.errors import NeedMore, RdbError
 from shoal.node.persistence.rdb_source import Source
 from shoal.node.persistence.rdb_values import ValueReader, is_empty
 
+_SHORT_STRING_KEY_BYTES = 1 + 2 * 64
+"""The most that a key's type, the key and its value take if both lengths fit into six bits."""
 _MODULE_VALUE_END = 0
 _MODULE_INTEGERS = (1, 2)
 _MODULE_SIZES = {3: 4, 4: 8}
@@ -144,6 +146,7 @@ class RdbReader:
         key = source.string()
         if kind == rdb.STRING:
             self._add_entry(key, source.string())
+            self._read_short_strings(source)
             return
         self._key = key
         try:
@@ -151,6 +154,26 @@ class RdbReader:
         except RdbError as error:
             raise RdbError(f"cannot load the key {key!r}: {error}") from None
         self._read_value(source, self._value)
+
+    def _read_short_strings(self, source: Source) -> None:
+        """A run of keys that hold short strings and have nothing beside them: most keys of most datasets.
+
+        Taken one by one as every other item, they would cost three times as much.
+        """
+        data, position, database = source.data, source.position, self._database
+        entries: list[Event] = []
+        while position < len(data) - _SHORT_STRING_KEY_BYTES and data[position] == rdb.STRING:
+            key_start = position + 2
+            key_end = key_start + data[position + 1]
+            value_start = key_end + 1
+            if key_end - key_start >= 64 or data[key_end] >= 64:
+                break
+            position = value_start + data[key_end]
+            entries.append(
+                Entry(database, data[key_start:key_end], data[value_start:position], None, None, None)
+            )
+        source.position = position
+        self._events += entries
 
     def _read_value(self, source: Source, reader: ValueReader) -> None:
         try:
