@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from functools import cached_property
 
-from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.dataset.numbers import parse_integer
+from shoal.node.resp.replies import Reply
 
 
 class Flag(IntFlag):
@@ -90,8 +91,8 @@ class KeySpec:
         """Whether the keys are at positions that do not depend on other arguments."""
         return self.keyword is None and self.count_at is None and self.begin != NOWHERE_FIXED
 
-    def positions(self, argv: Sequence[bytes]) -> list[int]:
-        """Positions of the keys in a full argument vector; CommandError if its key count makes no sense."""
+    def positions(self, argv: Sequence[bytes]) -> list[int] | None:
+        """Positions of the keys in a full argument vector; None if its key count makes no sense."""
         if self.search is not None:
             return self.search(argv)
         if self.begin == NOWHERE_FIXED:
@@ -101,13 +102,10 @@ class KeySpec:
             return []
         if self.count_at is None:
             return list(range(start, self._range_end(start, len(argv)) + 1, self.step))
-        try:
-            count = int(argv[start + self.count_at])
-        except (ValueError, IndexError):
-            raise CommandError("ERR Invalid arguments specified for command") from None
+        count = parse_integer(argv[start + self.count_at])
         first = start + self.first_key
-        if count < 0 or first + count * self.step > len(argv) + self.step - 1:
-            raise CommandError("ERR Invalid arguments specified for command")
+        if count is None or count < 1 or first + count * self.step > len(argv) + self.step - 1:
+            return None
         return list(range(first, first + count * self.step, self.step))
 
     def _start(self, argv: Sequence[bytes]) -> int | None:
@@ -284,37 +282,37 @@ class CommandSpec:
     def routed_positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of the words whose slot says where the command runs: its keys, or its shard channels."""
         if self.names_shard_channels:
-            return [position for spec in self.keys for position in spec.positions(argv)]
+            return [position for spec in self.keys for position in spec.positions(argv) or ()]
         return self.key_positions(argv)
 
     def key_positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of every key in a full argument vector (not of channels, which only look like keys).
 
-        Where a command says that its keys may be elsewhere (INCOMPLETE: MIGRATE's KEYS), an empty word in
-        a key's place is a placeholder and not the key with the empty name.
+        A line in which the number of keys makes no sense has none at all, also none at a fixed place: the
+        command itself refuses it.
         """
-        positions = [position for spec in self._real_keys for position in spec.positions(argv)]
-        if self._may_have_placeholders:
-            return [position for position in positions if argv[position]]
-        return positions
+        found: list[int] = []
+        for spec in self._real_keys:
+            positions = spec.positions(argv)
+            if positions is None:
+                return []
+            found += positions
+        return found
 
     def key_uses(self, argv: Sequence[bytes]) -> list[tuple[int, KeyUse]]:
         """`key_positions`, each with what this command line does with the key."""
         found: list[tuple[int, KeyUse]] = []
         for spec in self._real_keys:
+            positions = spec.positions(argv)
+            if positions is None:
+                return []
             use = spec.use if spec.used_as is None else spec.used_as(argv)
-            found += [(position, use) for position in spec.positions(argv)]
-        if self._may_have_placeholders:
-            return [(position, use) for position, use in found if argv[position]]
+            found += [(position, use & ~KeyUse.INCOMPLETE) for position in positions]
         return found
 
     @cached_property
     def _real_keys(self) -> tuple[KeySpec, ...]:
         return tuple(spec for spec in self.keys if not spec.use & KeyUse.NOT_KEY)
-
-    @cached_property
-    def _may_have_placeholders(self) -> bool:
-        return any(spec.use & KeyUse.INCOMPLETE for spec in self.keys)
 
 
 def _last_position(spec: KeySpec) -> int:

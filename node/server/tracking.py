@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.table import Table
-from shoal.node.resp.replies import CommandError, Push
+from shoal.node.resp.replies import Push
 from shoal.node.resp.writer import encode
 
 if TYPE_CHECKING:
@@ -183,10 +183,7 @@ class Tracking:
             return
         if entry.script_at or entry.flag_bits & _PUBSUB:
             return
-        try:
-            self.remember(tracker, [argv[position] for position in entry.spec.key_positions(argv)])
-        except CommandError:
-            return  # it has no keys, and was refused for the same reason
+        self.remember(tracker, [argv[position] for position in entry.spec.key_positions(argv)])
 
     def script_called(self, tracker: Tracker, entry: Entry, declared_keys: Sequence[bytes]) -> None:
         """A client's script ran a command: if it reads, all keys given to the script count as read."""

@@ -199,4 +199,5 @@ def run_any(twin: Twin, commands: Sequence[Part], first: Sequence[Command] = ())
     except AssertionError as difference:
         difference.__notes__ = []  # the bytes it was read from, which tell nobody anything
         raise
+    print(f"{counted} commands compared")
     assert counted >= settings.default.max_examples * COMMANDS_PER_BATCH

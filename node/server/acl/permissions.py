@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from shoal.node.commands.spec import CommandSpec, Flag, KeyUse
 from shoal.node.dataset.glob import glob_match
-from shoal.node.resp.replies import CommandError
 from shoal.node.server.acl.catalogue import Catalogue
 from shoal.node.server.acl.selectors import Access, Selector
 from shoal.node.server.acl.users import User
@@ -45,14 +44,8 @@ class Request:
 
     @cached_property
     def keys(self) -> list[tuple[int, Access]]:
-        """Positions of its keys, with what is done to each. A line whose keys cannot be found has none.
-
-        Such a line is refused by the command itself.
-        """
-        try:
-            return [(position, needed_access(use)) for position, use in self.spec.key_uses(self.words)]
-        except CommandError:
-            return []
+        """Positions of its keys, with what is done to each."""
+        return [(position, needed_access(use)) for position, use in self.spec.key_uses(self.words)]
 
     def denied_by(self, selector: Selector) -> Denial | None:
         """Why a selector does not allow the line; None if it does."""

@@ -20,15 +20,26 @@ _WORDS_AFTER = {b"AUTH": 1, b"AUTH2": 2}
 SYNTAX_ERROR = "ERR syntax error"
 
 
+def _named_key(argv: Sequence[bytes]) -> list[int]:
+    """The one key, or the empty word that stands in its place if there is no KEYS."""
+    return [] if _keys_word(argv) else [3]
+
+
 def _positions_after_keys(argv: Sequence[bytes]) -> list[int]:
-    """The keys behind KEYS, the first word of that name which is no password and no user."""
+    """The keys behind KEYS; none if there is one before it as well, which is refused."""
+    position = _keys_word(argv)
+    return list(range(position + 1, len(argv))) if position and not argv[3] else []
+
+
+def _keys_word(argv: Sequence[bytes]) -> int:
+    """Where the first KEYS stands that is no password and no user and has keys behind it; 0 without one."""
     position = 6
-    while position < len(argv):
+    while position < len(argv) - 1:
         word = argv[position].upper()
         if word == b"KEYS":
-            return list(range(position + 1, len(argv)))
+            return position
         position += 1 + _WORDS_AFTER.get(word, 0)
-    return []
+    return 0
 
 
 @command(
@@ -41,7 +52,7 @@ def _positions_after_keys(argv: Sequence[bytes]) -> list[int]:
     "target instance. See the pages of these commands for time complexity.",
     summary="Moves keys to another server.",
     keys=(
-        KeySpec(_USE, 3),
+        KeySpec(_USE, 3, search=_named_key),
         KeySpec(_USE | KeyUse.INCOMPLETE, -2, last=-1, keyword=b"KEYS", search=_positions_after_keys),
     ),
     acl={"keyspace", "dangerous"},
