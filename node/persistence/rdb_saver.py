@@ -22,10 +22,11 @@ class RdbSave:
         auxiliary: Mapping[bytes, bytes],
         *,
         checksum: bool = True,
+        compress: bool = False,
         slots: Iterable[int] | None = None,
     ) -> None:
         self.done = False
-        self._writer = RdbWriter(checksum=checksum)
+        self._writer = RdbWriter(checksum=checksum, compress=compress)
         self._writer.header(auxiliary, lowest_version(keyspace))
         for code in keyspace.functions:
             self._writer.function(code)

@@ -18,7 +18,7 @@ from shoal.node.dataset.streams import Stream
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.errors import NeedMore, RdbError
 from shoal.node.persistence.rdb_encodings import listpack
-from shoal.node.persistence.rdb_primitives import encode_length, encode_string
+from shoal.node.persistence.rdb_primitives import StringEncoder, encode_length, encode_string
 from shoal.node.persistence.rdb_source import Source
 
 NOTHING_READ = SEQUENCE_MAX
@@ -34,11 +34,11 @@ Reading = Generator[Primitive, Any, Stream]
 # --- writing -------------------------------------------------------------------------------------------
 
 
-def encode_stream(stream: Stream) -> Iterator[bytes]:
+def encode_stream(stream: Stream, string: StringEncoder = encode_string) -> Iterator[bytes]:
     """A stream's RDB form, a node or a pending entry at a step."""
     yield encode_length(len(stream.nodes))
     for node in stream.nodes.values():
-        yield encode_string(_encode_id(node.first_id)) + encode_string(node.listpack())
+        yield encode_string(_encode_id(node.first_id)) + string(node.listpack())
     yield encode_length(stream.length)
     for entry_id in (stream.last_id, stream.first_id, stream.max_deleted_id):
         yield _encode_two_lengths(entry_id)

@@ -19,7 +19,14 @@ from shoal.node.dataset.usage import UNKNOWN, Usage
 from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
-from shoal.node.persistence.rdb_primitives import encode_length, encode_string
+from shoal.node.persistence.lzf import CAN_COMPRESS
+from shoal.node.persistence.rdb_primitives import (
+    LEAST_COMPRESSED_BYTES,
+    StringEncoder,
+    encode_compressed,
+    encode_length,
+    encode_string,
+)
 from shoal.node.persistence.rdb_streams import encode_stream
 
 _PIECE_ELEMENTS = 1000
@@ -31,11 +38,15 @@ class RdbWriter:
 
     The order of calls: `header`, any number of `function` and `add`, `end`; `take` at any time. Without
     a checksum the data ends in zeros, which every reader takes as "not computed": right for a stream whose
-    transport checks itself.
+    transport checks itself. With `compress`, values are written in fewer bytes where `lzf.py` can do that.
     """
 
-    def __init__(self, *, checksum: bool = True) -> None:
+    def __init__(self, *, checksum: bool = True, compress: bool = False) -> None:
         self._with_checksum = checksum
+        compress = compress and CAN_COMPRESS
+        self._string: StringEncoder = encode_compressed if compress else encode_string
+        self._written_in_place = LEAST_COMPRESSED_BYTES if compress else 64
+        """Values below this size are written as they are, their length in one byte."""
         self._checksum = 0
         self._parts: list[bytes] = []
         self._waiting: list[bytes] | None = None
@@ -57,11 +68,12 @@ class RdbWriter:
     ) -> int:
         """Write a key; returns its size in bytes. The value may change as soon as this returns.
 
-        Most keys hold a short string and nothing is known of them beside it: these are put together in place.
+        A string that was compressed counts in full, for the size says how much work it was. Most keys hold
+        a short string and nothing is known of them beside it: these are put together in place.
         """
         if (
             type(value) is bytes
-            and len(value) < 64
+            and len(value) < self._written_in_place
             and len(key) < 64
             and database == self._database
             and expiry_ms is None
@@ -69,10 +81,10 @@ class RdbWriter:
         ):
             entry = b"%b%c%b%c%b" % (_STRING, len(key), key, len(value), value)
         else:
-            kind, body = encode_value(value)
+            kind, body = encode_value(value, self._string)
             entry = self._head(database, key, kind, expiry_ms, usage) + body
         (self._parts if self._waiting is None else self._waiting).append(entry)
-        return len(entry)
+        return max(len(entry), len(value)) if type(value) is bytes else len(entry)
 
     def add_in_pieces(
         self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage = UNKNOWN
@@ -82,7 +94,7 @@ class RdbWriter:
         The value must not change before the last step; keys added meanwhile come after it.
         """
         assert self._waiting is None, "one key at a time is written in pieces"
-        kind, elements = _encoded_elements(value)
+        kind, elements = _encoded_elements(value, self._string)
         elements_at_once = _PIECE_NODES if isinstance(value, Stream) else _PIECE_ELEMENTS
         head = self._head(database, key, kind, expiry_ms, usage)
         self._parts.append(head)
@@ -134,15 +146,15 @@ def lowest_version(keyspace: Keyspace) -> int:
     return rdb.RDB_VERSION
 
 
-def encode_value(value: Value) -> tuple[bytes, bytes]:
+def encode_value(value: Value, string: StringEncoder = encode_string) -> tuple[bytes, bytes]:
     """The object type's byte and the value's RDB form."""
     if isinstance(value, bytes | bytearray):
-        return _STRING, encode_string(value)
-    kind, elements = _encoded_elements(value)
+        return _STRING, string(value)
+    kind, elements = _encoded_elements(value, string)
     return kind, b"".join(elements)
 
 
-def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
+def _encoded_elements(value: Value, string: StringEncoder) -> tuple[bytes, Iterator[bytes]]:
     """A container's object type, and its RDB form in small parts.
 
     Sorted sets go from the greatest score down, an order in which Redis inserts each at its list's head.
@@ -151,31 +163,31 @@ def _encoded_elements(value: Value) -> tuple[bytes, Iterator[bytes]]:
     elements: Iterator[bytes]
     match value:
         case Stream():
-            return _STREAM, encode_stream(value)
+            return _STREAM, encode_stream(value, string)
         case ListValue():
-            kind, elements = _LIST, map(encode_string, value)
+            kind, elements = _LIST, map(string, value)
         case SetValue():
-            kind, elements = _SET, map(encode_string, value)
+            kind, elements = _SET, map(string, value)
         case ExpiringHash() if value.deadlines.at:
-            return _EXPIRING_HASH, _expiring_hash(value)
+            return _EXPIRING_HASH, _expiring_hash(value, string)
         case HashValue():
-            kind, elements = _HASH, map(encode_string, chain.from_iterable(value.pairs()))
+            kind, elements = _HASH, map(string, chain.from_iterable(value.pairs()))
         case SortedSet():
             kind = _SORTED_SET
-            elements = (encode_string(member) + pack("<d", score) for score, member in reversed(value.order))
+            elements = (string(member) + pack("<d", score) for score, member in reversed(value.order))
         case bytes() | bytearray():
             raise TypeError("a string has no elements")
     return kind, chain((encode_length(len(value)),), elements)
 
 
-def _expiring_hash(value: ExpiringHash) -> Iterator[bytes]:
+def _expiring_hash(value: ExpiringHash, string: StringEncoder) -> Iterator[bytes]:
     """The earliest deadline, the size, then each field's deadline as 1 + what it is later (0: none)."""
     at = value.deadlines.at
     earliest = min(at.values(), default=0)
     yield earliest.to_bytes(8, "little") + encode_length(len(value))
     for field, content in value.items():
         deadline = encode_length(at[field] - earliest + 1 if field in at else 0)
-        yield deadline + encode_string(field) + encode_string(content)
+        yield deadline + string(field) + string(content)
 
 
 _EXPIRING_HASH = bytes((rdb.EXPIRING_HASH,))

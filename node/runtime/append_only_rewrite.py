@@ -42,7 +42,12 @@ class BaseWriter:
         self._save: RdbSave | AofSave
         if server.config.aof_use_rdb_preamble:
             facts = {**server.replication.file_facts(), b"aof-base": b"1"}
-            self._save = RdbSave(server.keyspace, facts, checksum=server.config.rdbchecksum)
+            self._save = RdbSave(
+                server.keyspace,
+                facts,
+                checksum=server.config.rdbchecksum,
+                compress=server.config.rdbcompression,
+            )
         else:
             second = server.keyspace.now_ms // 1000
             head = timestamp(second) if server.config.aof_timestamp_enabled else b""

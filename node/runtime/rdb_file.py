@@ -49,14 +49,21 @@ class SnapshotFile:
     """
 
     def __init__(
-        self, keyspace: Keyspace, path: Path, auxiliary: dict[bytes, bytes], disk: Disk, *, checksum: bool
+        self,
+        keyspace: Keyspace,
+        path: Path,
+        auxiliary: dict[bytes, bytes],
+        disk: Disk,
+        *,
+        checksum: bool,
+        compress: bool,
     ) -> None:
         self._disk = disk
         self._path = path
         self._temporary = path.with_name(f"temp-{os.getpid()}.rdb")
         self._fd = disk.create(self._temporary)
         self.changes_at_start = keyspace.changes
-        self._save = RdbSave(keyspace, auxiliary, checksum=checksum)
+        self._save = RdbSave(keyspace, auxiliary, checksum=checksum, compress=compress)
         self._is_open = True
         self._is_syncing = self._is_abandoned = False
 

@@ -152,8 +152,15 @@ class Snapshots:
         state = self.server.persistence
         state.in_progress_since = int(time.time())
         facts = self.server.replication.snapshot_facts()
-        keyspace, checksum = self.server.keyspace, self.server.config.rdbchecksum
-        return SnapshotFile(keyspace, self.path, facts, self._disk, checksum=checksum)
+        keyspace, config = self.server.keyspace, self.server.config
+        return SnapshotFile(
+            keyspace,
+            self.path,
+            facts,
+            self._disk,
+            checksum=config.rdbchecksum,
+            compress=config.rdbcompression,
+        )
 
     def _succeeded(self, save: SnapshotFile) -> None:
         state = self.server.persistence

@@ -123,9 +123,9 @@ def plain_keyspace(keyspace: Keyspace) -> Plain:
     }
 
 
-def save(keyspace: Keyspace, *, checksum: bool = True) -> bytes:
+def save(keyspace: Keyspace, *, checksum: bool = True, compress: bool = False) -> bytes:
     """A keyspace as one RDB file."""
-    writer = RdbWriter(checksum=checksum)
+    writer = RdbWriter(checksum=checksum, compress=compress)
     writer.header({b"redis-ver": b"7.0.15", b"redis-bits": b"64"})
     for (index, key), (_, expiry_ms) in plain_keyspace(keyspace).items():
         value = keyspace.databases[index].peek(key)

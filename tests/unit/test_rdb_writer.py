@@ -40,10 +40,10 @@ def keyspace_of(content) -> Keyspace:
 
 
 @settings(deadline=None)
-@given(keyspaces, st.booleans(), st.integers(1, 100))
-def test_what_is_written_is_read_back(content, checksum, chunk):
+@given(keyspaces, st.booleans(), st.booleans(), st.integers(1, 100))
+def test_what_is_written_is_read_back(content, checksum, compress, chunk):
     keyspace = keyspace_of(content)
-    data = save(keyspace, checksum=checksum)
+    data = save(keyspace, checksum=checksum, compress=compress)
     assert plain_keyspace(load(data, chunk=chunk)) == plain_keyspace(keyspace)
     assert (data[-8:] == bytes(8)) is not checksum
 
@@ -92,7 +92,7 @@ def test_a_real_server_loads_our_file_as_the_same_data(program, tmp_path):
     facts = {b"redis-ver": b"7.0.15", b"redis-bits": b"64", b"ctime": b"1700000000", b"used-mem": b"1"}
     function = b"#!lua name=mine\nredis.register_function('f', function() return 1 end)"
     keyspace.functions = (function,)
-    save = RdbSave(keyspace, facts)
+    save = RdbSave(keyspace, facts, compress=True)
     with (tmp_path / "dump.rdb").open("wb") as file:
         while not save.done:
             file.write(save.step(10_000))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import trio
 
+from shoal.node.persistence.lzf import CAN_COMPRESS
 from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.slices import SLICE_BYTES
@@ -35,3 +37,19 @@ async def test_a_snapshot_given_up_leaves_the_next_alone_and_says_so_to_its_clie
     assert first.received() == [GIVEN_UP]
     assert second.received() == ["OK"]
     assert os.listdir(tmp_path) == [world.server.config.dbfilename]
+
+
+@pytest.mark.skipif(not CAN_COMPRESS, reason="python-lzf is not installed")
+def test_a_file_is_compressed_or_not_as_rdbcompression_says(tmp_path: Path) -> None:
+    world = World(dir=str(tmp_path))
+    client = world.client()
+    client("SET", "text", "what is said again and again, " * 100)
+    client("RPUSH", "list", *["what is said again and again, " * 10] * 10)
+    sizes = {}
+    for word in ("yes", "no"):
+        client("CONFIG", "SET", "rdbcompression", word)
+        snapshots = Snapshots(world.server, Log("", "nothing"), Disk())
+        assert snapshots.save_now()
+        sizes[word] = snapshots.path.stat().st_size
+    assert sizes["no"] > 6000
+    assert sizes["yes"] < sizes["no"] / 5

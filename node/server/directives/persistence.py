@@ -36,7 +36,7 @@ class PersistenceDirectives:
     dbfilename = Text("dump.rdb", _dbfilename, protected=True)
     save = SavePoints(((3600, 1), (300, 100), (60, 10000)))
     rdbchecksum = YesNo(True, mutable=False)
-    rdbcompression = YesNo(True)
+    rdbcompression = YesNo(True, effect="for files, and where python-lzf is installed: `shoal[compression]`")
     rdb_del_sync_files = YesNo(False)
     rdb_save_incremental_fsync = YesNo(True, effect=_NOT_FORKED)
     stop_writes_on_bgsave_error = YesNo(True)
