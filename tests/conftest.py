@@ -6,8 +6,16 @@ of data, instead of twenty thousand.
 
 from __future__ import annotations
 
+import os
+import sys
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("million", settings.get_profile("shoal"), max_examples=5000)
 settings.load_profile("shoal")
+
+# Tests start hundreds of nodes and as many `shoal` commands. One that may not keep its bytecode compiles all
+# its modules again, which is nearly half of what a start costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False

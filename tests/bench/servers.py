@@ -11,20 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.peers import REDIS7_SERVER
+from tests.ports import free_port
 
 SHOAL = (sys.executable, "-m", "shoal.node.runtime.main")
 REDIS = (str(REDIS7_SERVER),)
 READY_WITHIN_SECONDS = 20
-
-
-def free_port() -> int:
-    """A port that nobody listens on now, low enough for a bus port above it."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 55000:
-            return port
 
 
 @contextmanager

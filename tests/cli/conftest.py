@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -21,12 +20,12 @@ import redis
 from hypothesis import settings
 
 from tests.peers import REDIS7_SERVER
+from tests.ports import HOST, free_ports
 
 # How long an example takes says more about what else the machine is doing than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-HOST = "127.0.0.1"
 DEADLINE_SECONDS = 30.0
 SHOAL_SERVER = Path(sys.executable).with_name("shoal-server")
 SERVERS = [pytest.param(REDIS7_SERVER, id="redis7"), pytest.param(SHOAL_SERVER, id="shoal")]
@@ -78,25 +77,6 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def free_ports(count: int) -> int:
-    """The first of `count` adjacent ports that are free together with their bus ports."""
-    for _ in range(200):
-        first = random.randrange(20000, 45000)
-        if all(is_free(port) and is_free(port + 10000) for port in range(first, first + count)):
-            return first
-    raise AssertionError("no free ports")
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
 @dataclass
 class Nodes:
     """Server processes in cluster mode, unrelated until a command joins them."""
@@ -130,12 +110,11 @@ class Nodes:
         *,
         with_files: bool = False,
     ) -> list[str]:
-        first = free_ports(count)
-        ports = list(range(first, first + count))
+        ports = free_ports(count)
         for port in ports:
             self._start_one(port, home(port), directives, with_file=with_files)
         for port in ports:
-            eventually(partial(_answers, port), f"node {port} answers")
+            eventually(partial(self._answers, port), f"node {port} answers")
         return [f"{HOST}:{port}" for port in ports]
 
     def _start_one(self, port: int, home: Path, directives: tuple[str, ...], *, with_file: bool) -> None:
@@ -154,6 +133,11 @@ class Nodes:
         )  # fmt: skip
         self.processes[port] = process
         self.stack.callback(self.kill, port)
+
+    def _answers(self, port: int) -> bool:
+        status = self.processes[port].poll()
+        assert status is None, f"node {port} ended with status {status}"
+        return _answers(port)
 
     def kill(self, port: int) -> None:
         self.processes[port].kill()

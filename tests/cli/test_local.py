@@ -15,8 +15,9 @@ import pytest
 import redis.cluster
 
 from shoal.cli.local_state import ProcessIdentity, load_state, save_state, start_of
-from tests.cli.conftest import HOST, Outcome, ask, eventually, free_ports, shoal, shoal_command
+from tests.cli.conftest import HOST, Outcome, ask, eventually, shoal, shoal_command
 from tests.peers import REDIS7_SERVER, needs
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.peers, pytest.mark.processes, needs(REDIS7_SERVER)]
 
@@ -27,7 +28,7 @@ class Bench:
     def __init__(self, server: Path, directory: Path) -> None:
         self.server = server
         self.directory = directory
-        self.port = free_ports(6)
+        self.port = free_ports(6)[0]
 
     def words(self, command: str, *arguments: object) -> list[object]:
         server = ["--server", self.server] if command == "up" else []

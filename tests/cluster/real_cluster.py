@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,19 +11,9 @@ from pathlib import Path
 
 import redis
 
+from tests.ports import free_port
+
 DEADLINE_S = 30.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports below 55,536 that nobody listens on now, so that port + 10,000 is one too."""
-    ports: list[int] = []
-    while len(ports) < count:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 55536 and port not in ports:
-            ports.append(port)
-    return ports
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -106,7 +95,7 @@ def real_nodes(
     program: Path, directory: Path, options: list[tuple[str, ...]], ports: list[int] | None = None
 ) -> Iterator[list[RealNode]]:
     """Start one server per entry of `options`; all are ended on the way out."""
-    ports = ports or free_ports(len(options))
+    ports = ports or [free_port() for _ in options]
     nodes = [
         RealNode(program, directory / str(index), port, extra)
         for index, (port, extra) in enumerate(zip(ports, options, strict=True))

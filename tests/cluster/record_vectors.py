@@ -22,8 +22,9 @@ from pathlib import Path
 from shoal.cluster.messages import MessageFlag, Ping, Unknown
 from shoal.cluster.slots import key_slot
 from shoal.cluster.wire import MalformedPacket, PacketReader, decode
-from tests.cluster.real_cluster import form_cluster, free_ports, is_ok, is_synced, real_nodes, wait_until
+from tests.cluster.real_cluster import form_cluster, is_ok, is_synced, real_nodes, wait_until
 from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER
+from tests.ports import free_ports
 
 HERE = Path(__file__).parent
 VECTORS = HERE / "vectors"
@@ -125,7 +126,7 @@ class Relay:
 def record(name: str, directory: Path) -> bool:
     """Record one version. False if the returning node heard the news before it could be sent an UPDATE."""
     recording = Recording()
-    ports, relays = free_ports(4), free_ports(4)
+    ports, relays = list(free_ports(4)), list(free_ports(4))
     for port, relay in zip(ports, relays, strict=True):
         Relay(relay, port + 10000, recording)
     module = directory / "module.so"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from shoal.cluster.config_file import ConfigFileError, format_config, parse_config
 from shoal.cluster.messages import NodeFlag
 from shoal.cluster.view import SavedConfig, SavedNode, restore_view
-from tests.cluster.real_cluster import RealNode, free_ports
+from tests.cluster.real_cluster import RealNode
 from tests.cluster.strategies import addresses, epochs, node_ids, u16
 from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
+from tests.ports import free_port
 
 VECTORS = Path(__file__).parent / "vectors"
 ME, PEER, REPLICA = "a" * 40, "b" * 40, "c" * 40
@@ -225,7 +226,7 @@ def test_no_edit_of_one_byte_raises_anything_but_config_file_error(data: st.Data
     "program", [REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER], ids=lambda p: p.parent.parent.name
 )
 def test_real_servers_start_from_a_file_of_ours(program: Path, tmp_path: Path) -> None:
-    node = RealNode(program, tmp_path, free_ports(1)[0])
+    node = RealNode(program, tmp_path, free_port())
     node.config_file.write_bytes(TEXT)
     try:
         node.start()

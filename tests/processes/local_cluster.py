@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.processes.nodes import DEADLINE_SECONDS, HOST, free_port
+from tests.ports import HOST, free_ports
+from tests.processes.nodes import DEADLINE_SECONDS
 
 CLI = (sys.executable, "-m", "shoal.cli.main")
 
@@ -85,7 +86,7 @@ class LocalCluster:
 @contextmanager
 def local_cluster(directory: Path, *options: object, port: int | None = None) -> Iterator[LocalCluster]:
     """A cluster that `shoal up` says is ready, ended with the block. The port is that of the first node."""
-    first = port or free_port(adjacent=6)
+    first = port or free_ports(6)[0]
     command = [*CLI, "up", "--json", "--port", str(first), "--dir", str(directory)]
     process = subprocess.Popen(
         [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -10,8 +10,6 @@ with running_cluster(directory, primaries=3, replicas=1) as nodes:
 from __future__ import annotations
 
 import contextlib
-import os
-import random
 import socket
 import subprocess
 import sys
@@ -27,9 +25,8 @@ import hiredis
 
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.resp.writer import encode_command
+from tests.ports import HOST, free_port
 
-HOST = "127.0.0.1"
-BUS_OFFSET = 10_000
 DEADLINE_SECONDS = 30.0
 SHOAL = (sys.executable, "-m", "shoal.node.runtime.main")
 
@@ -46,31 +43,6 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = DEAD
                 return
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {what}")
-
-
-def free_port(adjacent: int = 1) -> int:
-    """A port that nobody listens on, and neither on its bus port; the first of so many in a row.
-
-    Below the ephemeral ones of Linux. Tests that run side by side take them from ranges of their own.
-    """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    width = 10_000 // workers
-    while True:
-        first = 11_000 + worker * width + random.randrange(width)
-        ports = range(first, first + adjacent)
-        if all(_is_free(port) and _is_free(port + BUS_OFFSET) for port in ports):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def ask(port: int, *words: str | int | bytes) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import redis
 
+from tests.ports import free_port
+
 DEADLINE_SECONDS = 15.0
 OURS = (sys.executable, "-m", "shoal.node.runtime.main")
 
@@ -19,9 +20,7 @@ OURS = (sys.executable, "-m", "shoal.node.runtime.main")
 @contextmanager
 def server(program: tuple[str, ...], directory: Path, *options: str) -> Iterator[redis.Redis]:
     """A client of a fresh server; ours or a real one, by the words that start it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     directory.mkdir(parents=True)
     command = [*program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
     command += ["--logfile", str(directory / "log"), "--repl-diskless-sync-delay", "0", *options]

@@ -13,7 +13,8 @@ from pathlib import Path
 import hiredis
 import pytest
 
-from tests.processes.nodes import HOST, SHOAL, Node, ask, free_port, running_node, running_nodes, wait_until
+from tests.ports import free_port
+from tests.processes.nodes import HOST, SHOAL, Node, ask, running_node, running_nodes, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -13,7 +13,8 @@ import pytest
 
 from shoal.cluster.messages import MessageType
 from shoal.cluster.wire import HEADER_BYTES, MAX_PACKET_BYTES, PacketReader
-from tests.processes.nodes import BUS_OFFSET, HOST, Node, form_cluster, running_node, wait_until
+from tests.ports import BUS_OFFSET
+from tests.processes.nodes import HOST, Node, form_cluster, running_node, wait_until
 from tests.processes.test_hostile_clients import MIB, read_to_end, resident_bytes
 
 pytestmark = pytest.mark.processes

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.nodes import DEADLINE_SECONDS, HOST, SHOAL, ask, free_port, running_node, wait_until
+from tests.ports import free_port
+from tests.processes.nodes import DEADLINE_SECONDS, HOST, SHOAL, ask, running_node, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -11,7 +11,8 @@ import hiredis
 import pytest
 
 from tests.peers import REDIS7_SERVER, needs
-from tests.processes.nodes import HOST, SHOAL, Node, ask, free_port, running_node, wait_until
+from tests.ports import free_port
+from tests.processes.nodes import HOST, SHOAL, Node, ask, running_node, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,15 +10,15 @@ from pathlib import Path
 
 import redis
 
+from tests.ports import free_port
+
 START_DEADLINE_SECONDS = 10.0
 
 
 @contextmanager
 def real_server(program: Path, directory: Path, *options: str) -> Iterator[redis.Redis]:
     """A client of a server that runs in `directory`, and loads the `dump.rdb` it finds there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", directory, "--save", ""]
     command += ["--enable-debug-command", "yes", "--loglevel", "warning", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
