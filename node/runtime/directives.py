@@ -15,6 +15,7 @@ from shoal.node.server.parameters import DirectiveError
 
 if TYPE_CHECKING:
     from shoal.node.runtime.node import Node
+    from shoal.node.server.config import Config
 
 PORT_TAKEN = "Unable to listen on this port. Check server logs."
 ADDRESS_TAKEN = "Failed to bind to specified addresses."
@@ -52,6 +53,9 @@ def follow_directives(node: Node) -> None:
                 f" try with {possible}"
             )
 
+    def apply_tls() -> None:
+        refuse_tls(config)
+
     def apply_link_limit() -> None:
         bus.send_buffer_limit = config.cluster_link_sendbuf_limit
 
@@ -65,10 +69,17 @@ def follow_directives(node: Node) -> None:
     config.on_change(["loglevel"], apply_log_level)
     config.on_change(["dir"], apply_directory)
     config.on_change(["port"], apply_port)
+    config.on_change(["tls-port", "tls-cluster", "tls-replication"], apply_tls)
     config.on_change(["bind"], apply_addresses)
     config.on_change(["maxclients"], apply_client_limit)
     config.on_change(["cluster-link-sendbuf-limit"], apply_link_limit)
     config.on_change(["bind-source-addr"], apply_source_address)
+
+
+def refuse_tls(config: Config) -> None:
+    """DirectiveError if connections should be encrypted: none is, and nobody must believe it."""
+    if config.tls_port or config.tls_cluster or config.tls_replication:
+        raise DirectiveError("TLS is not supported: tls-port, tls-cluster and tls-replication cannot be used")
 
 
 def _move(node: Node, refusal: str) -> None:

@@ -22,6 +22,7 @@ from shoal.node.runtime.append_only_loading import LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
 from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.daemon import detach, write_pidfile
+from shoal.node.runtime.directives import refuse_tls
 from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.file_limit import allow_clients
 from shoal.node.runtime.host import RealHost
@@ -33,6 +34,7 @@ from shoal.node.runtime.startup_files import RealFiles
 from shoal.node.runtime.startup_loading import StartupLoading
 from shoal.node.server.acl.lines import AclError
 from shoal.node.server.config import Config
+from shoal.node.server.parameters import DirectiveError
 from shoal.node.server.server import Server
 from shoal.node.server.startup import StartupStopped, load_config, parse_command_line
 
@@ -73,10 +75,13 @@ def serve(config: Config) -> int:
     if config.always_show_logo:
         mode = "cluster" if config.cluster_enabled else "standalone"
         log.notice(f"Running in {mode} mode, Port: {config.port}, PID: {os.getpid()}")
+    for name, why in config.without_effect():
+        log.warning(f"{name} has no effect: {why}")
     limit_clients(config, log)
     try:
+        refuse_tls(config)
         server.acl.load_at_startup()
-    except AclError as error:
+    except (DirectiveError, AclError) as error:
         refuse_to_start(log, error)
         return 1
     try:

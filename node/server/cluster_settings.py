@@ -22,6 +22,9 @@ CLUSTER_DIRECTIVES = (
     "cluster-announce-bus-port",
     "cluster-announce-hostname",
     "cluster-announce-human-nodename",
+    "cluster-ping-interval",
+    "cluster-manual-failover-timeout",
+    "cluster-blacklist-ttl",
     "repl-ping-replica-period",
 )
 """The directives that `apply_config` copies."""
@@ -43,6 +46,9 @@ def apply_config(config: Config, settings: ClusterSettings) -> ClusterSettings:
     settings.allow_reads_when_down = config.cluster_allow_reads_when_down
     settings.allow_pubsubshard_when_down = config.cluster_allow_pubsubshard_when_down
     settings.preferred_endpoint_type = config.cluster_preferred_endpoint_type
+    settings.ping_interval_ms = config.cluster_ping_interval
+    settings.manual_failover_timeout_ms = config.cluster_manual_failover_timeout
+    settings.blacklist_ttl_s = config.cluster_blacklist_ttl
     settings.repl_ping_replica_period_s = config.repl_ping_replica_period
     settings.announce_ip = config.cluster_announce_ip
     settings.announce_hostname = config.cluster_announce_hostname

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from shoal.node.server.acl.lines import UserLine
@@ -12,7 +12,7 @@ from shoal.node.server.directives.network import NetworkDirectives
 from shoal.node.server.directives.persistence import PersistenceDirectives
 from shoal.node.server.directives.process import ProcessDirectives
 from shoal.node.server.directives.replication import ReplicationDirectives
-from shoal.node.server.parameters import DirectiveError, Parameter
+from shoal.node.server.parameters import NO_EFFECT, DirectiveError, Parameter
 
 Hook = Callable[[], None]
 """Makes a change take effect. Raises DirectiveError if that is impossible: the change is then taken back."""
@@ -74,6 +74,13 @@ class Config(
         if adding:
             value = parameter.joined(self.value(parameter), value)
         self.__dict__[parameter.attribute] = value
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Directives that were set and do nothing, each with the reason."""
+        for name, parameter in DIRECTIVES.items():
+            is_set = name == parameter.name and self.value(parameter) != parameter.default
+            if is_set and parameter.effect.startswith(NO_EFFECT):
+                yield name, parameter.effect.removeprefix(NO_EFFECT)
 
     def on_change(self, names: Iterable[str], hook: Hook) -> None:
         """Call `hook` once after every CONFIG SET that changed any of these directives."""

@@ -24,6 +24,8 @@ LONG_MAX = (1 << 63) - 1
 ULONG_MAX = (1 << 64) - 1
 
 WRONG_COUNT = "wrong number of arguments"
+NO_EFFECT = "none: "
+NO_TLS = NO_EFFECT + "connections are not encrypted"
 
 
 class DirectiveError(ValueError):
@@ -49,7 +51,8 @@ class Options(TypedDict, total=False):
     volatile: bool
     """Takes effect again even when set to the value it has: the file it names may have changed."""
     effect: str
-    """Empty for a directive that does what it says; otherwise why it does nothing here, or what else."""
+    """Empty for a directive that does what it says; otherwise why it does nothing (it begins with NO_EFFECT,
+    and the log says so when it is set), or what else it does."""
 
 
 class Parameter(Generic[T]):

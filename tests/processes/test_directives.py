@@ -105,6 +105,19 @@ def test_a_node_that_would_listen_nowhere_does_not_start(tmp_path: Path) -> None
         pass
 
 
+def test_a_node_that_is_to_encrypt_does_not_start_and_is_not_talked_into_it(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="TLS is not supported"),
+        running_node(tmp_path / "one", "--tls-port", "1"),
+    ):
+        pass
+    with running_node(tmp_path / "other", "--io-threads", "4") as node:
+        with pytest.raises(hiredis.ReplyError, match="TLS is not supported"):
+            node.ask("CONFIG", "SET", "tls-port", 1)
+        assert node.ask("CONFIG", "GET", "tls-port") == ["tls-port", "0"]
+        assert "io-threads has no effect: a node is one thread by design" in node.log
+
+
 def test_a_replica_comes_from_the_address_it_is_told_to(tmp_path: Path) -> None:
     with running_nodes(tmp_path, 2) as (primary, replica):
         replica.ask("CONFIG", "SET", "bind-source-addr", "127.0.0.2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.node.server.parameters import (
     INT_MAX,
     LONG_MAX,
+    NO_TLS,
     ULONG_MAX,
     Choice,
     DirectiveError,
@@ -15,6 +16,7 @@ from shoal.node.server.parameters import (
 )
 
 MAX_HOSTNAME_LENGTH = 256
+_ONE_ADDRESS = "none: clients and nodes are told the same address, cluster-announce-ip"
 
 
 def _hostname(name: str) -> None:
@@ -40,12 +42,12 @@ class ClusterDirectives:
     cluster_port = Integer(0, 0, 65535, mutable=False)
     cluster_announce_ip = Text()
     cluster_announce_port = Integer(0, 0, 65535)
-    cluster_announce_tls_port = Integer(0, 0, 65535)
+    cluster_announce_tls_port = Integer(0, 0, 65535, effect=NO_TLS)
     cluster_announce_bus_port = Integer(0, 0, 65535)
     cluster_announce_hostname = Text("", _hostname)
     cluster_announce_human_nodename = Text("", _human_name)
-    cluster_announce_client_ipv4 = Text()
-    cluster_announce_client_ipv6 = Text()
+    cluster_announce_client_ipv4 = Text(effect=_ONE_ADDRESS)
+    cluster_announce_client_ipv6 = Text(effect=_ONE_ADDRESS)
     cluster_preferred_endpoint_type = Choice("ip", ("ip", "hostname", "unknown-endpoint"))
     cluster_require_full_coverage = YesNo(True)
     cluster_replica_validity_factor = Integer(10, alias="cluster-slave-validity-factor")
@@ -60,9 +62,11 @@ class ClusterDirectives:
     cluster_ping_interval = Integer(0, 0, INT_MAX, hidden=True)
     cluster_manual_failover_timeout = Integer(5000, 1)
     cluster_blacklist_ttl = Integer(60, effect="differs: in seconds, as in Valkey")
-    cluster_slot_stats_enabled = YesNo(False)
-    availability_zone = Text()
-    cluster_bus_port_protected_mode = YesNo(False)
+    cluster_slot_stats_enabled = YesNo(False, effect="none: nothing is counted by slot but its keys")
+    availability_zone = Text(effect="none: clients are not told of it")
+    cluster_bus_port_protected_mode = YesNo(
+        False, effect="none: the bus listens where the clients' port does"
+    )
     cluster_compatibility_sample_ratio = Integer(
         0, 0, 100, effect="none: commands are not sampled for what a cluster would refuse"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoal.node.server.parameters import (
     LONG_MAX,
+    NO_TLS,
     UINT_MAX,
     Choice,
     Integer,
@@ -57,25 +58,25 @@ class NetworkDirectives:
         "no", ("no", "yes", "local"), mutable=False, effect="none: there are no modules to load"
     )
 
-    tls_port = Integer(0, 0, 65535)
-    tls_cert_file = Text(volatile=True)
-    tls_key_file = Text(volatile=True)
-    tls_key_file_pass = Text(sensitive=True)
-    tls_client_cert_file = Text(volatile=True)
-    tls_client_key_file = Text(volatile=True)
-    tls_client_key_file_pass = Text(sensitive=True)
-    tls_ca_cert_file = Text(volatile=True)
-    tls_ca_cert_dir = Text(volatile=True)
-    tls_dh_params_file = Text(volatile=True)
-    tls_auth_clients = Choice("yes", ("no", "yes", "optional"))
-    tls_replication = YesNo(False)
-    tls_cluster = YesNo(False)
-    tls_protocols = Text()
-    tls_ciphers = Text()
-    tls_ciphersuites = Text(effect="none: Python's ssl module offers no choice of TLS 1.3 suites")
-    tls_prefer_server_ciphers = YesNo(False)
-    tls_session_caching = YesNo(True)
-    tls_session_cache_size = Integer(20 << 10, effect="none: Python's ssl module sizes its own cache")
-    tls_session_cache_timeout = Integer(300, effect="none: Python's ssl module times its own cache")
+    tls_port = Integer(0, 0, 65535, effect=NO_TLS)
+    tls_cert_file = Text(volatile=True, effect=NO_TLS)
+    tls_key_file = Text(volatile=True, effect=NO_TLS)
+    tls_key_file_pass = Text(sensitive=True, effect=NO_TLS)
+    tls_client_cert_file = Text(volatile=True, effect=NO_TLS)
+    tls_client_key_file = Text(volatile=True, effect=NO_TLS)
+    tls_client_key_file_pass = Text(sensitive=True, effect=NO_TLS)
+    tls_ca_cert_file = Text(volatile=True, effect=NO_TLS)
+    tls_ca_cert_dir = Text(volatile=True, effect=NO_TLS)
+    tls_dh_params_file = Text(volatile=True, effect=NO_TLS)
+    tls_auth_clients = Choice("yes", ("no", "yes", "optional"), effect=NO_TLS)
+    tls_replication = YesNo(False, effect=NO_TLS)
+    tls_cluster = YesNo(False, effect=NO_TLS)
+    tls_protocols = Text(effect=NO_TLS)
+    tls_ciphers = Text(effect=NO_TLS)
+    tls_ciphersuites = Text(effect=NO_TLS)
+    tls_prefer_server_ciphers = YesNo(False, effect=NO_TLS)
+    tls_session_caching = YesNo(True, effect=NO_TLS)
+    tls_session_cache_size = Integer(20 << 10, effect=NO_TLS)
+    tls_session_cache_timeout = Integer(300, effect=NO_TLS)
 
-    ignore_warnings = Text()
+    ignore_warnings = Text(effect="none: a node starts whatever it warns of")

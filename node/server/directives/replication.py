@@ -19,7 +19,9 @@ class ReplicationDirectives:
     replica_announce_ip = Text(alias="slave-announce-ip")
     replica_announce_port = Integer(0, 0, 65535, alias="slave-announce-port")
     replica_ignore_maxmemory = YesNo(True, alias="slave-ignore-maxmemory")
-    replica_ignore_disk_write_errors = YesNo(False)
+    replica_ignore_disk_write_errors = YesNo(
+        False, effect="none: a replica whose disk fails says so, and goes on as its primary does"
+    )
     replica_lazy_flush = YesNo(
         False, alias="slave-lazy-flush", effect="none: a flush drops whole tables at once"
     )
@@ -30,16 +32,20 @@ class ReplicationDirectives:
     repl_ping_replica_period = Integer(10, 1, alias="repl-ping-slave-period")
     repl_backlog_size = Memory(1 << 20, 1, LONG_MAX)
     repl_backlog_ttl = Integer(3600, 0, LONG_MAX)
-    repl_disable_tcp_nodelay = YesNo(False)
+    repl_disable_tcp_nodelay = YesNo(False, effect="none: what a replica is to get is sent at once")
     repl_diskless_sync = YesNo(
         True, effect="differs: a snapshot always goes from memory to the replicas, never by way of disk"
     )
     repl_diskless_sync_delay = Integer(5, effect="none: each replica gets a snapshot of its own at once")
-    repl_diskless_sync_max_replicas = Integer(0)
+    repl_diskless_sync_max_replicas = Integer(0, effect="none: each replica gets a snapshot of its own")
     repl_diskless_load = Choice(
         "disabled",
         ("disabled", "on-empty-db", "swapdb"),
         refused_while_loading=True,
         effect="differs: a snapshot always gathers in memory, and replaces the data when it is complete",
     )
-    propagation_error_behavior = Choice("ignore", ("ignore", "panic", "panic-on-replicas"))
+    propagation_error_behavior = Choice(
+        "ignore",
+        ("ignore", "panic", "panic-on-replicas"),
+        effect="differs: a replica stops in front of a command it does not know",
+    )
