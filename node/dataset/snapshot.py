@@ -68,6 +68,8 @@ class SlotWalk:
 
     def __init__(self, keyspace: Keyspace, sink: Sink, slots: Iterable[int] | None = None) -> None:
         self.done = False
+        self.told = 0
+        """How many keys so far, in their turn or because they were about to change."""
         self._keyspace = keyspace
         self._sink = sink
         chosen = None if slots is None else frozenset(slots)
@@ -118,6 +120,7 @@ class SlotWalk:
                     self._tell(picture, key, picture.tables[slot][key])
 
     def _tell(self, picture: _Picture, key: bytes, value: Value) -> int:
+        self.told += 1
         return self._sink.add(picture.index, key, value, picture.expires.get(key), self._usage(picture, key))
 
     def _usage(self, picture: _Picture, key: bytes) -> Usage:
@@ -127,7 +130,7 @@ class SlotWalk:
     def _tell_rest(self, picture: _Picture, budget: int) -> int:
         """Tell keys of the current slot, up to the budget or to a large value, which is then begun."""
         rest, add, expiry_of = self._rest, self._sink.add, picture.expires.get
-        knows_usage, spent = self._keyspace.saves_usage, 0
+        knows_usage, spent, before = self._keyspace.saves_usage, 0, len(rest)
         while rest and spent < budget:
             key, value = rest.popitem()
             if type(value) is not bytes and parts_of(value) > LARGE_VALUE_ELEMENTS:
@@ -138,6 +141,7 @@ class SlotWalk:
                 break
             usage = self._usage(picture, key) if knows_usage else UNKNOWN
             spent += add(picture.index, key, value, expiry_of(key), usage)
+        self.told += before - len(rest)
         return spent
 
     def _tell_piece(self) -> int:

@@ -6,17 +6,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from shoal.node.server.effects import CloseSession
-from shoal.node.server.full_sync import FullSync, Pace
 
 if TYPE_CHECKING:
     from shoal.node.server.session import Session
+    from shoal.node.server.shared_snapshot import SharedSnapshot
     from shoal.node.server.special_parameters import BufferLimit
 
 MAX_UNSENT_SNAPSHOT_BYTES = 256 * 1024
 """More of a snapshot is made only while less than this waits for the socket."""
-
-SNAPSHOT_BYTES_PER_TURN = 8 * 1024
-"""How much of a snapshot one turn makes: half a millisecond's work if the keys are small."""
 
 KEEP_ALIVE_MS = 1000
 
@@ -51,21 +48,13 @@ class AttachedReplica:
         self.synced_offset = -1
         """How far its append-only file is durable; -1 if it has none."""
         self.last_seen_ms = now_ms
-        self.sync: FullSync | None = None
-        self._pace = Pace(now_ms)
+        self.snapshot: SharedSnapshot | None = None
+        """The one that it is being given."""
         self.lacks_from: int | None = None
         """The first byte of the stream that waits in the backlog until it has all of its snapshot."""
         self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
+        self._last_unsent = 0
         self._over_soft_limit_since_ms: int | None = None
-
-    @property
-    def wants_turn(self) -> bool:
-        """Whether more of its snapshot could be made right now, and is not held back."""
-        return self._has_room and self.session.server.config.rdb_key_save_delay <= 0
-
-    @property
-    def _has_room(self) -> bool:
-        return self.sync is not None and self.session.out_bytes < MAX_UNSENT_SNAPSHOT_BYTES
 
     @property
     def is_online(self) -> bool:
@@ -77,40 +66,51 @@ class AttachedReplica:
 
     # --- the snapshot ------------------------------------------------------------------------------
 
-    def begin_sync(self, sync: FullSync, next_offset: int) -> None:
-        """Feed it a snapshot first; the stream from `next_offset` on waits in the backlog."""
-        self.sync = sync
-        self._wait_for_stream(None if self.wants_snapshot_only else next_offset)
-        self.state = ReplicaState.PREPARING
-        self._pace = Pace(self.session.now_ms)
+    @property
+    def has_room(self) -> bool:
+        """Whether little enough waits for its socket that more of its snapshot may be made."""
+        return self.session.out_bytes < MAX_UNSENT_SNAPSHOT_BYTES
 
-    def go_on_with_sync(self, now_ms: int) -> None:
-        """Make and send the next part of its snapshot, if there is room."""
-        sync = self.sync
-        if sync is None or not self._has_room:
-            return
-        delay_us = self.session.server.config.rdb_key_save_delay
-        if delay_us > 0:
-            part = sync.next_keys(self._pace.keys_due(now_ms, delay_us))
-        else:
-            part = sync.next_part(SNAPSHOT_BYTES_PER_TURN)
-        if part:
-            self.state = ReplicaState.SYNCING
-            self.last_seen_ms = now_ms
-            self.session.send_bytes(part)
-        elif self.state is ReplicaState.PREPARING and now_ms >= self._keep_alive_due_ms:
-            # Between the parts of a snapshot there is room for nothing else: it would be read as data.
+    def await_snapshot(self, now_ms: int) -> None:
+        """It wants a snapshot, and gets one once others had time to join it."""
+        self.state = ReplicaState.PREPARING
+        self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
+
+    def begin_snapshot(self, snapshot: SharedSnapshot, next_offset: int) -> None:
+        """What comes next is a snapshot; the stream from `next_offset` on waits in the backlog."""
+        self.snapshot = snapshot
+        self._wait_for_stream(None if self.wants_snapshot_only else next_offset)
+
+    def take_snapshot_part(self, part: bytes) -> None:
+        """The next bytes of its snapshot, now that there is room for them."""
+        self.state = ReplicaState.SYNCING
+        self.last_seen_ms = self.session.now_ms
+        self.session.send_bytes(part)
+
+    def keep_alive(self, now_ms: int) -> None:
+        """Say that its snapshot is being prepared. Within a snapshot that would be read as data."""
+        if self.state is ReplicaState.PREPARING and now_ms >= self._keep_alive_due_ms:
             self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
             self.last_seen_ms = now_ms
             self.session.send_bytes(b"\n")
-        if sync.finished:
-            self.sync = None
-            if self.wants_snapshot_only:
-                self.session.close_after_reply()
-            elif self.knows_end_mark:
-                self.state = ReplicaState.AWAITING_ACK
-            else:
-                self.go_online()
+
+    def note_progress(self, now_ms: int) -> None:
+        """It is alive if its socket takes what there is for it, however slowly, or if it says anything."""
+        unsent = self.session.out_bytes
+        if unsent < self._last_unsent or (self.snapshot is not None and self.has_room):
+            self.last_seen_ms = now_ms
+        self.last_seen_ms = max(self.last_seen_ms, self.session.last_seen_ms)
+        self._last_unsent = unsent
+
+    def end_snapshot(self) -> None:
+        """It has been sent all of it."""
+        self.snapshot = None
+        if self.wants_snapshot_only:
+            self.session.close_after_reply()
+        elif self.knows_end_mark:
+            self.state = ReplicaState.AWAITING_ACK
+        else:
+            self.go_online()
 
     # --- the stream --------------------------------------------------------------------------------
 
@@ -161,7 +161,5 @@ class AttachedReplica:
 
     def stop(self) -> None:
         """It gets nothing more."""
-        if self.sync is not None:
-            self.sync.stop()
-            self.sync = None
+        self.session.server.replication.full_syncs.forget(self)
         self._wait_for_stream(None)

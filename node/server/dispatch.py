@@ -93,7 +93,7 @@ class Dispatcher:
             if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
                 is_plain = False
             else:
-                is_plain = server.open_for_writes if entry.is_write else server.open_for_reads
+                is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
                 position = entry.key_position
                 if position and server.served is not None and is_plain:
                     slot = crc_hqx(key, 0) & 16383 if b"{" not in (key := argv[position]) else key_slot(key)
@@ -316,8 +316,8 @@ class Dispatcher:
             raise CommandError(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
             )
-        if server.loading and not _allowed(session, entry, flags, Flag.LOADING):
-            raise CommandError("LOADING Redis is loading the dataset in memory")
+        if server.loading or server.replication.async_loading:
+            _check_runs_while_loading(session, entry, flags)
         if session.is_replica_link and flags & (_MAY_WRITE | Flag.READONLY):
             raise CommandError("ERR Replica can't interact with the keyspace")
         if server.scripts.busy is not None and not flags & Flag.ALLOW_BUSY:
@@ -471,6 +471,19 @@ def _allowed(session: Session, entry: Entry, flags: int, flag: Flag) -> bool:
     if entry.spec.name == "EXEC" and session.transaction is not None:
         return bool(session.transaction.flags_of_all & flag)
     return bool(flags & flag)
+
+
+def _check_runs_while_loading(session: Session, entry: Entry, flags: int) -> None:
+    """Raise for a command that must wait for data on their way in, be it for itself or in a transaction."""
+    if session.server.loading:
+        is_refused = not _allowed(session, entry, flags, Flag.LOADING)
+    else:
+        is_exec = entry.spec.name == "EXEC"
+        is_refused = bool(flags & Flag.NO_ASYNC_LOADING) or (
+            is_exec and _queued(session, Flag.NO_ASYNC_LOADING)
+        )
+    if is_refused:
+        raise CommandError("LOADING Redis is loading the dataset in memory")
 
 
 def _needs_memory(session: Session, entry: Entry, flags: int) -> bool:

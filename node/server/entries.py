@@ -20,6 +20,7 @@ class Entry:
     __slots__ = (
         "failed_calls",
         "flag_bits",
+        "goes_with_writes",
         "handler",
         "histogram_ns",
         "is_write",
@@ -45,6 +46,8 @@ class Entry:
         self.shares_clock = True
         """See `Dispatcher.settle_clock`."""
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
+        self.goes_with_writes = self.is_write or bool(spec.flags & Flag.NO_ASYNC_LOADING)
+        """Whether it takes the short way only where writes do. On a replica they do not."""
         self.key_position = _single_key_position(spec)
         """Where its only key or shard channel stands: 0 without one, NO_SINGLE_KEY if that takes a look."""
         self.names_keys = bool(spec.keys)

@@ -38,6 +38,14 @@ FIRST_RETRY_MS = 50
 LAST_RETRY_MS = 1000
 ACK_PERIOD_MS = 1000
 
+_TIMED_OUT = {
+    LinkState.SYNC: (
+        "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' "
+        "parameter to a larger value."
+    ),
+    LinkState.CONNECTED: "MASTER timeout: no data nor PING received...",
+}
+
 
 class IncomingSnapshot:
     """A primary's data on its way in.
@@ -83,6 +91,8 @@ class Following:
         self.down_since_ms = server.keyspace.now_ms
         self.session = self._new_session(database_index)
         self.incoming: IncomingSnapshot | None = None
+        self._keeps_others_out = False
+        """Whether clients are told LOADING because of it."""
         self._link: ReplicaLink | None = None
         self._retry_ms = FIRST_RETRY_MS
         self._heard_ms = server.keyspace.now_ms
@@ -160,7 +170,7 @@ class Following:
     def received(self, data: bytes) -> None:
         """Bytes came from the primary."""
         self._heard_ms = self.session.last_seen_ms = self.server.keyspace.now_ms
-        if self.server.scripts.busy is not None or self.server.loading:
+        if self.server.scripts.busy is not None or (self.server.loading and not self._keeps_others_out):
             self._held += data  # nothing may change under a script, nor before the data are there
             return
         assert self._link is not None
@@ -180,9 +190,12 @@ class Following:
             self.received(data)
 
     def tick(self, now_ms: int) -> None:
-        """Acknowledge, and give up a primary that fell silent."""
-        if now_ms - self._heard_ms > self.server.config.repl_timeout * 1000:
-            self._drop("MASTER timeout: no data nor PING received...")
+        """Acknowledge, and give up a primary that fell silent.
+
+        In whole seconds: a snapshot may stop for as long as its primary bears with another of its replicas.
+        """
+        if (now_ms - self._heard_ms) // 1000 > self.server.config.repl_timeout:
+            self._drop(_TIMED_OUT.get(self.state, "Timeout connecting to the MASTER..."))
         elif self.is_connected and now_ms >= self._next_ack_ms:
             self.acknowledge()
 
@@ -191,7 +204,7 @@ class Following:
         self.server.effects.append(ClosePrimaryLink(self.link_id))
         self.link_id = 0
         self._forget_unapplied()
-        self.incoming = None
+        self._forget_incoming()
 
     def reconnect(self) -> None:
         """Drop the connection, because an operator says so, and make a new one."""
@@ -208,7 +221,7 @@ class Following:
             self._retry_ms = FIRST_RETRY_MS
             self.down_since_ms = self.server.keyspace.now_ms
         self._forget_unapplied()
-        self.incoming = None
+        self._forget_incoming()
         delay_ms, self._retry_ms = self._retry_ms, min(2 * self._retry_ms, LAST_RETRY_MS)
         self.connect(delay_ms=max(delay_ms, least_delay_ms))
 
@@ -272,10 +285,33 @@ class Following:
         assert self.incoming is not None
         if not self.incoming.received:
             self._note(Level.NOTICE, "MASTER <-> REPLICA sync: Loading DB in memory")
+            self._close_gates(self.incoming)
+        self.server.note_loaded(len(data))
         try:
             self.incoming.take(data)
         except RdbError as error:
             self._drop(f"Failed trying to load the MASTER synchronization DB: {error}")
+
+    def _close_gates(self, incoming: IncomingSnapshot) -> None:
+        """`repl-diskless-load swapdb` says what may run meanwhile: all but a change of role.
+
+        It serves only data of the history that is to come. Without the directive nothing is kept out.
+        """
+        server = self.server
+        if server.config.repl_diskless_load != "swapdb" or server.loading:
+            return
+        if incoming.replid == self.replication.history.replid:
+            self.replication.async_loading = True
+        else:
+            self._keeps_others_out = True
+            server.begin_loading()
+
+    def _forget_incoming(self) -> None:
+        self.incoming = None
+        self.replication.async_loading = False
+        if self._keeps_others_out:
+            self._keeps_others_out = False
+            self.server.end_loading()
 
     def _end_snapshot(self, *, uses_mark: bool) -> None:
         """The snapshot takes the place of what we had, in one step; so does its past."""
@@ -284,7 +320,7 @@ class Following:
         if not incoming.reader.finished:
             self._drop("Failed trying to load the MASTER synchronization DB: it ends too early")
             return
-        self.incoming = None
+        self._forget_incoming()
         replication = self.replication
         replication.disconnect_replicas()
         self.server.keyspace.adopt(incoming.keyspace)

@@ -1,4 +1,4 @@
-"""One replica's snapshot, made in slices while the node goes on serving."""
+"""The bytes of a snapshot for replicas, made in slices while the node goes on serving."""
 
 from __future__ import annotations
 
@@ -11,23 +11,10 @@ from shoal.node.persistence.rdb_writer import RdbWriter, lowest_version
 _ONE_KEY = 1
 
 
-class Pace:
-    """How many keys of a snapshot are due, while `rdb-key-save-delay` slows it down."""
-
-    def __init__(self, now_ms: int) -> None:
-        self._paid_until_us = now_ms * 1000
-
-    def keys_due(self, now_ms: int, delay_us: int) -> int:
-        """Since the last time this was asked."""
-        due = (now_ms * 1000 - self._paid_until_us) // delay_us
-        self._paid_until_us += due * delay_us
-        return due
-
-
 class FullSync:
-    """The bytes of a snapshot of the moment this was created, in the form the replica understands.
+    """The bytes of a snapshot of the moment this was created, in the form its replicas understand.
 
-    A replica that knows the end mark gets the data as it is made. Any other must be told the size first, so
+    Replicas that know the end mark get the data as it is made. Others must be told the size first, so
     all of it is made before the first byte goes out.
     """
 
@@ -53,9 +40,14 @@ class FullSync:
         self._walk = SlotWalk(keyspace, self._writer, None if with_data else ())
 
     @property
-    def is_preparing(self) -> bool:
-        """Whether nothing can be handed out until more is made."""
-        return self._end_mark is None and self._whole is None
+    def is_walking(self) -> bool:
+        """Whether there are keys left to tell."""
+        return not self._walk.done
+
+    @property
+    def keys_told(self) -> int:
+        """How many keys are in it by now, those included that were about to be overwritten."""
+        return self._walk.told
 
     def next_part(self, budget: int) -> bytes:
         """Go on by about `budget` bytes; returns what can be sent now, which may be nothing."""
@@ -76,11 +68,12 @@ class FullSync:
         return b""
 
     def next_keys(self, count: int) -> bytes:
-        """`next_part`, but so many keys."""
-        parts = []
-        while count > 0 and not self.finished:
+        """`next_part`, but so many keys; for none, only what changes made it necessary to tell."""
+        if count <= 0:
+            return self.next_part(0) if self.keys_told else b""
+        parts, enough = [], self.keys_told + count
+        while self.is_walking and self.keys_told < enough:
             parts.append(self.next_part(_ONE_KEY))
-            count -= 1
         return b"".join(parts)
 
     def _next_slice(self, whole: memoryview, budget: int) -> bytes:
@@ -89,5 +82,5 @@ class FullSync:
         return part
 
     def stop(self) -> None:
-        """The replica is gone: make no more."""
+        """Nobody wants it any more."""
         self._walk.stop()

@@ -196,7 +196,7 @@ def _persistence(server: Server) -> Fields:
         ("loading", int(server.loading)),
         ("async_loading", int(_is_loading_beside(server))),
         ("rdb_changes_since_last_save", server.keyspace.changes - state.changes_saved),
-        ("rdb_bgsave_in_progress", int(since is not None or server.replication.is_making_snapshot)),
+        ("rdb_bgsave_in_progress", int(since is not None or bool(server.replication.full_syncs.under_way))),
         ("rdb_last_save_time", state.last_save_time),
         ("rdb_last_bgsave_status", "ok" if state.last_save_ok else "err"),
         ("rdb_last_bgsave_time_sec", state.last_save_seconds),
@@ -254,7 +254,7 @@ def _append_only(aof: AppendOnly, now: int) -> Fields:
 def _is_loading_beside(server: Server) -> bool:
     """Whether a primary's snapshot is on its way in, while what there was is still served."""
     following = server.replication.following
-    return following is not None and following.incoming is not None
+    return following is not None and following.incoming is not None and not server.loading
 
 
 def _stats(server: Server) -> Fields:
@@ -268,7 +268,7 @@ def _stats(server: Server) -> Fields:
         ("instantaneous_input_kbps", f"{statistics.input_rate.per_second / 1024:.2f}"),
         ("instantaneous_output_kbps", f"{statistics.output_rate.per_second / 1024:.2f}"),
         ("rejected_connections", statistics.connections_rejected),
-        ("sync_full", server.replication.full_syncs),
+        ("sync_full", server.replication.requested_full_syncs),
         ("sync_partial_ok", server.replication.partial_syncs),
         ("sync_partial_err", server.replication.refused_partial_syncs),
         ("expired_keys", keyspace.expired),

@@ -19,7 +19,7 @@ from shoal.node.server import copy_waits
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.failover import Failover
 from shoal.node.server.following import Following
-from shoal.node.server.full_sync import FullSync
+from shoal.node.server.full_syncs import FullSyncs
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
 
@@ -44,8 +44,11 @@ class Replication:
         self.attached: list[AttachedReplica] = []
         """Those that are fed."""
         self.following: Following | None = None
+        self.async_loading = False
+        """On while a snapshot comes in beside the data that are served, and the role is not to change."""
         self.failover = Failover(server)
-        self.full_syncs = 0
+        self.full_syncs = FullSyncs(server)
+        self.requested_full_syncs = 0
         self.partial_syncs = 0
         self.refused_partial_syncs = 0
         self._last_link_id = 0
@@ -69,9 +72,8 @@ class Replication:
 
     def begin_turn(self, now_ms: int) -> None:
         """Go on with snapshots; now and then look after links, acknowledgements and the backlog."""
-        for replica in self.attached:
-            if replica.sync is not None:
-                replica.go_on_with_sync(now_ms)
+        if self.full_syncs.under_way:
+            self.full_syncs.go_on(now_ms)
         if now_ms >= self._next_housekeeping_ms:
             self._next_housekeeping_ms = now_ms + HOUSEKEEPING_MS
             if self.following is not None:
@@ -83,20 +85,18 @@ class Replication:
                 self._drop_unused_backlog(now_ms)
 
     @property
-    def is_making_snapshot(self) -> bool:
-        """Whether a replica is being given one."""
-        return any(replica.sync is not None for replica in self.attached)
-
-    @property
     def wants_turn(self) -> bool:
         """Whether there is work that waits neither for a client nor for time."""
-        return any(replica.wants_turn for replica in self.attached)
+        return bool(self.full_syncs.under_way) and self.full_syncs.wants_turn
 
     def _look_after_replicas(self, now_ms: int) -> None:
         config = self.server.config
         limit = config.client_output_buffer_limit["replica"]
         self._alone_since_ms = now_ms
+        self.full_syncs.look(now_ms)
         for replica in list(self.attached):
+            if not replica.is_online:
+                replica.note_progress(now_ms)
             silent_ms = now_ms - replica.last_seen_ms
             if replica.speaks_psync and silent_ms > config.repl_timeout * 1000:
                 during = "(streaming sync)" if replica.is_online else "(full sync)"
@@ -203,25 +203,16 @@ class Replication:
             raise CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
 
     def _begin_full_sync(self, replica: AttachedReplica) -> None:
-        """The snapshot's moment is now: the stream from here on is what comes after it."""
-        history, following = self.history, self.following
+        """It needs all the data. Its snapshot's moment is still to come; from then on it gets the stream."""
+        history = self.history
         if history.backlog is None:
-            if following is None:
+            if self.following is None:
                 history.begin_anew(self._new_replid())
             history.keep_backlog(self.server.config.repl_backlog_size)
-        if following is None:
-            self.reader.database = NO_DATABASE
-        self.full_syncs += 1
+        self.requested_full_syncs += 1
         self._note(Level.NOTICE, f"Full resync requested by replica {_name(replica)}")
         self._attach(replica)
-        if replica.speaks_psync:
-            answer = b"+FULLRESYNC %b %d\r\n" % (history.replid.encode(), history.offset)
-            replica.session.send_bytes(answer)
-        end_mark = self.server.rng.randbytes(20).hex().encode() if replica.knows_end_mark else None
-        parts = {"with_data": replica.wants_data, "with_functions": replica.wants_functions}
-        sync = FullSync(self.server.keyspace, self.snapshot_facts(), end_mark, **parts)
-        replica.begin_sync(sync, history.offset + 1)
-        self.server.statistics.snapshots_begun += 1
+        self.full_syncs.request(replica, self.server.keyspace.now_ms)
 
     def file_facts(self) -> dict[bytes, bytes]:
         """What any RDB data of ours say about themselves."""

@@ -296,6 +296,7 @@ class Server:
     def _replace_snapshot(self) -> None:
         """Everything was deleted: no snapshot under way is of use any more."""
         self.effects.append(ReplaceSnapshot())
+        self.replication.full_syncs.give_up()
 
     # --- clients -----------------------------------------------------------------------------------
 

@@ -102,7 +102,9 @@ class Pair:
 
 
 def make_server(seed: int) -> Server:
-    return Server(Config(), Random(seed), lambda: 0, now_ms=NOW_MS, run_id="0" * 40)
+    config = Config()
+    config.repl_diskless_sync_delay = 0
+    return Server(config, Random(seed), lambda: 0, now_ms=NOW_MS, run_id="0" * 40)
 
 
 def contents(server: Server) -> dict[tuple[int, bytes], object]:
@@ -317,7 +319,7 @@ def test_a_snapshot_that_is_made_slowly_arrives_whole() -> None:
         pair.deliver()
     assert pair.replica.replication.progress().primary_link_up
     assert contents(pair.replica) == contents(pair.primary)
-    assert pair.primary.replication.full_syncs == 1
+    assert pair.primary.replication.requested_full_syncs == 1
 
 
 def test_what_waits_for_a_replica_is_held_once_and_serves_whoever_comes_back_meanwhile() -> None:
@@ -339,7 +341,7 @@ def test_what_waits_for_a_replica_is_held_once_and_serves_whoever_comes_back_mea
         pair.write(b"SET", b"key", b"%0100d" % number)
     assert len(backlog) > 100 * 100 > size
     pair.settle()
-    assert (replication.full_syncs, replication.partial_syncs) == (2, 1)
+    assert (replication.requested_full_syncs, replication.partial_syncs) == (2, 1)
     assert contents(pair.replica) == contents(pair.primary)
     replication.forget(slow)
     assert len(backlog) == size

@@ -89,7 +89,8 @@ def _refuse_unchangeable(session: Session, names: list[str]) -> None:
             raise _refusal(name, "can't set immutable config")
         if parameter.protected and not session.may_use(session.server.config.enable_protected_configs):
             raise _refusal(name, "can't set protected config")
-        if session.server.loading and parameter.refused_while_loading:
+        is_loading = session.server.loading or session.server.replication.async_loading
+        if is_loading and parameter.refused_while_loading:
             raise CommandError("LOADING Redis is loading the dataset in memory")
         if parameter.name in seen:
             raise _refusal(name, "duplicate parameter")

@@ -181,7 +181,7 @@ def _reload(session: Session, *options: bytes) -> Reply:
     if not words <= {b"nosave", b"noflush", b"merge"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     if words:
-        session.server.block(session, Blocked(BlockReason.RUNTIME))
+        _wait_for_loading(session)
         session.server.effects.append(
             LoadSnapshot(
                 session,
@@ -207,8 +207,15 @@ def _reload(session: Session, *options: bytes) -> Reply:
     return OK
 
 
-def _load_append_only(session: Session) -> Reply:
+def _wait_for_loading(session: Session) -> None:
+    """Let a client wait for a loading it asked for. One at a time: two would mix their data."""
+    if session.server.loading:
+        raise CommandError("LOADING Redis is loading the dataset in memory")
     session.server.block(session, Blocked(BlockReason.RUNTIME))
+
+
+def _load_append_only(session: Session) -> Reply:
+    _wait_for_loading(session)
     session.server.effects.append(LoadLog(session))
     return NO_REPLY
 

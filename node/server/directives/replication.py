@@ -36,8 +36,8 @@ class ReplicationDirectives:
     repl_diskless_sync = YesNo(
         True, effect="differs: a snapshot always goes from memory to the replicas, never by way of disk"
     )
-    repl_diskless_sync_delay = Integer(5, effect="none: each replica gets a snapshot of its own at once")
-    repl_diskless_sync_max_replicas = Integer(0, effect="none: each replica gets a snapshot of its own")
+    repl_diskless_sync_delay = Integer(5)
+    repl_diskless_sync_max_replicas = Integer(0)
     repl_diskless_load = Choice(
         "disabled",
         ("disabled", "on-empty-db", "swapdb"),

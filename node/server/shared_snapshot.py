@@ -1,0 +1,91 @@
+"""One snapshot for all replicas that asked for one in time.
+
+Making a snapshot costs the same whether one replica gets it or five. So a replica that needs one waits for
+others (`repl-diskless-sync-delay`); then the keyspace is walked once, and every part goes to all of them.
+
+The parts come as fast as the slowest of them takes them, since what it lacks would have to be kept. That
+ends: a replica whose socket takes nothing for `repl-timeout` is hung up on, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shoal.node.server.attached_replica import AttachedReplica
+from shoal.node.server.full_sync import FullSync
+
+SNAPSHOT_BYTES_PER_TURN = 8 * 1024
+"""How much of a snapshot one turn makes: half a millisecond's work if the keys are small."""
+
+
+class Pace:
+    """How many keys of a snapshot are due, while `rdb-key-save-delay` slows it down.
+
+    A key that is about to be overwritten is told at once, due or not. It is paid for all the same: a snapshot
+    lasts as long as it has keys.
+    """
+
+    def __init__(self, now_ms: int, told: int) -> None:
+        self._paid_until_us = now_ms * 1000
+        self._told = told
+        self._due = 0
+
+    def keys_due(self, now_ms: int, delay_us: int, told: int) -> int:
+        """With so many keys told by now; negative if those were more than time has come for."""
+        due = (now_ms * 1000 - self._paid_until_us) // delay_us
+        self._paid_until_us += due * delay_us
+        self._due += due - (told - self._told)
+        self._told = told
+        return self._due
+
+
+class SharedSnapshot:
+    """A snapshot on its way."""
+
+    def __init__(self, sync: FullSync, replicas: Sequence[AttachedReplica]) -> None:
+        self.replicas = list(replicas)
+        self._sync = sync
+        self._pace: Pace | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is to get any more of it."""
+        return not self.replicas
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether all of its replicas have room for more."""
+        return all(replica.has_room for replica in self.replicas)
+
+    def go_on(self, now_ms: int, key_delay_us: int) -> bool:
+        """Make and send the next part, if there is room; True once it is complete."""
+        if not self.can_go_on:
+            return False
+        part = self._next_part(now_ms, key_delay_us)
+        for replica in self.replicas:
+            if part:
+                replica.take_snapshot_part(part)
+            else:
+                replica.keep_alive(now_ms)
+        return self._sync.finished
+
+    def _next_part(self, now_ms: int, key_delay_us: int) -> bytes:
+        if key_delay_us <= 0 or not self._sync.is_walking:
+            self._pace = None
+            return self._sync.next_part(SNAPSHOT_BYTES_PER_TURN)
+        told = self._sync.keys_told
+        if self._pace is None:
+            self._pace = Pace(now_ms, told)
+        return self._sync.next_keys(self._pace.keys_due(now_ms, key_delay_us, told))
+
+    def leave(self, replica: AttachedReplica) -> None:
+        """A replica is gone. Nobody makes a snapshot for nobody."""
+        self.replicas.remove(replica)
+        if not self.replicas:
+            self._sync.stop()
+
+    def end(self) -> None:
+        """All have been sent all of it."""
+        replicas, self.replicas = self.replicas, []
+        for replica in replicas:
+            replica.end_snapshot()

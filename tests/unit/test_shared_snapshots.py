@@ -1,0 +1,261 @@
+"""Replicas that ask for all data within a while get one snapshot together, and none is in another's way."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from shoal.node import builtin_commands
+from shoal.node.replication.replica import (
+    Introduction,
+    LinkEvent,
+    ReplicaLink,
+    SnapshotBegins,
+    SnapshotEnds,
+    SnapshotPart,
+    StreamPart,
+)
+from shoal.node.resp.writer import encode_command
+from shoal.node.server.config import Config
+from shoal.node.server.effects import CloseSession
+from shoal.node.server.info import info_text
+from shoal.node.server.server import Server
+
+builtin_commands.load()
+NOW_MS = 1_700_000_000_000
+KEYS = 40
+VALUE = b"v" * 20_000
+
+
+class Primary:
+    """A server with some data, its clock, and a client that writes."""
+
+    def __init__(self, *, delay: int = 5, most: int = 0) -> None:
+        config = Config()
+        config.repl_diskless_sync_delay = delay
+        config.repl_diskless_sync_max_replicas = most
+        self.now_ms = NOW_MS
+        self.server = Server(config, Random(1), lambda: 0, now_ms=NOW_MS, run_id="0" * 40)
+        self.client = self.server.connect("127.0.0.1:50000", "127.0.0.1:6379")
+        for number in range(KEYS):
+            self.write(b"SET", b"key:%d" % number, VALUE)
+
+    def write(self, *words: bytes) -> None:
+        self.server.receive(self.client, encode_command(words))
+        self.client.out.clear()
+
+    def turns(self, count: int, *replicas: Replica, ms: int = 100) -> None:
+        """So many turns, after each of which these replicas take what there is for them."""
+        for _ in range(count):
+            self.now_ms += ms
+            self.server.begin_turn(self.now_ms)
+            for effect in self.server.effects:
+                if isinstance(effect, CloseSession):
+                    self.server.disconnect(effect.session)
+            self.server.effects.clear()
+            for replica in replicas:
+                replica.take()
+
+    def info(self) -> str:
+        return info_text(self.server, ["replication", "persistence"])
+
+
+class Replica:
+    """A replica's end, as far as it takes bytes and knows what they mean."""
+
+    def __init__(self, primary: Primary, *, port: int = 7000) -> None:
+        server = primary.server
+        self.server = server
+        self.session = server.connect(f"127.0.0.1:{port}", "127.0.0.1:6379")
+        self.link = ReplicaLink(Introduction(port, "?", -1))
+        self.raw = b""
+        self.events: list[LinkEvent] = []
+        server.receive(self.session, self.link.open())
+        self.take()
+        server.receive(self.session, encode_command((b"PSYNC", b"?", b"-1")))
+
+    def take(self) -> None:
+        data = b"".join(self.session.out)
+        self.session.out.clear()
+        self.session.out_bytes = 0
+        self.raw += data
+        self.events += self.link.feed(data)
+
+    def parts(self, kind: type[SnapshotPart | StreamPart]) -> bytes:
+        return b"".join(event.data for event in self.events if isinstance(event, kind))
+
+    @property
+    def snapshot(self) -> bytes:
+        return self.parts(SnapshotPart)
+
+    @property
+    def stream(self) -> bytes:
+        return self.parts(StreamPart)
+
+    @property
+    def has_all(self) -> bool:
+        return any(isinstance(event, SnapshotEnds) for event in self.events)
+
+    def acknowledge(self) -> None:
+        self.server.receive(self.session, encode_command((b"REPLCONF", b"ACK", b"1")))
+
+    def leave(self) -> None:
+        self.server.disconnect(self.session)
+
+
+def test_who_asks_within_the_delay_gets_the_same_snapshot() -> None:
+    primary = Primary()
+    first = Replica(primary)
+    primary.turns(20, first)
+    second = Replica(primary)
+    primary.write(b"SET", b"key:0", b"before it begins")
+    primary.turns(20, first, second)
+    assert primary.info().count("state=wait_bgsave") == 2
+    assert "rdb_bgsave_in_progress:0" in primary.info()
+    assert not first.snapshot
+    primary.turns(15, first, second)
+    assert "state=send_bulk" in primary.info()
+    primary.write(b"SET", b"key:1", b"while it is made")
+    primary.turns(200, first, second)
+    assert first.has_all
+    assert second.snapshot == first.snapshot
+    assert b"before it begins" in first.snapshot
+    assert b"while it is made" not in first.snapshot
+    for replica in (first, second):
+        replica.acknowledge()
+        replica.take()
+        assert replica.stream.count(b"while it is made") == 1
+    assert primary.server.statistics.snapshots_begun == 1
+    assert "rdb_bgsave_in_progress:0" in primary.info()
+
+
+def test_those_who_wait_hear_that_we_live() -> None:
+    primary = Primary(delay=60)
+    replica = Replica(primary)
+    primary.turns(100, replica)
+    assert replica.raw.endswith(b"+OK\r\n" + 10 * b"\n")
+
+
+@pytest.mark.parametrize("diskless", [True, False])
+def test_enough_replicas_or_no_delay_at_all_begin_at_once(*, diskless: bool) -> None:
+    primary = Primary(most=2)
+    primary.server.config.repl_diskless_sync = diskless
+    first = Replica(primary)
+    primary.turns(1, first)
+    assert bool(first.snapshot) is not diskless
+    second = Replica(primary)
+    primary.turns(1, first, second)
+    assert first.snapshot
+    assert second.snapshot
+
+
+def test_who_asks_for_other_parts_gets_a_snapshot_of_its_own() -> None:
+    primary = Primary()
+    whole = Replica(primary)
+    other = primary.server.connect("127.0.0.1:7001", "127.0.0.1:6379")
+    for words in (
+        (b"REPLCONF", b"capa", b"eof", b"rdb-only", b"1", b"rdb-filter-only", b"functions"),
+        (b"PSYNC", b"?", b"-1"),
+    ):
+        primary.server.receive(other, encode_command(words))
+    primary.turns(300, whole)
+    assert whole.has_all
+    assert primary.server.statistics.snapshots_begun == 2
+    assert VALUE not in b"".join(other.out)
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_one_that_drops_out_leaves_the_others_unharmed(*, is_last: bool) -> None:
+    primary = Primary(delay=0, most=0)
+    primary.server.config.repl_diskless_sync_delay = 1
+    first, second = Replica(primary), Replica(primary, port=7001)
+    primary.turns(15, first, second)
+    assert first.snapshot
+    assert not first.has_all
+    first.leave()
+    if is_last:
+        second.leave()
+        assert not primary.server.keyspace.snapshots
+        assert "rdb_bgsave_in_progress:0" in primary.info()
+        return
+    primary.turns(200, second)
+    assert second.has_all
+    assert second.snapshot.count(VALUE) == KEYS
+
+
+def test_one_that_takes_nothing_is_hung_up_on_and_the_others_go_on() -> None:
+    primary = Primary(delay=1)
+    primary.server.config.repl_timeout = 10
+    stuck, slow = Replica(primary), Replica(primary, port=7001)
+    primary.turns(100, slow)
+    assert not slow.has_all
+    assert len(primary.server.replication.attached) == 2
+    while not slow.has_all:
+        primary.turns(1, slow)
+    assert [replica.session for replica in primary.server.replication.attached] == [slow.session]
+    assert slow.snapshot.count(VALUE) == KEYS
+    assert stuck.session.closing
+
+
+def test_one_that_takes_little_at_a_time_is_borne_with() -> None:
+    primary = Primary(delay=0)
+    primary.server.config.repl_timeout = 10
+    primary.write(b"SET", b"large", b"v" * 2_000_000)
+    replica = Replica(primary)
+    taken = 0
+    while primary.server.keyspace.snapshots or replica.session.out_bytes:
+        primary.turns(1, ms=5000)
+        replica.session.out_bytes = max(0, replica.session.out_bytes - 10_000)
+        taken += 1
+    assert taken > 50
+    assert not replica.session.closing
+    primary.turns(5, ms=5000)
+    assert replica.session.closing
+
+
+def test_a_flush_ends_what_would_be_deleted_on_arrival() -> None:
+    primary = Primary(delay=0)
+    replica = Replica(primary)
+    primary.turns(5, replica)
+    assert replica.snapshot
+    primary.write(b"FLUSHALL")
+    primary.turns(1)
+    assert replica.session.closing
+    assert not primary.server.keyspace.snapshots
+
+
+def test_a_slowed_snapshot_lasts_as_long_as_it_has_keys_whoever_overwrites_them() -> None:
+    primary = Primary(delay=0)
+    primary.server.config.rdb_key_save_delay = 1_000_000
+    replica = Replica(primary)
+    primary.turns(5, replica)
+    assert not replica.snapshot
+    for number in range(KEYS):
+        primary.write(b"SET", b"key:%d" % number, b"new")
+    primary.turns(KEYS * 10 - 20, replica)
+    assert replica.raw.count(VALUE) == KEYS
+    assert not replica.has_all
+    primary.turns(30, replica)
+    assert replica.has_all
+
+
+def test_a_snapshot_is_no_longer_slowed_once_the_delay_is_taken_back() -> None:
+    primary = Primary(delay=0)
+    primary.server.config.rdb_key_save_delay = 1_000_000_000
+    replica = Replica(primary)
+    primary.turns(5, replica)
+    primary.server.config.rdb_key_save_delay = 0
+    primary.turns(200, replica)
+    assert replica.has_all
+
+
+def test_an_answer_before_the_snapshot_names_where_it_was_taken() -> None:
+    primary = Primary()
+    first = Replica(primary)
+    primary.turns(10, first)
+    primary.write(b"SET", b"key:0", b"counted")
+    offset = primary.server.replication.history.offset
+    primary.turns(45, first)
+    begun = next(event for event in first.events if isinstance(event, SnapshotBegins))
+    assert begun.offset == offset
