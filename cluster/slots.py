@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator
 SLOT_COUNT = 16384
 SLOT_BITMAP_BYTES = SLOT_COUNT // 8
 
+BRACE = ord("{")
+"""To be looked for as a number: of a byte string Python first tries to make one, at ten times the cost."""
+
 
 def key_slot(key: bytes) -> int:
     """The hash slot of a key, 0 to 16383, computed from its hash tag if it has one."""

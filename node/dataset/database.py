@@ -24,7 +24,7 @@ from heapq import heapify, heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING
 
-from shoal.cluster.slots import SLOT_COUNT, key_slot
+from shoal.cluster.slots import BRACE, SLOT_COUNT, key_slot
 from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
@@ -71,7 +71,7 @@ class Database:
     def read(self, key: bytes) -> Value | None:
         """The value of a key that has not expired. Counts as an access, a hit or a miss."""
         keyspace = self.keyspace
-        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
             self._missed(key)
             return None
@@ -96,7 +96,7 @@ class Database:
 
     def peek(self, key: bytes) -> Value | None:
         """The value of a key that has not expired, without counting as an access."""
-        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
             return None
         return value
@@ -115,7 +115,7 @@ class Database:
 
         The commonest read of all: what it expects to find, it finds without another call.
         """
-        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
         if type(value) is bytes and key not in self.expires:
             keyspace = self.keyspace
             keyspace.hits += 1
@@ -174,7 +174,7 @@ class Database:
 
         Every alteration is followed by `changed`. A container that became empty must be `delete`d.
         """
-        value = self.tables[crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)].get(key)
+        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
             return None
         keyspace = self.keyspace
@@ -227,7 +227,7 @@ class Database:
 
     def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
-        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
         keyspace = self.keyspace
         if keyspace.snapshots:
             self.save_for_snapshots(key)
@@ -280,7 +280,7 @@ class Database:
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; False if there was none (or only an expired one). `changed` follows."""
-        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
         if key not in self.tables[slot] or (key in self.expires and self._has_expired(key)):
             return False
         self._remove(key, slot)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.routing import Request, Serve, route
-from shoal.cluster.slots import key_slot
+from shoal.cluster.slots import BRACE, key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.persistence.errors import RdbError
 from shoal.node.resp.parser import Arguments
@@ -96,7 +96,7 @@ class Dispatcher:
                 is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
                 position = entry.key_position
                 if position and server.served is not None and is_plain:
-                    slot = crc_hqx(key, 0) & 16383 if b"{" not in (key := argv[position]) else key_slot(key)
+                    slot = crc_hqx(key, 0) & 16383 if BRACE not in (key := argv[position]) else key_slot(key)
                     is_plain = position > 0 and server.served[slot] >= entry.needs_slot
             if entry is None or not is_plain:
                 session.out_bytes = unsent
