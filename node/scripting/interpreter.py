@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, Protocol
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from shoal.node.resp.inline import quote
-from shoal.node.resp.replies import OK, CommandError, Reply
+from shoal.node.resp.replies import OK, CommandError, Reply, Status
 from shoal.node.scripting.conversion import boolean, from_lua, script_error, to_integer, to_lua
 from shoal.node.scripting.numbers import numeric_tools
 from shoal.node.scripting.tail_calls import keep_frames
@@ -105,8 +105,9 @@ class Caller(Protocol):
     def debugger(self) -> Debugger | None:
         """That of the running script, if it has one."""
 
-    def call(self, words: list[bytes]) -> Reply:
-        """Run a command; an error is its reply."""
+    @property
+    def call(self) -> Callable[[tuple[bytes, ...]], Reply]:
+        """What runs a command; an error is its reply."""
 
     def look_up(self) -> bytes | None:
         """Called every so often; words end the script with them. May let others work before it returns."""
@@ -209,6 +210,8 @@ class Interpreter:
         if kind is not tuple:
             return boolean(answer, self._caller.resp) if kind is bool else None
         marks, is_table, *values = answer
+        if marks == b"+":
+            return OK if values[0] == b"OK" else Status(values[0])
         if marks == b"!":
             return self._fail(name, *values)
         if is_table:
@@ -288,14 +291,14 @@ class Interpreter:
         raise script_error(text, counted=counted)
 
     def _call(self, *words: Any) -> Any:
-        spelled: list[bytes] | None = list(words)
         for word in words:
             if type(word) is not bytes:
                 spelled = _spell(words)
+                if spelled is None:
+                    return b"-", True, self._lua.table_from([_NOT_WORDS])
+                words = spelled
                 break
-        if spelled is None:
-            return b"-", True, self._lua.table_from([_NOT_WORDS])
-        reply = self._caller.call(spelled)
+        reply = self._caller.call(words)
         kind = type(reply)
         if kind is bytes or kind is int:
             return reply
@@ -321,7 +324,7 @@ _OUT_OF_MEMORY = b"ERR Error running script, not enough memory"
 _NOT_WORDS = b"ERR Lua redis lib command arguments must be strings or integers"
 
 
-def _spell(words: Sequence[Any]) -> list[bytes] | None:
+def _spell(words: Sequence[Any]) -> tuple[bytes, ...] | None:
     """The arguments of a call as a command's words; None if one is neither a string nor a number."""
     spelled = list(words)
     for position, word in enumerate(words):
@@ -330,7 +333,7 @@ def _spell(words: Sequence[Any]) -> list[bytes] | None:
             if kind is not int and kind is not float:
                 return None
             spelled[position] = b"%.17g" % word
-    return spelled
+    return tuple(spelled)
 
 
 def _as_tuple(answer: Any) -> tuple[Any, ...]:

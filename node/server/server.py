@@ -499,7 +499,7 @@ class Server:
         """Whether anybody, a replica or the append-only file, is to hear of changes."""
         return self.aof.is_recording or self.replication.has_stream
 
-    def record_change(self, session: Session, argv: Arguments) -> None:
+    def record_change(self, session: Session, argv: Arguments | tuple[bytes, ...]) -> None:
         """Note what the command that just ran is propagated as: itself, unless it said otherwise."""
         propagated, session.propagated = session.propagated, None
         if not self.is_told_on or (session.is_primary_link and not self.aof.is_recording):
@@ -523,7 +523,7 @@ class Server:
             self._tell(((session.db.index, argv),))
             session.write_offset = self.replication.history.offset
 
-    def _record_message(self, session: Session, argv: Arguments) -> None:
+    def _record_message(self, session: Session, argv: Arguments | tuple[bytes, ...]) -> None:
         """Note a command that only replicas are to get: there is nothing in it to keep."""
         if self.replication.has_stream:
             self.operations.append((session.db.index, argv))

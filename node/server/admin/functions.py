@@ -36,7 +36,7 @@ _ARGUMENTS = (
     summary="Runs a function of a library.",
 )
 def fcall(session: Session, name: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _call(session, [b"FCALL", name, key_count, *words], read_only=False)
+    return _call(session, name, key_count, words, read_only=False)
 
 
 @command(
@@ -51,22 +51,24 @@ def fcall(session: Session, name: bytes, key_count: bytes, *words: bytes) -> Rep
     summary="Runs a function of a library that must change nothing.",
 )
 def fcall_ro(session: Session, name: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _call(session, [b"FCALL_RO", name, key_count, *words], read_only=True)
+    return _call(session, name, key_count, words, read_only=True)
 
 
-def _call(session: Session, argv: list[bytes], *, read_only: bool) -> Reply:
+def _call(
+    session: Session, name: bytes, key_count: bytes, words: tuple[bytes, ...], *, read_only: bool
+) -> Reply:
     scripts = session.server.scripts
-    function = scripts.functions.find(argv[1])
+    function = scripts.functions.find(name)
     if function is None:
         raise CommandError("ERR Function not found")
-    keys = parse_integer(argv[2])
+    keys = parse_integer(key_count)
     if keys is None:
         raise CommandError("ERR Bad number of keys provided")
-    if keys > len(argv) - 3:
+    if keys > len(words):
         raise CommandError("ERR Number of keys can't be greater than number of args")
     if keys < 0:
         raise CommandError("ERR Number of keys can't be negative")
-    return scripts.run(session, function, argv, keys, read_only=read_only)
+    return scripts.run(session, function, keys, words, read_only=read_only)
 
 
 container("FUNCTION", group="scripting", since="7.0.0", summary="The libraries of functions.")

@@ -37,7 +37,7 @@ _NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
     summary="Runs a Lua script.",
 )
 def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate(session, (b"EVAL", body, key_count, *words), read_only=False)
+    return _evaluate(session, body, key_count, words, read_only=False)
 
 
 @command(
@@ -52,18 +52,20 @@ def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) 
     summary="Runs a Lua script that must change nothing.",
 )
 def eval_script_ro(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate(session, (b"EVAL_RO", body, key_count, *words), read_only=True)
+    return _evaluate(session, body, key_count, words, read_only=True)
 
 
-def _evaluate(session: Session, argv: Sequence[bytes], *, read_only: bool) -> Reply:
+def _evaluate(
+    session: Session, body: bytes, key_count: bytes, words: Sequence[bytes], *, read_only: bool
+) -> Reply:
     scripts = session.server.scripts
 
     def run() -> Reply:
-        keys = _count_keys(argv)
-        return scripts.run(session, scripts.load(argv[1]), argv, keys, read_only=read_only)
+        keys = _count_keys(key_count, words)
+        return scripts.run(session, scripts.load(body), keys, words, read_only=read_only)
 
     if session.debugs_scripts and not session.in_exec:
-        return scripts.debug(session, argv[1], argv, run)
+        return scripts.debug(session, body, run)
     return run()
 
 
@@ -79,7 +81,7 @@ def _evaluate(session: Session, argv: Sequence[bytes], *, read_only: bool) -> Re
     summary="Runs a cached Lua script by its digest.",
 )
 def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate_cached(session, (b"EVALSHA", digest, key_count, *words), read_only=False)
+    return _evaluate_cached(session, digest, key_count, words, read_only=False)
 
 
 @command(
@@ -94,24 +96,26 @@ def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) ->
     summary="Runs a cached Lua script by its digest; it must change nothing.",
 )
 def evalsha_ro(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate_cached(session, (b"EVALSHA_RO", digest, key_count, *words), read_only=True)
+    return _evaluate_cached(session, digest, key_count, words, read_only=True)
 
 
-def _evaluate_cached(session: Session, argv: Sequence[bytes], *, read_only: bool) -> Reply:
-    if len(argv[1]) != _DIGEST_LENGTH:
+def _evaluate_cached(
+    session: Session, digest: bytes, key_count: bytes, words: Sequence[bytes], *, read_only: bool
+) -> Reply:
+    if len(digest) != _DIGEST_LENGTH:
         raise CommandError(_NO_SCRIPT)
-    keys = _count_keys(argv)
+    keys = _count_keys(key_count, words)
     scripts = session.server.scripts
-    script = scripts.cached.get(argv[1]) or scripts.cached.get(argv[1].lower())
+    script = scripts.cached.get(digest) or scripts.cached.get(digest.lower())
     if script is None:
         raise CommandError(_NO_SCRIPT)
-    return scripts.run(session, script, argv, keys, read_only=read_only)
+    return scripts.run(session, script, keys, words, read_only=read_only)
 
 
-def _count_keys(argv: Sequence[bytes]) -> int:
-    """How many of the words behind it the third says are keys."""
-    count = require_integer(argv[2])
-    if count > len(argv) - 3:
+def _count_keys(key_count: bytes, words: Sequence[bytes]) -> int:
+    """How many of these words are said to be keys."""
+    count = require_integer(key_count)
+    if count > len(words):
         raise CommandError("ERR Number of keys can't be greater than number of args")
     if count < 0:
         raise CommandError("ERR Number of keys can't be negative")

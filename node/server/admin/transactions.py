@@ -70,7 +70,7 @@ def execute(session: Session) -> Reply:
         return NULL_ARRAY
     if any(entry.script_at for entry, _ in transaction.queued):
         suspension = session.server.scripts.suspension
-        return suspension.run(session, [b"EXEC"], _run_queued, (session, transaction))
+        return suspension.run(session, _run_queued, (session, transaction))
     return _run_queued((session, transaction))
 
 

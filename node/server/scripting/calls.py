@@ -11,9 +11,11 @@ from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply
 from shoal.node.server.entries import SERVED
 from shoal.node.server.scripting.runs import EVERYWHERE, TO_LOG, TO_REPLICAS, ScriptRun
+from shoal.node.server.scripting.script_session import ScriptSession
 
 if TYPE_CHECKING:
     from shoal.node.server.entries import Entry
+    from shoal.node.server.scripting.scripts import Scripts
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
@@ -21,49 +23,54 @@ _NOSCRIPT, _STALE, _WRITE, _DENYOOM = map(int, (Flag.NOSCRIPT, Flag.STALE, Flag.
 _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
 
 
-def call_command(server: Server, session: Session, run: ScriptRun, words: list[bytes]) -> Reply:
-    """Run a command for a script, in the script's own session; an error is its reply.
+class ScriptCalls:
+    """Runs the commands of one server's scripts, in a session of their own."""
 
-    As in `Dispatcher.execute_all`, what nothing stands in the way of takes the short way, in place.
-    """
-    dispatcher, keyspace = server.dispatcher, server.keyspace
-    entry = dispatcher.entries.get(words[0])
-    if (
-        entry is None
-        or not run.is_plain
-        or not entry.min_args <= len(words) <= entry.max_args
-        or entry.flag_bits & _NOSCRIPT
-        or (server.served is not None and not _is_served(server.served, run, entry, words))
-    ):
-        return _call_carefully(server, session, run, words)
-    if entry.flag_bits & _WRITE:
-        run.wrote = True
-    began_ns, changes = dispatcher.clock_ns(), keyspace.changes
-    reply: Reply
-    try:
-        reply = entry.handler(session, *words[1:])
-    except Exception as error:
-        reply = dispatcher.failed(entry, error)
-    if keyspace.changes != changes or session.propagated is not None:
-        server.record_change(session, words)
-    elapsed_ns = dispatcher.clock_ns() - began_ns
-    entry.nanoseconds += elapsed_ns
-    entry.histogram_ns[elapsed_ns.bit_length()] += 1
-    if elapsed_ns >= server.slow_after_ns:
-        server.note_slow(session, entry, words, elapsed_ns // 1000)
-    return reply
+    def __init__(self, scripts: Scripts) -> None:
+        self.scripts = scripts
+        self.server = scripts.server
+        self.session = ScriptSession(scripts.server)
+        self.clock_ns = scripts.server.dispatcher.clock_ns
+        self.entries = scripts.server.dispatcher.entries
+        self.keyspace = scripts.server.keyspace
 
+    def call(self, words: tuple[bytes, ...]) -> Reply:
+        """Run a command for the script that runs; an error is its reply.
 
-def may_take_short_way(server: Server, run: ScriptRun) -> bool:
-    """Whether commands of this run need no second look, as things are when it begins."""
-    caller = run.caller
-    return (
-        server.open_for_writes
-        and not run.read_only
-        and caller.tracker is None
-        and not caller.restricted
-        and not (caller.is_primary_link or caller.asking or caller.readonly)
-    )
+        As in `Dispatcher.execute_all`, what nothing stands in the way of takes the short way, in place.
+        """
+        server, session, run = self.server, self.session, self.scripts.running
+        if run is None:
+            return CommandError("ERR redis.call/pcall can only be called inside a script invocation")
+        entry = self.entries.get(words[0])
+        if (
+            entry is None
+            or not run.is_plain
+            or not entry.min_args <= len(words) <= entry.max_args
+            or entry.flag_bits & _NOSCRIPT
+            or (server.served is not None and not _is_served(server.served, run, entry, words))
+        ):
+            return _call_carefully(server, session, run, list(words))
+        if entry.flag_bits & _WRITE:
+            run.wrote = True
+        keyspace = self.keyspace
+        changes, began_ns = keyspace.changes, self.clock_ns()
+        reply: Reply
+        try:
+            reply = entry.handler(session, *words[1:])
+        except Exception as error:
+            reply = server.dispatcher.failed(entry, error)
+        if keyspace.changes != changes or session.propagated is not None:
+            if server.replication.history.backlog is not None or server.aof.is_recording:
+                server.record_change(session, words)
+            else:
+                session.propagated = None  # nobody is to hear of it
+        elapsed_ns = self.clock_ns() - began_ns
+        entry.nanoseconds += elapsed_ns
+        entry.histogram_ns[elapsed_ns.bit_length()] += 1
+        if elapsed_ns >= server.slow_after_ns:
+            server.note_slow(session, entry, list(words), elapsed_ns // 1000)
+        return reply
 
 
 def _is_served(served: bytearray, run: ScriptRun, entry: Entry, words: Sequence[bytes]) -> bool:
@@ -95,8 +102,11 @@ def _call_carefully(server: Server, session: Session, run: ScriptRun, words: lis
         if debugger is not None:
             debugger.command_refused(error.text)
         return error
-    before = len(server.operations)
-    reply = server.dispatcher.perform(session, entry, words)
+    before, dispatcher = len(server.operations), server.dispatcher
+    began_ns, timed_entry = dispatcher.command_started_ns, dispatcher.timed_entry
+    reply = dispatcher.perform(session, entry, words)
+    # What the command took was counted as its own; the script's own time is all of it.
+    dispatcher.command_started_ns, dispatcher.timed_entry = began_ns, timed_entry
     if run.caller.tracker is not None:
         server.tracking.script_called(run.caller.tracker, entry, run.keys)
     if run.targets != EVERYWHERE:

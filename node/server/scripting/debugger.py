@@ -190,7 +190,7 @@ class ScriptDebugger:
                 self._set_max_bytes(words)
             case b"r" | b"redis" if len(words) > 1:
                 self.steps = True
-                self.scripts.call(words[1:])
+                self.scripts.call(tuple(words[1:]))
                 self.steps = False
             case b"p" | b"print":
                 return (b"variable", words[1]) if len(words) == 2 else (b"variables", None)

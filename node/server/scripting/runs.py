@@ -57,9 +57,9 @@ class ScriptRun:
 
     script: Runnable
     caller: Session
-    command: Sequence[bytes]
-    """By which the client asked for it."""
     key_count: int
+    words: Sequence[bytes]
+    """Its keys, so many, and its arguments."""
     read_only: bool
     started_ns: int
     was_out_of_memory: bool
@@ -76,7 +76,7 @@ class ScriptRun:
     @property
     def keys(self) -> Sequence[bytes]:
         """Those its caller declared."""
-        return self.command[3 : 3 + self.key_count]
+        return self.words[: self.key_count]
 
     @property
     def allows_out_of_memory(self) -> bool:

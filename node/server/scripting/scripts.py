@@ -14,11 +14,10 @@ from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.scripting.interpreter import Interpreter
 from shoal.node.scripting.lrand48 import Lrand48
 from shoal.node.scripting.shebang import ScriptFlag, split_shebang
-from shoal.node.server.scripting.calls import call_command, may_take_short_way
+from shoal.node.server.scripting.calls import ScriptCalls
 from shoal.node.server.scripting.debugger import ScriptDebugger
 from shoal.node.server.scripting.functions import Functions
 from shoal.node.server.scripting.runs import Runnable, ScriptRun, check_may_run, effective_flags
-from shoal.node.server.scripting.script_session import ScriptSession
 from shoal.node.server.scripting.suspension import Suspension
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
@@ -55,9 +54,9 @@ class Scripts:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.resp = 2
-        self.session: ScriptSession | None = None
         self.running: ScriptRun | None = None
+        self.calls = ScriptCalls(self)
+        self.call = self.calls.call
         self.suspension = Suspension(server)
         self.cached: dict[bytes, CachedScript] = {}
         """By digest, in lower case."""
@@ -132,9 +131,9 @@ class Scripts:
     # --- running -----------------------------------------------------------------------------------
 
     def run(
-        self, caller: Session, script: Runnable, command: Sequence[bytes], keys: int, *, read_only: bool
+        self, caller: Session, script: Runnable, keys: int, words: Sequence[bytes], *, read_only: bool
     ) -> Reply:
-        """Run a script for a client; behind the third word of its command stand so many keys, and arguments.
+        """Run a script for a client, with words of which so many are keys, the others arguments.
 
         Its error is raised. NO_REPLY if it takes long.
         """
@@ -142,45 +141,39 @@ class Scripts:
         run = ScriptRun(
             script,
             caller,
-            command,
             keys,
+            words,
             read_only,
             server.dispatcher.command_started_ns,
             server.is_out_of_memory,
-            key_slot(command[3]) if keys and server.cluster is not None else None,
+            key_slot(words[0]) if keys and server.cluster is not None else None,
         )
-        return self.suspension.run(caller, command, self._execute, run)
+        return self.suspension.run(caller, self._execute, run)
 
     def _execute(self, run: ScriptRun) -> Reply:
-        script, caller, dispatcher = run.script, run.caller, self.server.dispatcher
-        check_may_run(self.server, run)
-        run.is_plain = self.debugger is None and may_take_short_way(self.server, run)
-        session = self.session
-        if session is None:
-            session = self.session = ScriptSession(self.server)
+        script, caller, server = run.script, run.caller, self.server
+        if script.flags != _NO_FLAGS or not server.open_for_writes:
+            check_may_run(server, run)
+        run.is_plain = server.open_for_writes and caller.plain and not run.read_only and self.debugger is None
+        session = self.calls.session
         session.db = caller.db
         session.is_primary_link = caller.is_primary_link
         session.user, session.restricted = caller.user, caller.restricted
-        self.resp = 2
-        began_ns, entry = dispatcher.command_started_ns, dispatcher.timed_entry
+        session.resp = 2
         self.running = run
         try:
             runner = script.interpreter.run if self.debugger is None else script.interpreter.debug
-            return runner(script.compiled, script.name, run.key_count, run.command[3:])
+            return runner(script.compiled, script.name, run.key_count, run.words)
         finally:
             self.running = None
-            # What its commands took was counted as theirs; the script's own time is all of it.
-            dispatcher.command_started_ns, dispatcher.timed_entry = began_ns, entry
             caller.propagated = []  # what it changed is recorded; the script itself is not propagated
 
     # --- debugging ---------------------------------------------------------------------------------
 
-    def debug(
-        self, caller: Session, body: bytes, command: Sequence[bytes], run: Callable[[], Reply]
-    ) -> Reply:
+    def debug(self, caller: Session, body: bytes, run: Callable[[], Reply]) -> Reply:
         """Do `run`, which runs one script, with its client at the debugger, who answers as well."""
         self._tell(Level.WARNING, "Synchronous debugging session of a script started")
-        return self.suspension.run(caller, command, self._debug, (caller, body, run))
+        return self.suspension.run(caller, self._debug, (caller, body, run))
 
     def _debug(self, given: tuple[Session, bytes, Callable[[], Reply]]) -> Reply:
         caller, body, run = given
@@ -212,12 +205,13 @@ class Scripts:
 
     # --- what the interpreter asks -----------------------------------------------------------------
 
-    def call(self, words: list[bytes]) -> Reply:
-        run, session = self.running, self.session
-        if run is None or session is None:
-            return CommandError("ERR redis.call/pcall can only be called inside a script invocation")
-        session.resp = self.resp
-        return call_command(self.server, session, run, words)
+    @property
+    def resp(self) -> int:
+        return self.calls.session.resp
+
+    @resp.setter
+    def resp(self, version: int) -> None:
+        self.calls.session.resp = version
 
     def look_up(self) -> bytes | None:
         run, now_ns = self.running, self.server.dispatcher.clock_ns()

@@ -12,7 +12,7 @@ kept back from replicas, and when it goes on it finds the time at which it began
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from shoal.node.server.session import Session
 
 T = TypeVar("T")
-Outcome: TypeAlias = tuple[Reply, Exception | None]
-"""A body's reply, or what it raised."""
+PAUSED = object()
+"""What comes from the worker when a body has not ended."""
+
+
+class Raised:
+    """What comes from the worker when a body ends with an exception."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 class Suspension:
@@ -57,7 +64,7 @@ class Suspension:
         """Whether the suspended command is to go on as soon as may be."""
         return self._session is not None and not self._is_waiting
 
-    def run(self, session: Session, argv: Sequence[bytes], body: Callable[[T], Reply], given: T) -> Reply:
+    def run(self, session: Session, body: Callable[[T], Reply], given: T) -> Reply:
         """Run a command's body; NO_REPLY if it was suspended, and the client is told when it ends."""
         if self._is_at_work or session.is_primary_link:
             return body(given)  # part of a transaction that is being run so already, or must be done now
@@ -66,28 +73,28 @@ class Suspension:
         if worker is None:
             worker = self._worker = greenlet(self._work)
         self._is_at_work = True
-        outcome: Outcome | None = worker.switch((body, given))
-        if outcome is None:
-            self._suspend(session, argv, began_ns)
+        outcome = worker.switch(body, given)
+        if outcome is PAUSED:
+            self._suspend(session, began_ns)
             return NO_REPLY
         self._is_at_work = False
-        reply, error = outcome
-        if error is not None:
-            raise error
-        return reply
+        if type(outcome) is Raised:
+            raise outcome.error
+        return outcome  # type: ignore[no-any-return]
 
-    def _work(self, job: tuple[Callable[[T], Reply], T]) -> None:
+    def _work(self, body: Callable[[Any], Reply], given: Any) -> None:
         """One body after the other: a stack that lasts is cheaper than one for each."""
+        switch_back = getcurrent().parent.switch
         while True:
-            outcome: Outcome
+            outcome: Reply | Raised
             try:
-                outcome = job[0](job[1]), None
+                outcome = body(given)
             except Exception as error:
-                outcome = NO_REPLY, error
-            job = getcurrent().parent.switch(outcome)
+                outcome = Raised(error)
+            body, given = switch_back(outcome)
 
-    def _suspend(self, session: Session, argv: Sequence[bytes], began_ns: int) -> None:
-        self._session, self.command, self._began_ns = session, argv, began_ns
+    def _suspend(self, session: Session, began_ns: int) -> None:
+        self._session, self._began_ns = session, began_ns
         self._keep()
         session.propagated = []
         self.server.block(session, Blocked(BlockReason.SCRIPT))
@@ -101,7 +108,7 @@ class Suspension:
     def pause(self) -> None:
         """Called from within: let the node do other things. Returns when it is this command's turn again."""
         if getcurrent() is self._worker:
-            getcurrent().parent.switch(None)
+            getcurrent().parent.switch(PAUSED)
 
     def wait(self) -> None:
         """`pause`, for as long as nobody calls `wake`."""
@@ -122,17 +129,17 @@ class Suspension:
         server.keyspace.now_ms = self._now_ms
         operations, server.operations = server.operations, self._operations
         server.tracking.running = session
-        outcome: Outcome | None = worker.switch()
+        outcome = worker.switch()
         server.keyspace.now_ms = now_ms
         server.tracking.running = None
-        if outcome is None:
+        if outcome is PAUSED:
             self._keep()
             server.operations = operations
             return
         self._is_at_work, self._session = False, None
-        reply, error = outcome
-        if error is not None:
-            reply = server.dispatcher.failed(entry, error)
+        reply: Reply = outcome
+        if type(outcome) is Raised:
+            reply = server.dispatcher.failed(entry, outcome.error)
         server.operations = operations + server.operations
         session.propagated = None
         if server.operations:
