@@ -110,10 +110,15 @@ class Reactor:
     # --- a turn ------------------------------------------------------------------------------------
 
     def turn(self, ready: Iterable[tuple[int, int]]) -> None:
-        """Read and run what every ready client sent, then persist, replicate and reply."""
+        """Read and run what every ready client sent, then persist, replicate and reply.
+
+        All are read before any is run: so the processor's caches are emptied by the kernel once a turn rather
+        than once a client, which is worth a tenth of a small command.
+        """
         server = self.server
         server.begin_turn(self.node.now_ms())
         connections, receive = self.connections, server.receive
+        received: list[tuple[Connection, bytes]] = []
         for fd, events in ready:
             connection = connections.get(fd)
             if connection is None:
@@ -131,19 +136,29 @@ class Reactor:
             except OSError:
                 self._close(connection)
                 continue
+            if len(data) < READ_SIZE:
+                received.append((connection, data))
+            else:
+                self._take_much(connection, data)
+        for connection, data in received:
             if data:
                 session = connection.session
                 receive(session, data)
-                if len(data) == READ_SIZE:
-                    self._read_on(connection)
                 if len(session.read_ahead) > READ_AHEAD_BYTES:
                     self._mute(connection)
             else:
                 self._end(connection)
         self.finish_turn()
 
+    def _take_much(self, connection: Connection, data: bytes) -> None:
+        """Run at once what a full read brought, for it takes room to keep; read on in a large argument."""
+        self.server.receive(connection.session, data)
+        self._read_on(connection)
+        if len(connection.session.read_ahead) > READ_AHEAD_BYTES:
+            self._mute(connection)
+
     def _read_on(self, connection: Connection) -> None:
-        """A read was full: if it ended within a large argument, take as much of that as is here.
+        """If a full read ended within a large argument, take as much of that as is here.
 
         A turn for every 64 KiB would cost more than copying them does.
         """
