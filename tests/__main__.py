@@ -21,8 +21,8 @@ SIMULATOR = {"simulator": ("-m", "tests.sim", "--seeds", "200")}
 SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 """Many tests wait for timeouts of real nodes; four files at a time keep two cores busy meanwhile.
 
-In the order of their names: the last ones, which decide how evenly the work ends, are the many short ones of
-`unit`. (By itself the plug-in begins with the files of most tests, and ends with few that are long.)
+In the order of tests/conftest.py. (By itself the plug-in ends with the files of fewest tests, of which some
+are the longest.)
 """
 
 

@@ -178,7 +178,8 @@ def cluster(nodes: Nodes) -> list[str]:
 
 def client(address: str, **options: Any) -> redis.Redis:
     host, _, port = address.rpartition(":")
-    return redis.Redis(host, int(port), decode_responses=True, socket_timeout=10, **options)
+    # No driver information: finding it out anew takes each client longer than all the rest of a command.
+    return redis.Redis(host, int(port), decode_responses=True, socket_timeout=10, driver_info=None, **options)
 
 
 def ask(address: str, *command: object) -> Any:

@@ -164,7 +164,7 @@ def redis_cli(command: str, twin: Twin, *options: str) -> Outcome:
     words = [option.replace("--", "--cluster-", 1) for option in options]
     done = subprocess.run(
         [str(REDIS7_CLI), "--cluster", command, twin.addresses[0], *words],
-        input="yes\n" * 8, capture_output=True, text=True, timeout=60, check=False,
+        input="yes\n" * 8, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return Outcome(done.returncode, _COLOUR.sub("", done.stdout), done.stderr)
 
@@ -214,8 +214,17 @@ def test_check_says_and_fix_does_what_redis_cli_does(twins: tuple[Twin, Twin], s
 
 
 def compare(result: State, reference: State, *, anyone_may_own: bool) -> None:
+    """That redis-cli has lost a key is no difference.
+
+    To whom most keys are it gives the slot first, and fetches the others then; the former owner deletes its
+    own if it hears of that in between.
+    """
     assert result.marks == reference.marks
-    assert result.keys == reference.keys
+    left = reference.all_keys
+    assert {
+        number: {key: value for key, value in keys.items() if key in left}
+        for number, keys in result.keys.items()
+    } == reference.keys
     if anyone_may_own:
         assert set(result.owners) == set(reference.owners)
         assert all(len(owners) == 1 for owners in result.owners.values())

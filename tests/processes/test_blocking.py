@@ -14,6 +14,8 @@ from shoal.cluster.slots import key_slot
 from shoal.node.resp.writer import encode_command
 from tests.processes.nodes import DEADLINE_SECONDS, HOST, Node, running_cluster, wait_until
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
