@@ -2,8 +2,9 @@
 
 A line is a command as it is sent, with these stand-ins, N being the size of every collection in the dataset:
 `{half}` is N/2, `{last}` N-1, `{i}` a number that is new with every call, `{all}` N words (0, 1, 2 …),
-`{pairs}` N times a number and a word, `{new}` N words that are new with every call. A command behind `=>` is
-timed, what stands before it prepares it each time.
+`{pairs}` N times a number and a word, `{text}` N times the letter a; `{stars}`, `{any}`, `{classes}` and
+`{escapes}` are patterns that such a text is hard to match with. A command behind `=>` is timed, what stands
+before it prepares it each time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ DATASET = (
     "ZADD equal {zeros}",
     "PFADD hll {all}",
     "GEOADD geo {places}",
+    "SET {text} v",
+    "SADD texts {text}",
+    "HSET texts:h {text} v",
+    "ZADD texts:z 1 {text}",
+    "ACL SETUSER limited on +get {~classes}",
     "{entries}",
     "XGROUP CREATE stream group 0",
     "XREADGROUP GROUP group consumer STREAMS stream >",
@@ -114,3 +120,12 @@ XREADGROUP GROUP group consumer STREAMS stream 0; XINFO STREAM stream FULL COUNT
 XAUTOCLAIM stream group other 1000000 0 COUNT {half}; COPY stream tmp REPLACE => XDEL tmp {ids}
 """
 """The time grows as N does, or as N log N."""
+
+MULTIPLIES = """
+KEYS {stars}; KEYS {any}; KEYS {classes}; KEYS {escapes}; SCAN 0 COUNT 100000 MATCH {classes}
+SSCAN texts 0 MATCH {stars}; SSCAN texts 0 MATCH {any}; SSCAN texts 0 MATCH {classes}
+SSCAN texts 0 MATCH {escapes}; HSCAN texts:h 0 MATCH {classes}; ZSCAN texts:z 0 MATCH {classes}
+PUBLISH {text} m; PUBSUB CHANNELS {classes}; CONFIG GET {classes}; COMMAND LIST FILTERBY PATTERN {classes}
+FUNCTION LIST LIBRARYNAME {classes}; ACL DRYRUN limited GET {text}
+"""
+"""The time grows at most as N times N does: a pattern of N bytes on a text of N bytes."""
