@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from shoal.node.dataset.numbers import INT64_MAX, parse_float, require_integer
+from shoal.node.dataset.numbers import INT64_MAX, parse_float, parse_long_double, require_integer
 from shoal.node.resp.replies import CommandError
 
 NOT_A_FLOAT = "ERR timeout is not a float or out of range"
@@ -17,10 +17,20 @@ def parse_timeout(text: bytes, now_ms: int) -> int:
     """Seconds with a fraction, as milliseconds rounded up; 0 means for ever."""
     seconds = parse_float(text)
     if seconds is None:
-        raise CommandError(NOT_A_FLOAT)
+        return _parse_beyond_doubles(text)
     if math.isinf(seconds) or seconds * 1000 >= INT64_MAX:
         raise CommandError(NEGATIVE)  # beyond 64 bits Redis 7.0 wraps around
     return _checked(math.ceil(seconds * 1000), now_ms)
+
+
+def _parse_beyond_doubles(text: bytes) -> int:
+    """A number of seconds that only a long double can hold: too many, or next to none."""
+    seconds = parse_long_double(text)
+    if seconds is None:
+        raise CommandError(NOT_A_FLOAT)
+    if abs(seconds) > 1:
+        raise CommandError(NEGATIVE)
+    return 1 if seconds > 0 else 0
 
 
 def parse_timeout_ms(text: bytes, now_ms: int) -> int:
