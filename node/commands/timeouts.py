@@ -28,7 +28,7 @@ def _parse_beyond_doubles(text: bytes) -> int:
     seconds = parse_long_double(text)
     if seconds is None:
         raise CommandError(NOT_A_FLOAT)
-    if abs(seconds) > 1:
+    if not -1 < seconds < 1:
         raise CommandError(NEGATIVE)
     return 1 if seconds > 0 else 0
 
