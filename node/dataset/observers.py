@@ -25,5 +25,12 @@ class OnChange(Protocol):
 class Snapshot(Protocol):
     """A walk over the keyspace as it was at one moment."""
 
+    total: int
+    """How many keys there were."""
+    told: int
+    """How many of them are told so far, in their turn or because they were about to change."""
+    copied: int
+    """What was told because it was about to change, in bytes."""
+
     def before_change(self, database: Database, slot: int, key: bytes) -> None:
         """Called before a key is altered, added or removed, so that its old value can be kept."""

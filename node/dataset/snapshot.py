@@ -59,6 +59,7 @@ class _Picture:
         self.accessed = database.accessed
         wanted = reversed(range(SLOT_COUNT)) if slots is None else sorted(slots, reverse=True)
         self.road = [slot for slot in wanted if self.tables[slot]]
+        self.keys = len(database) if slots is None else sum(len(self.tables[slot]) for slot in self.road)
         self.unvisited = set(self.road)
         self.marked: dict[int, set[bytes]] = {}
 
@@ -68,12 +69,12 @@ class SlotWalk:
 
     def __init__(self, keyspace: Keyspace, sink: Sink, slots: Iterable[int] | None = None) -> None:
         self.done = False
-        self.told = 0
-        """How many keys so far, in their turn or because they were about to change."""
+        self.told = self.copied = 0
         self._keyspace = keyspace
         self._sink = sink
         chosen = None if slots is None else frozenset(slots)
         pictures = [_Picture(database, chosen) for database in keyspace.databases if len(database)]
+        self.total = sum(picture.keys for picture in pictures)
         self._pictures = {id(picture.tables): picture for picture in pictures}
         self._waiting = pictures[::-1]
         self._current: _Picture | None = None
@@ -119,9 +120,11 @@ class SlotWalk:
                 if key in picture.tables[slot]:
                     self._tell(picture, key, picture.tables[slot][key])
 
-    def _tell(self, picture: _Picture, key: bytes, value: Value) -> int:
+    def _tell(self, picture: _Picture, key: bytes, value: Value) -> None:
+        """Tell a key ahead of its turn."""
         self.told += 1
-        return self._sink.add(picture.index, key, value, picture.expires.get(key), self._usage(picture, key))
+        usage = self._usage(picture, key)
+        self.copied += self._sink.add(picture.index, key, value, picture.expires.get(key), usage)
 
     def _usage(self, picture: _Picture, key: bytes) -> Usage:
         keyspace = self._keyspace

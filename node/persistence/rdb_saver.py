@@ -41,6 +41,11 @@ class RdbSave:
             self.done = True
         return self._writer.take()
 
+    @property
+    def copied(self) -> int:
+        """How many bytes of it were copied because they were about to change."""
+        return self._walk.copied
+
     def stop(self) -> None:
         """Give up; the keyspace forgets the save. Harmless when it is done."""
         self.done = True

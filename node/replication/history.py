@@ -52,14 +52,10 @@ class History:
         shared = replid == self.replid or (replid == self.second_replid and offset <= self.second_offset)
         return shared and self.backlog is not None and self.backlog.holds(offset)
 
-    def begin_anew(self, replid: str) -> None:
-        """A past that nobody shares: what was written uncounted makes older offsets meaningless.
-
-        Counting begins at 1: a replica whose offset is 0 is one without data to the cluster and to
-        clients, and a fresh shard's would stay so until the first write.
-        """
+    def begin_anew(self, replid: str, least_offset: int = 0) -> None:
+        """A past that nobody shares: what was written uncounted makes older offsets meaningless."""
         self.replid = replid
-        self.offset = max(self.offset, 1)
+        self.offset = max(self.offset, least_offset)
         self.second_replid = NO_REPLID
         self.second_offset = NO_SECOND_OFFSET
         self.backlog = None

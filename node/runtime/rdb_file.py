@@ -67,6 +67,11 @@ class SnapshotFile:
         self._is_open = True
         self._is_syncing = self._is_abandoned = False
 
+    @property
+    def copied(self) -> int:
+        """How many bytes of it were copied because they were about to change."""
+        return self._save.copied
+
     def step(self, budget: int) -> bool:
         """Write a slice; True when all is written. OSError ends the save."""
         with self._abandoned_if_it_fails():

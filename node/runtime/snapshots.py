@@ -170,6 +170,7 @@ class Snapshots:
         state.last_save_time, state.last_save_ok = now, True
         state.last_save_seconds = now - started
         state.changes_saved = save.changes_at_start
+        state.last_save_copied = save.copied
         state.saves += 1
         self.server.refresh_gates()
         self.log.notice("DB saved on disk")

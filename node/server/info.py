@@ -195,6 +195,7 @@ def _persistence(server: Server) -> Fields:
     return [
         ("loading", int(server.loading)),
         ("async_loading", int(_is_loading_beside(server))),
+        *_walk(server),
         ("rdb_changes_since_last_save", server.keyspace.changes - state.changes_saved),
         ("rdb_bgsave_in_progress", int(since is not None or bool(server.replication.full_syncs.under_way))),
         ("rdb_last_save_time", state.last_save_time),
@@ -202,12 +203,29 @@ def _persistence(server: Server) -> Fields:
         ("rdb_last_bgsave_time_sec", state.last_save_seconds),
         ("rdb_current_bgsave_time_sec", -1 if since is None else now - since),
         ("rdb_saves", state.saves),
-        ("rdb_last_cow_size", 0),
+        ("rdb_last_cow_size", state.last_save_copied),
         ("rdb_last_load_keys_expired", state.keys_expired),
         ("rdb_last_load_keys_loaded", state.keys_loaded),
         *_append_only(server.aof, now),
         ("module_fork_in_progress", 0),
         *_loading(state.loading, now),
+    ]
+
+
+def _walk(server: Server) -> Fields:
+    """How far the snapshot is that is under way for longest, whoever it is for.
+
+    What takes memory for it is not pages but single values, copied before a write changes them.
+    """
+    walk = next(iter(server.keyspace.snapshots), None)
+    told, total, copied = (walk.told, walk.total, walk.copied) if walk is not None else (0, 0, 0)
+    return [
+        ("current_cow_peak", copied),
+        ("current_cow_size", copied),
+        ("current_cow_size_age", 0),
+        ("current_fork_perc", f"{100 * told / max(total, 1):.2f}"),
+        ("current_save_keys_processed", told),
+        ("current_save_keys_total", total),
     ]
 
 

@@ -47,22 +47,10 @@ CONSTANTS = (
     ),
     Constants(
         "persistence",
-        "a snapshot is written without a fork, so that no page is ever copied",
+        "nothing forks; what writes copy into a rewrite is told only while it is under way",
         {
-            "current_cow_peak": 0,
-            "current_cow_size": 0,
-            "current_cow_size_age": 0,
-            "current_fork_perc": "0.00",
             "aof_last_cow_size": 0,
             "module_fork_last_cow_size": 0,
-        },
-    ),
-    Constants(
-        "persistence",
-        "progress of a snapshot is not counted in keys; what has expired is loaded and expires at once",
-        {
-            "current_save_keys_processed": 0,
-            "current_save_keys_total": 0,
         },
     ),
     Constants(

@@ -21,6 +21,8 @@ class PersistenceState:
     last_save_time: int = 0
     last_save_ok: bool = True
     last_save_seconds: int = -1
+    last_save_copied: int = 0
+    """What writes copied into the last good snapshot before they changed it, in bytes."""
     saves: int = 0
     keys_loaded: int = 0
     """How many keys the snapshot held that the node started from."""

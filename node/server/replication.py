@@ -48,9 +48,7 @@ class Replication:
         """On while a snapshot comes in beside the data that are served, and the role is not to change."""
         self.failover = Failover(server)
         self.full_syncs = FullSyncs(server)
-        self.requested_full_syncs = 0
-        self.partial_syncs = 0
-        self.refused_partial_syncs = 0
+        self.reset_statistics()
         self._last_link_id = 0
         self._loaded_database = 0
         """The database the next command of the stream is meant for, after a start as a replica."""
@@ -61,12 +59,27 @@ class Replication:
         server.config.on_change(("repl-backlog-size",), self._resize_backlog)
         server.config.on_change(_GATE_DIRECTIVES, server.refresh_gates)
 
+    @property
+    def _least_offset(self) -> int:
+        """Where counting begins: in a cluster at 1.
+
+        There a replica whose offset is 0 is one without data, and a fresh shard's would seem so until the
+        first write.
+        """
+        return int(self.server.config.cluster_enabled)
+
     def _resize_backlog(self) -> None:
         if self.history.backlog is not None:
             self.history.backlog.resize(self.server.config.repl_backlog_size)
 
     def _new_replid(self) -> str:
         return self.server.rng.randbytes(20).hex()
+
+    def reset_statistics(self) -> None:
+        """Count from zero."""
+        self.requested_full_syncs = 0
+        self.partial_syncs = 0
+        self.refused_partial_syncs = 0
 
     # --- turns -------------------------------------------------------------------------------------
 
@@ -117,7 +130,7 @@ class Replication:
         """Without a backlog writes are not counted, so what was counted so far is nobody's past any more."""
         ttl = self.server.config.repl_backlog_ttl
         if ttl and now_ms - self._alone_since_ms > ttl * 1000:
-            self.history.begin_anew(self._new_replid())
+            self.history.begin_anew(self._new_replid(), self._least_offset)
 
     # --- the stream --------------------------------------------------------------------------------
 
@@ -207,7 +220,7 @@ class Replication:
         history = self.history
         if history.backlog is None:
             if self.following is None:
-                history.begin_anew(self._new_replid())
+                history.begin_anew(self._new_replid(), self._least_offset)
             history.keep_backlog(self.server.config.repl_backlog_size)
         self.requested_full_syncs += 1
         self._note(Level.NOTICE, f"Full resync requested by replica {_name(replica)}")
@@ -240,8 +253,8 @@ class Replication:
         has loaded what its primary held a moment ago; and a primary's restart would cost each replica one.
         The rule: a replica asks for the byte after the snapshot's. A primary goes on under an ID of its own,
         for it may have written more before it stopped: only who is just as far as the snapshot shares its
-        past. An empty dataset has none, lest its offset look as good as a replica's to the rule that
-        protects the copies (see `health.reconsider_silence`).
+        past. In a cluster an empty dataset has none, lest its offset look as good as a replica's to the
+        rule that protects the copies (see `health.reconsider_silence`).
 
         Source: the auxiliary fields repl-id, repl-offset and repl-stream-db of Redis's RDB files.
         """
@@ -250,7 +263,10 @@ class Replication:
         numbers_are_good = offset.isdigit() and len(offset) < 20 and database.isdigit() and len(database) < 10
         if not (numbers_are_good and len(replid) == REPLID_SIZE and replid.isalnum()):
             return
-        if not len(self.server.keyspace) or int(database) >= len(self.server.keyspace.databases):
+        server = self.server
+        if int(database) >= len(server.keyspace.databases):
+            return
+        if server.config.cluster_enabled and not len(server.keyspace):
             return
         self.history.adopt(replid.decode(), int(offset))
         if is_replica:

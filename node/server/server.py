@@ -455,6 +455,7 @@ class Server:
         self.statistics.reset()
         self.acl.reset_statistics()
         self.aof.reset()
+        self.replication.reset_statistics()
         self.error_counts.clear()
         self.keyspace.reset_statistics()
         self.dispatcher.reset_statistics()

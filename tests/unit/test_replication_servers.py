@@ -308,6 +308,28 @@ def test_expired_keys_that_a_command_comes_upon_go_one_by_one(words: tuple[bytes
     assert b"MULTI" not in told
 
 
+def test_counters_of_synchronizations_begin_again_with_the_others() -> None:
+    pair = linked_pair()
+    pair.cut()
+    pair.settle()
+    shown = info_text(pair.primary, ["stats"])
+    assert "sync_full:1" in shown
+    assert "sync_partial_ok:1" in shown
+    pair.write(b"CONFIG", b"RESETSTAT")
+    shown = info_text(pair.primary, ["stats"])
+    assert "sync_full:0" in shown
+    assert "sync_partial_ok:0" in shown
+
+
+@pytest.mark.parametrize("in_cluster", [False, True])
+def test_only_in_a_cluster_does_counting_begin_at_one(*, in_cluster: bool) -> None:
+    server = make_server(1)
+    server.config.cluster_enabled = in_cluster
+    client = server.connect("127.0.0.1:50002", "127.0.0.1:6379")
+    server.receive(client, encode_command((b"PSYNC", b"?", b"-1")))
+    assert b"".join(client.out).split(b"\r\n")[0].endswith(b" %d" % in_cluster)
+
+
 def test_a_snapshot_that_is_made_slowly_arrives_whole() -> None:
     pair = Pair()
     for key in range(5):

@@ -259,3 +259,18 @@ def test_an_answer_before_the_snapshot_names_where_it_was_taken() -> None:
     primary.turns(45, first)
     begun = next(event for event in first.events if isinstance(event, SnapshotBegins))
     assert begun.offset == offset
+
+
+def test_info_tells_how_far_a_snapshot_is_and_what_writes_copied_into_it() -> None:
+    primary = Primary(delay=0)
+    assert "current_save_keys_total:0" in primary.info()
+    primary.server.config.rdb_key_save_delay = 1_000_000
+    replica = Replica(primary)
+    primary.turns(5, replica)
+    assert "current_cow_size:0" in primary.info()
+    primary.write(b"APPEND", b"key:0", b"more")
+    found = dict(line.split(":", 1) for line in primary.info().splitlines() if ":" in line)
+    assert found["current_save_keys_total"] == str(KEYS)
+    assert found["current_save_keys_processed"] == "1"
+    assert found["current_fork_perc"] == "2.50"
+    assert len(VALUE) < int(found["current_cow_size"]) < len(VALUE) + 100
