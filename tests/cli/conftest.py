@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import socket
@@ -19,6 +21,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from shoal.cli.main import main
 from tests.peers import REDIS7_SERVER
 from tests.ports import HOST, free_ports
 
@@ -62,6 +65,18 @@ def shoal(*arguments: object, input: str = "", env: dict[str, str] | None = None
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def shoal_here(*arguments: object, input: str = "") -> Outcome:
+    """Run the command line within this process, which spares starting another."""
+    out, err, stdin = io.StringIO(), io.StringIO(), sys.stdin
+    sys.stdin = io.StringIO(input)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(list(map(str, arguments)))
+    finally:
+        sys.stdin = stdin
+    return Outcome(status, out.getvalue(), err.getvalue())
 
 
 def shoal_command(*arguments: object) -> list[str]:

@@ -6,8 +6,6 @@ left, where every key is, and the exit status. Where we do better than redis-cli
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.cli.main import main
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import Outcome, shoal_here
 from tests.cli.twins import FIRST_SLOT, State, Twin, running_twins
 from tests.peers import REDIS7_CLI, REDIS7_SERVER, needs
 
@@ -167,14 +164,6 @@ def redis_cli(command: str, twin: Twin, *options: str) -> Outcome:
         input="yes\n" * 8, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return Outcome(done.returncode, _COLOUR.sub("", done.stdout), done.stderr)
-
-
-def shoal_here(*words: object) -> Outcome:
-    """Run the command line within this process, which spares starting another."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main([str(word) for word in words])
-    return Outcome(status, out.getvalue(), err.getvalue())
 
 
 def verdicts(outcome: Outcome, twin: Twin) -> list[str]:
