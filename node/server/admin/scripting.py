@@ -22,6 +22,7 @@ _REST = (
 )
 _COMPLEXITY = "Depends on the script that is executed."
 _DIGEST_LENGTH = 40
+_SMALL_COUNTS = {b"%d" % count: count for count in range(64)}
 _NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
 
 
@@ -102,19 +103,21 @@ def evalsha_ro(session: Session, digest: bytes, key_count: bytes, *words: bytes)
 def _evaluate_cached(
     session: Session, digest: bytes, key_count: bytes, words: Sequence[bytes], *, read_only: bool
 ) -> Reply:
-    if len(digest) != _DIGEST_LENGTH:
-        raise CommandError(_NO_SCRIPT)
-    keys = _count_keys(key_count, words)
     scripts = session.server.scripts
     script = scripts.cached.get(digest) or scripts.cached.get(digest.lower())
     if script is None:
+        if len(digest) == _DIGEST_LENGTH:
+            _count_keys(key_count, words)
         raise CommandError(_NO_SCRIPT)
+    keys = _count_keys(key_count, words)
     return scripts.run(session, script, keys, words, read_only=read_only)
 
 
 def _count_keys(key_count: bytes, words: Sequence[bytes]) -> int:
     """How many of these words are said to be keys."""
-    count = require_integer(key_count)
+    count = _SMALL_COUNTS.get(key_count)
+    if count is None:
+        count = require_integer(key_count)
     if count > len(words):
         raise CommandError("ERR Number of keys can't be greater than number of args")
     if count < 0:

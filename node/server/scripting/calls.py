@@ -42,22 +42,27 @@ class ScriptCalls:
         server, session, run = self.server, self.session, self.scripts.running
         if run is None:
             return CommandError("ERR redis.call/pcall can only be called inside a script invocation")
-        entry = self.entries.get(words[0])
+        entry, count = self.entries.get(words[0]), len(words)
         if (
             entry is None
             or not run.is_plain
-            or not entry.min_args <= len(words) <= entry.max_args
+            or not entry.min_args <= count <= entry.max_args
             or entry.flag_bits & _NOSCRIPT
             or (server.served is not None and not _is_served(server.served, run, entry, words))
         ):
             return _call_carefully(server, session, run, list(words))
         if entry.flag_bits & _WRITE:
             run.wrote = True
-        keyspace = self.keyspace
-        changes, began_ns = keyspace.changes, self.clock_ns()
+        keyspace, clock_ns, handler = self.keyspace, self.clock_ns, entry.handler
+        changes, began_ns = keyspace.changes, clock_ns()
         reply: Reply
         try:
-            reply = entry.handler(session, *words[1:])
+            if count == 2:
+                reply = handler(session, words[1])
+            elif count == 3:
+                reply = handler(session, words[1], words[2])
+            else:
+                reply = handler(session, *words[1:])
         except Exception as error:
             reply = server.dispatcher.failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
@@ -65,7 +70,7 @@ class ScriptCalls:
                 server.record_change(session, words)
             else:
                 session.propagated = None  # nobody is to hear of it
-        elapsed_ns = self.clock_ns() - began_ns
+        elapsed_ns = clock_ns() - began_ns
         entry.nanoseconds += elapsed_ns
         entry.histogram_ns[elapsed_ns.bit_length()] += 1
         if elapsed_ns >= server.slow_after_ns:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shoal.cluster.slots import key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError
 from shoal.node.scripting.interpreter import Interpreter, Script
@@ -51,27 +52,31 @@ class Runnable:
     is_function: bool
 
 
-@dataclass(slots=True)
 class ScriptRun:
     """A script or function that runs for a client."""
 
-    script: Runnable
-    caller: Session
-    key_count: int
-    words: Sequence[bytes]
-    """Its keys, so many, and its arguments."""
-    read_only: bool
-    started_ns: int
-    was_out_of_memory: bool
-    slot: int | None
-    """Cluster mode: the one slot it may touch; None until that is known."""
-    is_plain: bool = False
-    """Its commands need no second look: see `may_take_short_way`."""
-    wrote: bool = False
-    targets: int = EVERYWHERE
-    is_busy: bool = False
+    is_plain = False
+    """Nothing about it, its caller or the server makes its commands need a second look."""
+    wrote = False
+    targets = EVERYWHERE
+    is_busy = False
     """It takes longer than `busy-reply-threshold`: others are served in between."""
-    killed: bool = False
+    killed = False
+
+    def __init__(
+        self, script: Runnable, caller: Session, key_count: int, words: Sequence[bytes], *, read_only: bool
+    ) -> None:
+        server = caller.server
+        self.script = script
+        self.caller = caller
+        self.key_count = key_count
+        self.words = words
+        """Its keys, so many, and its arguments."""
+        self.read_only = read_only
+        self.started_ns = server.dispatcher.command_started_ns
+        self.was_out_of_memory = server.is_out_of_memory
+        self.slot = key_slot(words[0]) if key_count and server.cluster is not None else None
+        """Cluster mode: the one slot it may touch; None until that is known."""
 
     @property
     def keys(self) -> Sequence[bytes]:

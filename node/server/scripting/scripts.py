@@ -8,7 +8,6 @@ from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
-from shoal.cluster.slots import key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.scripting.interpreter import Interpreter
@@ -137,17 +136,7 @@ class Scripts:
 
         Its error is raised. NO_REPLY if it takes long.
         """
-        server = self.server
-        run = ScriptRun(
-            script,
-            caller,
-            keys,
-            words,
-            read_only,
-            server.dispatcher.command_started_ns,
-            server.is_out_of_memory,
-            key_slot(words[0]) if keys and server.cluster is not None else None,
-        )
+        run = ScriptRun(script, caller, keys, words, read_only=read_only)
         return self.suspension.run(caller, self._execute, run)
 
     def _execute(self, run: ScriptRun) -> Reply:
