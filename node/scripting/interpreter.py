@@ -18,6 +18,7 @@ from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from shoal.node.resp.inline import quote
 from shoal.node.resp.replies import OK, CommandError, Reply, Status
+from shoal.node.scripting.brevity import ends_by_itself
 from shoal.node.scripting.conversion import boolean, from_lua, script_error, to_integer, to_lua
 from shoal.node.scripting.numbers import numeric_tools
 from shoal.node.scripting.tail_calls import keep_frames
@@ -143,7 +144,7 @@ class Interpreter:
             {
                 b"call": self._call,
                 b"call_many": self._call_many,
-                b"keep_frames": keep_frames,
+                b"prepare": self._prepare,
                 b"look_up": caller.look_up,
                 b"register": self._register,
                 b"log": lambda level, text: caller.log(int(level), text),
@@ -167,6 +168,8 @@ class Interpreter:
                 **numeric_tools(),
             }
         )
+        self._is_brief = False
+        """Whether the script compiled last ends by itself."""
         self._registered: list[RegisteredFunction] = []
         self._accept: Accept = lambda function: None
         files = self._lua.table_from({name.encode(): self._load(name) for name in FILES})
@@ -183,12 +186,16 @@ class Interpreter:
         """What the Lua state holds."""
         return int(self._lua.get_memory_used() or 0)
 
-    def compile(self, source: bytes, name: bytes) -> Script:
-        """Translate a script; CommandError with Lua's words if it is none."""
+    def compile(self, source: bytes, name: bytes) -> tuple[Script, bool]:
+        """A script, compiled, and whether it ends by itself; CommandError with Lua's words if it is none."""
         script, *message = _as_tuple(self._compile(source, name))
         if script is None:
             raise CommandError(message[0])
-        return script
+        return script, self._is_brief
+
+    def _prepare(self, dumped: bytes) -> bytes:
+        self._is_brief = ends_by_itself(dumped)
+        return keep_frames(dumped)
 
     def run(self, script: Script, name: bytes, keys: int, words: Sequence[bytes]) -> Reply:
         """Run a script or function, of whose arguments the first `keys` are keys. Its error is raised."""

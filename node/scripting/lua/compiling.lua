@@ -4,7 +4,7 @@
 local host, environment = ...
 
 local byte, dump, loadstring, setfenv, type = string.byte, string.dump, loadstring, setfenv, type
-local keep_frames = host.keep_frames
+local prepare = host.prepare
 
 local function is_bytecode(chunk)
     return type(chunk) == "string" and byte(chunk) == 27
@@ -17,14 +17,14 @@ local function in_environment(chunk, message)
     return chunk, message
 end
 
--- A script; see `keep_frames` for what is done to it.
+-- A script; the host looks at its instructions and may change some.
 local function compile(source, name)
     if is_bytecode(source) then
         return nil, "bad code in precompiled chunk"
     end
     local chunk, message = loadstring(source, name)
     if chunk then
-        chunk = loadstring(keep_frames(dump(chunk)), name)
+        chunk = loadstring(prepare(dump(chunk)), name)
     end
     return in_environment(chunk, message)
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, one_of, token
@@ -60,14 +61,19 @@ def _evaluate(
     session: Session, body: bytes, key_count: bytes, words: Sequence[bytes], *, read_only: bool
 ) -> Reply:
     scripts = session.server.scripts
-
-    def run() -> Reply:
-        keys = _count_keys(key_count, words)
-        return scripts.run(session, scripts.load(body), keys, words, read_only=read_only)
-
     if session.debugs_scripts and not session.in_exec:
-        return scripts.debug(session, body, run)
-    return run()
+        return scripts.debug(
+            session, body, partial(_load_and_run, session, body, key_count, words, read_only)
+        )
+    return _load_and_run(session, body, key_count, words, read_only)
+
+
+def _load_and_run(
+    session: Session, body: bytes, key_count: bytes, words: Sequence[bytes], read_only: bool
+) -> Reply:
+    scripts = session.server.scripts
+    keys = _count_keys(key_count, words)
+    return scripts.run(session, scripts.load(body), keys, words, read_only=read_only)
 
 
 @command(

@@ -179,6 +179,7 @@ class Functions:
             registered.callback,
             self.interpreter,
             is_function=True,
+            is_brief=False,
             flag_names=tuple(registered.flags),
             description=registered.description,
         )

@@ -50,6 +50,8 @@ class Runnable:
     compiled: Script
     interpreter: Interpreter
     is_function: bool
+    is_brief: bool
+    """It ends by itself: there will be no need to suspend it."""
 
 
 class ScriptRun:

@@ -59,6 +59,8 @@ class Scripts:
         self.suspension = Suspension(server)
         self.cached: dict[bytes, CachedScript] = {}
         """By digest, in lower case."""
+        self._by_body: dict[bytes, CachedScript] = {}
+        """The same, without the cost of a digest for each EVAL."""
         self._interpreter: Interpreter | None = None
         self._random = Lrand48(server.rng.getrandbits(32))
         self.loading_since_ns: int | None = None
@@ -92,23 +94,30 @@ class Scripts:
 
     def load(self, body: bytes) -> CachedScript:
         """A script, compiled and kept."""
-        digest = sha1(body).hexdigest().encode()
-        cached = self.cached.get(digest)
+        cached = self._by_body.get(body)
         if cached is None:
+            digest = sha1(body).hexdigest().encode()
             flags, source = split_shebang(body)
             try:
-                compiled = self.interpreter.compile(source, NAME_OF_SCRIPTS)
+                compiled, is_brief = self.interpreter.compile(source, NAME_OF_SCRIPTS)
             except CommandError as error:
                 raise CommandError(b"ERR Error compiling script (new function): " + error.text) from None
             cached = CachedScript(
-                digest, int(flags), compiled, self.interpreter, is_function=False, body=body
+                digest,
+                int(flags),
+                compiled,
+                self.interpreter,
+                is_function=False,
+                is_brief=is_brief,
+                body=body,
             )
-            self.cached[digest] = cached
+            self.cached[digest] = self._by_body[body] = cached
         return cached
 
     def flush(self) -> None:
         """Forget every script, and the Lua state with them."""
         self.cached.clear()
+        self._by_body.clear()
         self._interpreter = None
 
     def flags_of_call(self, entry: Entry, argv: Sequence[bytes]) -> Flag:
@@ -137,6 +146,8 @@ class Scripts:
         Its error is raised. NO_REPLY if it takes long.
         """
         run = ScriptRun(script, caller, keys, words, read_only=read_only)
+        if script.is_brief:
+            return self._execute(run)
         return self.suspension.run(caller, self._execute, run)
 
     def _execute(self, run: ScriptRun) -> Reply:
