@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 FIRST_RETRY_MS = 50
 LAST_RETRY_MS = 1000
+MOST_RETRY_MS = 60_000
+"""For what costs the primary a snapshot."""
 ACK_PERIOD_MS = 1000
 
 _TIMED_OUT = {
@@ -91,6 +93,9 @@ class Following:
         self.down_since_ms = server.keyspace.now_ms
         self.session = self._new_session(database_index)
         self.incoming: IncomingSnapshot | None = None
+        self._needs_snapshot = False
+        """Whether the stream cannot be gone on with, though the primary could."""
+        self._refusals = 0
         self._keeps_others_out = False
         """Whether clients are told LOADING because of it."""
         self._link: ReplicaLink | None = None
@@ -146,8 +151,8 @@ class Following:
         self._link = ReplicaLink(
             Introduction(
                 listening_port=config.replica_announce_port or config.port,
-                replid=history.replid,
-                next_offset=history.offset + 1,
+                replid=history.replid if not self._needs_snapshot else "?",
+                next_offset=history.offset + 1 if not self._needs_snapshot else -1,
                 announced_ip=config.replica_announce_ip,
                 user=config.masteruser,
                 password=config.masterauth,
@@ -321,6 +326,7 @@ class Following:
             self._drop("Failed trying to load the MASTER synchronization DB: it ends too early")
             return
         self._forget_incoming()
+        self._needs_snapshot = False
         replication = self.replication
         replication.disconnect_replicas()
         self.server.keyspace.adopt(incoming.keyspace)
@@ -382,16 +388,20 @@ class Following:
         How it arises: the primary is of another version, and a client used something only that one can do.
         What goes wrong without the rule: the replica goes on without what the command did, and claims
         the offset of one that has it. It would win an election with data that was never complete.
-        The rule: the stream ends here, as far as this node is concerned. What is down is seen to be down,
-        and its data ages until it may not stand for election.
-        Why it ends: the primary's next snapshot, once it holds nothing that is unknown, is loaded.
+        The rule: the stream ends here, as far as this node is concerned, and all data are asked for anew.
+        Until they are here, what is down is seen to be down, and ages until it may not stand for election.
+        Why it ends: the snapshot holds what the command did, and is loaded unless it is of an unknown kind
+        too. If such commands come often, the primary is asked for a snapshot ever more seldom.
         """
         self.server.keyspace.expiry_mode = ExpiryMode.HIDE
         self._pass_on_applied()
+        self._needs_snapshot = True
+        delay_ms = min(LAST_RETRY_MS << self._refusals, MOST_RETRY_MS)
+        self._refusals = min(self._refusals + 1, MOST_RETRY_MS // LAST_RETRY_MS)
         self._drop(
-            f"The primary's stream holds '{_name(argv)}', a command this version does not know. "
-            "Replication stops before it, rather than go on without what it did.",
-            least_delay_ms=LAST_RETRY_MS,
+            f"== CRITICAL == The primary's stream holds '{_name(argv)}', a command this version does not "
+            "know. Replication stops before it, rather than go on without what it did, and begins anew.",
+            least_delay_ms=delay_ms,
         )
 
     def _pass_on_applied(self) -> None:

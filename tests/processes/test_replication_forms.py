@@ -194,4 +194,6 @@ def test_a_command_that_the_replica_does_not_know_ends_the_stream_before_it(tmp_
         primary.hset("hash", "field", "value")
         primary.set("key", "after it")
         until(lambda: "a command this version does not know" in log.read_text(), "the command is refused")
-        assert replica.get("key") == b"before it"
+        until(lambda: replica.get("key") == b"after it", "all data have come anew")
+        assert replica.hgetall("hash") == {b"field": b"value"}
+        assert syncs(primary) == (2, 0)

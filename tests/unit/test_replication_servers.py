@@ -291,6 +291,9 @@ def test_a_command_nobody_knows_ends_the_link_before_it(in_transaction: bool) ->
     assert not pair.replica.replication.progress().primary_link_up
     assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
     assert contents(pair.replica) == {(0, b"a"): b"before"}
+    pair.settle()
+    assert pair.replica.replication.progress().primary_link_up
+    assert pair.primary.replication.requested_full_syncs == 2, "all data come anew"
 
 
 @pytest.mark.parametrize("words", [(b"SCAN", b"0", b"COUNT", b"1000"), (b"RANDOMKEY",)])
