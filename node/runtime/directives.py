@@ -7,6 +7,7 @@ rule. Those that the server itself follows are in `shoal.node.server.applying`.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shoal.node.runtime.file_limit import allow_clients
@@ -62,6 +63,11 @@ def follow_directives(node: Node) -> None:
     def apply_source_address() -> None:
         bus.source_ip = config.bind_source_addr
 
+    def apply_oom_score() -> None:
+        node.oom_score.follow(is_primary=node.server.is_primary)
+
+    with suppress(DirectiveError):  # the log has it
+        apply_oom_score()
     apply_link_limit()
     apply_source_address()
     config.on_change(["appendonly"], node.append_only.follow_directive)
@@ -74,6 +80,7 @@ def follow_directives(node: Node) -> None:
     config.on_change(["maxclients"], apply_client_limit)
     config.on_change(["cluster-link-sendbuf-limit"], apply_link_limit)
     config.on_change(["bind-source-addr"], apply_source_address)
+    config.on_change(["oom-score-adj", "oom-score-adj-values"], apply_oom_score)
 
 
 def refuse_tls(config: Config) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import trio
@@ -28,6 +29,7 @@ from shoal.node.runtime.listener import accept_forever
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.migration import Migrations
 from shoal.node.runtime.nodes_file import NodesFile
+from shoal.node.runtime.oom_score import OomScore
 from shoal.node.runtime.rdb_file import SnapshotFile
 from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.replica_link import PrimaryLinks
@@ -48,6 +50,7 @@ from shoal.node.server.effects import (
     ReplaceSnapshot,
     RestartLog,
     RewriteLog,
+    RoleChanged,
     SaveSnapshot,
     SendToPrimary,
     ServerEffect,
@@ -55,6 +58,7 @@ from shoal.node.server.effects import (
     SyncLog,
 )
 from shoal.node.server.migration import MigrateKeys
+from shoal.node.server.parameters import DirectiveError
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -82,6 +86,7 @@ class Node:
         self.snapshots = Snapshots(server, log, append_only.files.disk)
         self.ending = Ending(server, log, self.snapshots, self.leave, self._start_turn)
         self.migrations = Migrations(self)
+        self.oom_score = OomScore(server.config, log)
         self.exit_status = 0
         self._clock = Clock()
         self._cron_wanted = trio.Event()
@@ -211,6 +216,9 @@ class Node:
                 self.ending.begin(effect)
             case AbortShutdown(waiting):
                 self.ending.abort(waiting)
+            case RoleChanged():
+                with suppress(DirectiveError):  # the log has it
+                    self.oom_score.follow(is_primary=self.server.is_primary)
             case OpenPrimaryLink():
                 self.primary_links.open(effect)
             case SendToPrimary():

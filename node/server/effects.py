@@ -101,6 +101,11 @@ class CloseSession:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """The node is a replica now and was a primary, or the other way round."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenPrimaryLink:
     """Connect to the primary after a while. What becomes of it goes to whoever is `followed_over` it."""
 
@@ -129,5 +134,5 @@ ServerEffect: TypeAlias = (
     "Effect"
     " | AppendToLog | SyncLog | RewriteLog | LoadLog | LoadSnapshot | RestartLog"
     " | SaveSnapshot | ReplaceSnapshot | Shutdown | AbortShutdown"
-    " | CloseSession | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
+    " | CloseSession | RoleChanged | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
 )

@@ -8,6 +8,7 @@ from shoal.cluster.effects import Level, Note
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.resp.replies import CommandError
 from shoal.node.server import migration
+from shoal.node.server.effects import RoleChanged
 from shoal.node.server.session import BlockReason
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def become_primary(server: Server) -> None:
     server.replication.stop_following()
     if server.cluster is None:
         server.config.replicaof = None
-    server.effects.append(Note(Level.NOTICE, "MASTER MODE enabled"))
+    server.effects += [Note(Level.NOTICE, "MASTER MODE enabled"), RoleChanged()]
     server.refresh_gates()
 
 
@@ -43,6 +44,7 @@ def follow_primary(server: Server, host: str, port: int) -> None:
         return
     if server.is_primary:
         server.is_primary = False
+        server.effects.append(RoleChanged())
         _end_waits(server)
         migration.give_up(server)
     server.replication.follow(host, port)

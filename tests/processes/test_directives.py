@@ -411,3 +411,40 @@ def test_a_primary_waits_for_its_replica_and_can_be_called_back(tmp_path: Path) 
         os.kill(replica.pid, signal.SIGCONT)
         assert primary.process.wait(START_SECONDS) == 0
         assert replica.ask("GET", "key") == "other"
+
+
+def oom_score(node: Node) -> int:
+    return int(Path(f"/proc/{node.pid}/oom_score_adj").read_text())
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="of Linux only")
+def test_the_score_for_when_memory_runs_out_is_that_of_the_role(tmp_path: Path) -> None:
+    with running_node(tmp_path, "--oom-score-adj", "yes", "--oom-score-adj-values", "10", "20", "30") as node:
+        given = int(Path("/proc/self/oom_score_adj").read_text())
+        assert oom_score(node) == given + 10
+        node.ask("CONFIG", "SET", "oom-score-adj-values", "15 25 35")
+        assert oom_score(node) == given + 15
+        node.ask("REPLICAOF", HOST, str(node.port))
+        assert oom_score(node) == given + 25
+        node.ask("CONFIG", "SET", "oom-score-adj", "absolute", "oom-score-adj-values", "900 950 999")
+        assert oom_score(node) == 950
+        node.ask("REPLICAOF", "NO", "ONE")
+        assert oom_score(node) == 900
+        node.ask("CONFIG", "SET", "oom-score-adj", "no")
+        assert oom_score(node) == given
+
+
+@pytest.mark.skipif(
+    subprocess.run(
+        ["sh", "-c", "echo -1000 > /proc/self/oom_score_adj"], check=False, stderr=subprocess.DEVNULL
+    ).returncode
+    == 0,
+    reason="this process may lower the score",
+)
+def test_a_score_that_the_system_refuses_is_refused(tmp_path: Path) -> None:
+    with running_node(tmp_path) as node:
+        node.ask("CONFIG", "SET", "oom-score-adj-values", "-1000 -1000 -1000")
+        with pytest.raises(hiredis.ReplyError, match="Failed to apply new oom_score_adj configuration"):
+            node.ask("CONFIG", "SET", "oom-score-adj", "absolute")
+        assert node.ask("CONFIG", "GET", "oom-score-adj") == ["oom-score-adj", "no"]
+        assert "Unable to write oom_score_adj: Permission denied" in node.log

@@ -9,7 +9,7 @@ from shoal.node.server.parameters import LONG_MAX, Choice, ChoiceSet, DirectiveE
 from shoal.node.server.special_parameters import OomScores, Percentiles
 
 _NO_SYSLOG = "none: the log goes to logfile or to standard output, which a supervisor can hand to syslog"
-_NO_OOM_SCORE = "none: set it from outside, with OOMScoreAdjust of systemd or choom"
+_NO_CHILD = "differs: there is no background child, so that the third value is not used"
 _ONE_THREAD = "none: a node is one process with one thread; pin it with taskset"
 _NO_CRASH_TEST = "none: after a crash the process ends at once, with nothing more than its report"
 _SHUTDOWN_CHOICES = ("default", "save", "nosave", "now", "force")
@@ -55,8 +55,8 @@ class ProcessDirectives:
         False, mutable=False, effect="differs: there is no logo, but its facts (mode, port, PID) are logged"
     )
     disable_thp = YesNo(True, mutable=False, effect="none: nothing here forks and copies pages")
-    oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"), effect=_NO_OOM_SCORE)
-    oom_score_adj_values = OomScores((0, 200, 800), effect=_NO_OOM_SCORE)
+    oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"))
+    oom_score_adj_values = OomScores((0, 200, 800), effect=_NO_CHILD)
     server_cpulist = Text(name="server_cpulist", mutable=False, effect=_ONE_THREAD)
     bio_cpulist = Text(name="bio_cpulist", mutable=False, effect=_ONE_THREAD)
     aof_rewrite_cpulist = Text(name="aof_rewrite_cpulist", mutable=False, effect=_ONE_THREAD)
