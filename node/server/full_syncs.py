@@ -9,19 +9,10 @@ from shoal.cluster.effects import Level, Note
 from shoal.node.replication.stream import NO_DATABASE
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.full_sync import FullSync
-from shoal.node.server.shared_snapshot import SharedSnapshot
+from shoal.node.server.shared_snapshot import Form, SharedSnapshot
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a snapshot holds and how it is sent; replicas that want the same may share one."""
-
-    has_end_mark: bool
-    with_data: bool
-    with_functions: bool
 
 
 @dataclass(slots=True)
@@ -50,6 +41,11 @@ class FullSyncs:
         """A replica wants a snapshot. Perhaps the wait of those that want the same is over with that."""
         replica.await_snapshot(now_ms)
         form = Form(replica.knows_end_mark, replica.wants_data, replica.wants_functions)
+        for snapshot in self.under_way:
+            if snapshot.can_be_joined and snapshot.form == form:
+                self._note("Waiting for end of BGSAVE for SYNC")
+                snapshot.add(replica)
+                return
         gathering = self._gathering.setdefault(form, Gathering(now_ms))
         gathering.replicas.append(replica)
         if self._is_due(form, gathering, now_ms):
@@ -79,21 +75,16 @@ class FullSyncs:
         """The snapshot's moment is now: the stream from here on is what comes after it."""
         server, replication = self.server, self.server.replication
         replicas = self._gathering.pop(form).replicas
-        history = replication.history
         if replication.following is None:
             replication.reader.database = NO_DATABASE
         self._note("Starting BGSAVE for SYNC with target: replicas sockets")
-        answer = b"+FULLRESYNC %b %d\r\n" % (history.replid.encode(), history.offset)
-        for replica in replicas:
-            if replica.speaks_psync:
-                replica.session.send_bytes(answer)
         end_mark = server.rng.randbytes(20).hex().encode() if form.has_end_mark else None
         parts = {"with_data": form.with_data, "with_functions": form.with_functions}
         sync = FullSync(server.keyspace, replication.snapshot_facts(), end_mark, **parts)
-        snapshot = SharedSnapshot(sync, replicas)
+        snapshot = SharedSnapshot(form, sync, replication.history)
         self.under_way.append(snapshot)
         for replica in replicas:
-            replica.begin_snapshot(snapshot, history.offset + 1)
+            snapshot.add(replica)
         server.statistics.snapshots_begun += 1
         self._note(f"Background RDB transfer started by pid {server.host.facts().process_id}")
 

@@ -1,7 +1,8 @@
 """One snapshot for all replicas that asked for one in time.
 
 Making a snapshot costs the same whether one replica gets it or five. So a replica that needs one waits for
-others (`repl-diskless-sync-delay`); then the keyspace is walked once, and every part goes to all of them.
+others (`repl-diskless-sync-delay`); then the keyspace is walked once, and every part goes to all of them. Who
+comes before the first part has gone out still joins.
 
 The parts come as fast as the slowest of them takes them, since what it lacks would have to be kept. That
 ends: a replica whose socket takes nothing for `repl-timeout` is hung up on, and the others go on.
@@ -9,13 +10,23 @@ ends: a replica whose socket takes nothing for `repl-timeout` is hung up on, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
+from shoal.node.replication.history import History
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.full_sync import FullSync
 
 SNAPSHOT_BYTES_PER_TURN = 8 * 1024
 """How much of a snapshot one turn makes: half a millisecond's work if the keys are small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a snapshot holds and how it is sent; replicas that want the same may share one."""
+
+    has_end_mark: bool
+    with_data: bool
+    with_functions: bool
 
 
 class Pace:
@@ -42,10 +53,23 @@ class Pace:
 class SharedSnapshot:
     """A snapshot on its way."""
 
-    def __init__(self, sync: FullSync, replicas: Sequence[AttachedReplica]) -> None:
-        self.replicas = list(replicas)
+    def __init__(self, form: Form, sync: FullSync, history: History) -> None:
+        """It was taken at this point of the history."""
+        self.form = form
+        self.replicas: list[AttachedReplica] = []
+        self.can_be_joined = True
+        """Whether nothing has been sent yet, so that one more may have it too."""
         self._sync = sync
+        self._answer = b"+FULLRESYNC %b %d\r\n" % (history.replid.encode(), history.offset)
+        self._next_offset = history.offset + 1
         self._pace: Pace | None = None
+
+    def add(self, replica: AttachedReplica) -> None:
+        """Give it to this replica as well."""
+        self.replicas.append(replica)
+        if replica.speaks_psync:
+            replica.session.send_bytes(self._answer)
+        replica.begin_snapshot(self, self._next_offset)
 
     @property
     def is_over(self) -> bool:
@@ -64,6 +88,7 @@ class SharedSnapshot:
         part = self._next_part(now_ms, key_delay_us)
         for replica in self.replicas:
             if part:
+                self.can_be_joined = False
                 replica.take_snapshot_part(part)
             else:
                 replica.keep_alive(now_ms)

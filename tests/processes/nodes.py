@@ -103,6 +103,7 @@ class Node:
         """Begin the process without waiting for it."""
         self.directory.mkdir(parents=True, exist_ok=True)
         fixed = ("--port", str(self.port), "--bind", HOST, "--dir", str(self.directory), "--save", "")
+        fixed += ("--repl-diskless-sync-delay", "0")
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.command, *fixed, *self.directives],
@@ -202,7 +203,7 @@ def running_cluster(
     directory: Path, primaries: int = 3, replicas: int = 0, *directives: str, command: tuple[str, ...] = SHOAL
 ) -> Iterator[list[Node]]:
     """A cluster that is ok everywhere: the primaries first, then so many replicas of each, in turn."""
-    fixed = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0")
+    fixed = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
     options = (*fixed, *directives)
     with running_nodes(directory, primaries * (1 + replicas), *options, command=command) as nodes:
         form_cluster(nodes, primaries)

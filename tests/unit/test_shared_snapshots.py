@@ -150,6 +150,39 @@ def test_enough_replicas_or_no_delay_at_all_begin_at_once(*, diskless: bool) -> 
     assert second.snapshot
 
 
+@pytest.mark.parametrize("knows_end_mark", [True, False])
+def test_who_comes_before_the_first_part_is_sent_joins(*, knows_end_mark: bool) -> None:
+    primary = Primary(delay=0)
+    primary.server.config.rdb_key_save_delay = 1_000_000
+    ask = [(b"PSYNC", b"?", b"-1")]
+    if knows_end_mark:
+        ask.insert(0, (b"REPLCONF", b"capa", b"eof"))
+    first, second = (primary.server.connect(f"127.0.0.1:{port}", "127.0.0.1:6379") for port in (7000, 7001))
+    for words in ask:
+        primary.server.receive(first, encode_command(words))
+    primary.turns(5)
+    primary.write(b"SET", b"key:0", b"after it was taken")
+    for words in ask:
+        primary.server.receive(second, encode_command(words))
+    primary.server.config.rdb_key_save_delay = 0
+    received = {first: b"", second: b""}
+    for _ in range(300):
+        primary.turns(1)
+        for session in received:
+            received[session] += b"".join(session.out).replace(b"\n\n", b"\n")
+            session.out.clear()
+            session.out_bytes = 0
+    if knows_end_mark:
+        for session in received:
+            primary.server.receive(session, encode_command((b"REPLCONF", b"ACK", b"1")))
+            received[session] += b"".join(session.out)
+    assert primary.server.statistics.snapshots_begun == 1
+    told = [data[data.index(b"+FULLRESYNC") :].replace(b"\r\n\n", b"\r\n") for data in received.values()]
+    assert told[0] == told[1]
+    assert told[0].count(b"after it was taken") == 1
+    assert told[0].count(VALUE) == KEYS
+
+
 def test_who_asks_for_other_parts_gets_a_snapshot_of_its_own() -> None:
     primary = Primary()
     whole = Replica(primary)
