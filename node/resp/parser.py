@@ -56,7 +56,7 @@ class QueryBufferExceeded(ProtocolError):  # noqa: N818
 class CommandParser:
     """One client's incoming bytes. `feed` returns the commands completed by them, in order."""
 
-    __slots__ = ("_at_boundary", "_careful", "_not_enough", "_reader", "error")
+    __slots__ = ("_at_boundary", "_careful", "_not_enough", "_reader", "error", "has_more")
 
     def __init__(self) -> None:
         self._not_enough = object()
@@ -64,6 +64,8 @@ class CommandParser:
         self._careful = CarefulParser()
         self.error: ProtocolError | None = None
         """Set once the protocol is broken. Commands before the break are still returned."""
+        self.has_more = False
+        """Whether `feed` stopped early, so that feeding b"" may give more."""
         self._at_boundary = True
 
     @property
@@ -85,11 +87,6 @@ class CommandParser:
     def restricted(self) -> bool:
         """Whether the small limits apply. While they do, `feed` stops after each command."""
         return self._careful.restricted
-
-    @property
-    def has_more(self) -> bool:
-        """Whether `feed` stopped early, so that feeding b"" may give more."""
-        return self._careful.stopped_early and self.error is None
 
     def restrict(self, restricted: bool) -> None:
         """Apply (or lift) the small limits for a client that has not authenticated where it must."""
@@ -143,6 +140,7 @@ class CommandParser:
     def _note_boundary(self) -> None:
         """Whether the next read may be taken apart the quick ways: nothing is unfinished, nothing special."""
         careful = self._careful
+        self.has_more = careful.stopped_early and self.error is None
         self._at_boundary = self.error is None and not (
             careful.buffer or careful.missing or careful.restricted
         )

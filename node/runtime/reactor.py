@@ -117,8 +117,8 @@ class Reactor:
         """
         server = self.server
         server.begin_turn(self.node.now_ms())
-        connections, receive = self.connections, server.receive
-        received: list[tuple[Connection, bytes]] = []
+        connections = self.connections
+        received: list[tuple[Session, bytes]] = []
         for fd, events in ready:
             connection = connections.get(fd)
             if connection is None:
@@ -136,26 +136,21 @@ class Reactor:
             except OSError:
                 self._close(connection)
                 continue
-            if len(data) < READ_SIZE:
-                received.append((connection, data))
+            if not data:
+                self._end(connection)
+            elif len(data) < READ_SIZE:
+                received.append((connection.session, data))
             else:
                 self._take_much(connection, data)
-        for connection, data in received:
-            if data:
-                session = connection.session
-                receive(session, data)
-                if len(session.read_ahead) > READ_AHEAD_BYTES:
-                    self._mute(connection)
-            else:
-                self._end(connection)
+        server.receive_all(received)
+        if server.client_care.put_aside:
+            self._mute_who_send_too_much()
         self.finish_turn()
 
     def _take_much(self, connection: Connection, data: bytes) -> None:
         """Run at once what a full read brought, for it takes room to keep; read on in a large argument."""
         self.server.receive(connection.session, data)
         self._read_on(connection)
-        if len(connection.session.read_ahead) > READ_AHEAD_BYTES:
-            self._mute(connection)
 
     def _read_on(self, connection: Connection) -> None:
         """If a full read ended within a large argument, take as much of that as is here.
@@ -270,6 +265,12 @@ class Reactor:
         """Read no more from a client whose commands wait already: let it wait in its own buffers."""
         self.muted.add(connection)
         self._watch(connection)
+
+    def _mute_who_send_too_much(self) -> None:
+        put_aside, self.server.client_care.put_aside = self.server.client_care.put_aside, []
+        for session in put_aside:
+            if len(session.read_ahead) > READ_AHEAD_BYTES and session.id in self.by_session:
+                self._mute(self.by_session[session.id])
 
     def _unmute(self) -> None:
         """Listen again to those whose commands have run; hang up on those that had no more to say."""

@@ -56,6 +56,8 @@ class ClientCare:
         self.next_ms = 0
         self.credit_bytes = CREDIT_BYTES
         """With more than this waiting to be sent, a client is worth a look: a limit may be exceeded."""
+        self.put_aside: list[Session] = []
+        """Clients that sent more in this turn than could be run; after a while no more of them is read."""
         self._over_soft_limit_since: dict[Session, int] = {}
         """Clients whose waiting output is above their soft limit: since when."""
 

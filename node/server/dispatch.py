@@ -9,7 +9,7 @@ clients expect to be refused.
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from traceback import format_exc
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,8 @@ class Dispatcher:
         self.command_started_ns = 0
         """When the clock was last read: at the end of a command, or at the start of the turn."""
         self.timed_entry: Entry | None = None
+        self.timed_argv: Arguments = []
+        """The latest call of it."""
         self.timed_calls = 0
         """Calls of `timed_entry` whose time has not been put down yet."""
         self.table = CommandTable(server.config.renamed_commands)
@@ -75,85 +77,89 @@ class Dispatcher:
 
     def execute(self, session: Session, argv: Arguments) -> None:
         """Run one command of a client and queue its reply."""
-        self.execute_all(session, (argv,))
+        self.execute_all([(session, (argv,))])
 
-    def execute_all(self, session: Session, commands: Sequence[Arguments]) -> int:
-        """Run a client's commands and queue their replies; returns how many it got through.
+    def execute_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
+        """Run the commands of some clients and queue their replies; returns those it was not through with.
 
-        It stops early where the client waits, is closing, or has more answers than it takes. As the hottest
-        loop of all it spells out in place what `run` does for every other command.
+        It stops where one waits, leaves or is owed much. The hottest loop: `run` is spelled out in place.
         """
         entries, server, keyspace = self.entries, self.server, self.keyspace
         ready_keys, log, history = server.key_waits.ready, server.aof, server.replication.history
-        out, unsent, credit = session.out, session.out_bytes, server.client_care.credit_bytes
-        done, self.command_started_ns = 0, self.clock_ns()
-        for done, argv in enumerate(commands, 1):  # noqa: B007 (read after the loop)
-            entry = entries.get(argv[0])
-            count = len(argv)
-            if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
-                is_plain = False
-            else:
-                is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
-                position = entry.key_position
-                if position and server.served is not None and is_plain:
-                    slot = crc_hqx(key, 0) & 16383 if BRACE not in (key := argv[position]) else key_slot(key)
-                    is_plain = position > 0 and server.served[slot] >= entry.needs_slot
-            if entry is None or not is_plain:
-                session.out_bytes = unsent
-                self.execute_carefully(session, argv)
-                unsent = session.out_bytes
-            else:
-                if entry is not self.timed_entry or not entry.shares_clock:
-                    self.settle_clock()
-                    self.timed_entry = entry
-                changes, session.last_entry = keyspace.changes, entry
-                try:
-                    if count == 2:
-                        reply: Reply = entry.handler(session, argv[1])
-                    elif count == 3:
-                        reply = entry.handler(session, argv[1], argv[2])
-                    else:
-                        reply = entry.handler(session, *argv[1:])
-                except Exception as error:
-                    reply = self.failed(entry, error)
-                if keyspace.changes != changes or session.propagated is not None:
-                    if history.backlog is not None or log.is_recording:
-                        server.tell_of(session, argv)
-                    else:
-                        session.propagated = None  # nobody is to hear of it
-                if server.operations:
-                    server.propagate_operations(session, entry)
-                self.timed_calls += 1
-                if ready_keys:
-                    server.key_waits.serve()
-                if type(reply) is bytes and (size := len(reply)) < 512:
-                    data = BULK_HEADERS[size] + reply + b"\r\n"
-                elif type(reply) is int and 0 <= reply < 512:
-                    data = INTEGERS[reply]
+        credit, stopped = server.client_care.credit_bytes, []
+        self.command_started_ns = self.clock_ns()
+        for session, commands in batch:
+            out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
+            for argv in waiting:
+                entry, count = entries.get(argv[0]), len(argv)
+                if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
+                    is_plain = False
                 else:
-                    data = b"+OK\r\n" if reply is OK else encode(reply, session.resp)
-                if data:
-                    if not out:
-                        server.outgoing.append(session)
-                    out.append(data)
-                    unsent += len(data)
-                if position and unsent <= credit and reply is not NO_REPLY:
-                    continue
-            if unsent > credit or session.blocked is not None or session.closing:
-                break
-        session.out_bytes = unsent
-        last = commands[done - 1] if done else []
-        if unsent > credit or session.blocked is not None:
-            self._stopped(session, last)
-        self.settle_clock(session, last)
-        return done
+                    is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
+                    position = entry.key_position
+                    if position and server.served is not None and is_plain:
+                        key = argv[position]
+                        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+                        is_plain = position > 0 and server.served[slot] >= entry.needs_slot
+                if entry is None or not is_plain:
+                    session.out_bytes = unsent
+                    self.execute_carefully(session, argv)
+                    unsent = session.out_bytes
+                else:
+                    if entry is not self.timed_entry or not entry.shares_clock:
+                        self.settle_clock(session)
+                        self.timed_entry = entry
+                    changes, session.last_entry, self.timed_argv = keyspace.changes, entry, argv
+                    try:
+                        if count == 2:
+                            reply: Reply = entry.handler(session, argv[1])
+                        elif count == 3:
+                            reply = entry.handler(session, argv[1], argv[2])
+                        else:
+                            reply = entry.handler(session, *argv[1:])
+                    except Exception as error:
+                        reply = self.failed(entry, error)
+                    if keyspace.changes != changes or session.propagated is not None:
+                        if history.backlog is not None or log.is_recording:
+                            server.tell_of(session, argv)
+                        else:
+                            session.propagated = None  # nobody is to hear of it
+                    if server.operations:
+                        server.propagate_operations(session, entry)
+                    self.timed_calls += 1
+                    if ready_keys:
+                        server.key_waits.serve()
+                    if type(reply) is bytes and (size := len(reply)) < 512:
+                        data = BULK_HEADERS[size] + reply + b"\r\n"
+                    elif type(reply) is int and 0 <= reply < 512:
+                        data = INTEGERS[reply]
+                    else:
+                        data = b"+OK\r\n" if reply is OK else encode(reply, session.resp)
+                    if data:
+                        if not out:
+                            server.outgoing.append(session)
+                        out.append(data)
+                        unsent += len(data)
+                    if position and unsent <= credit and reply is not NO_REPLY:
+                        continue
+                if unsent > credit or session.blocked is not None or session.closing:
+                    stopped.append(self._stopped(session, unsent, argv, waiting))
+                    break
+            else:
+                session.out_bytes = unsent
+            self.settle_clock(session)
+        return stopped
 
-    def _stopped(self, session: Session, argv: Arguments) -> None:
-        """A client waits, or is owed much, after this command."""
-        self.server.client_care.check_output(session)
+    def _stopped(self, session: Session, unsent: int, argv: Arguments, left: Iterable[Arguments]) -> Session:
+        """A client waits, is owed much or leaves after this command: the others stay for later."""
+        session.out_bytes = unsent
+        session.pending.extendleft(reversed([*left]))
+        if not session.closing:
+            self.server.client_care.check_output(session)
         if session.blocked is not None:
             session.blocked.words = argv
             self.server.scripts.suspension.spell(session, argv)
+        return session
 
     def failed(self, entry: Entry, error: Exception) -> CommandError:
         """Count an error. One no handler should raise goes to the log; its client is told, others go on."""
@@ -186,9 +192,9 @@ class Dispatcher:
             self.server.tracking.command_ran(session.tracker, entry, argv)
         if self.timed_calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
             self.settle_clock()
-        self.timed_entry, self.timed_calls = entry, 1
+        self.timed_entry, self.timed_argv, self.timed_calls = entry, argv, 1
         session.last_entry = entry  # again, if it ran others
-        self.settle_clock(session, argv)
+        self.settle_clock(session)
         return reply
 
     def go_on(self, session: Session, command: Callable[[], Reply]) -> Reply:
@@ -215,12 +221,12 @@ class Dispatcher:
         self.command_started_ns = now_ns
         return reply
 
-    def settle_clock(self, session: Session | None = None, argv: Sequence[bytes] = ()) -> None:
+    def settle_clock(self, session: Session | None = None) -> None:
         """Read the clock, and put down the time since it was last read to the calls made since.
 
         Reading it costs as much as a GET does. A command that is declared FAST or O(1) takes no time
         worth knowing by itself, so a run of the same one in a pipeline is timed as a whole, and if that
-        was slow, the latest of them is noted. Every other call is timed alone.
+        was slow, the latest of them is noted as the session's. Every other call is timed alone.
         """
         now_ns = self.clock_ns()
         elapsed, self.command_started_ns = now_ns - self.command_started_ns, now_ns
@@ -231,7 +237,7 @@ class Dispatcher:
         entry.nanoseconds += elapsed
         entry.histogram_ns[(elapsed // calls).bit_length()] += calls
         if session is not None and elapsed >= self.server.slow_after_ns:
-            self.server.note_slow(session, entry, list(argv), elapsed // 1000)
+            self.server.note_slow(session, entry, list(self.timed_argv), elapsed // 1000)
 
     def note_long_call(self, session: Session, entry: Entry, argv: Sequence[bytes], began_ns: int) -> None:
         """Count the time of a call that was suspended; that there was one has been counted."""

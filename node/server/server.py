@@ -8,8 +8,7 @@ in through `begin_turn`; randomness and the command stopwatch are handed in at t
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -185,36 +184,49 @@ class Server:
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
-        if session.closing:
-            return
-        session.last_seen_ms = self.keyspace.now_ms
-        statistics = self.statistics
-        statistics.reads += 1
-        statistics.input_bytes += len(data)
+        self.receive_all([(session, data)])
+
+    def receive_all(self, received: Iterable[tuple[Session, bytes]]) -> None:
+        """Bytes came from some clients: what each sent is taken apart before anything of it is run."""
+        statistics, now_ms, credit = self.statistics, self.keyspace.now_ms, self.client_care.credit_bytes
+        batch = []
+        for session, data in received:
+            if session.closing:
+                continue
+            session.last_seen_ms = now_ms
+            statistics.reads += 1
+            statistics.input_bytes += len(data)
+            is_free = not (session.pending or session.read_ahead or session.blocked is not None)
+            is_plain = is_free and session.out_bytes <= credit and not self.client_memory.limit
+            if not is_plain and self._must_wait(session, data):
+                continue
+            parser = session.parser
+            commands = parser.feed(data)
+            if len(commands) > COMMANDS_PER_CLIENT_PER_TURN or parser.has_more or parser.error is not None:
+                session.pending.extend(commands)
+                self.run_pending(session)
+            elif commands:
+                batch.append((session, commands))
+        for session in self.dispatcher.execute_all(batch):
+            self._after_share(session)
+
+    def _must_wait(self, session: Session, data: bytes) -> bool:
+        """Put aside what a client sends while earlier commands of it wait; whether that is so."""
         if self.client_memory.limit:
             self.client_memory.arrived(session, data)
             if session.closing:
-                return
+                return True
         if session.pending or session.read_ahead or session.blocked is not None:
             session.read_ahead += data
+            self.client_care.put_aside.append(session)
             if session.debugs_scripts:
                 self.scripts.debugger_input(session)
-            return
+            return True
         if session.out_bytes > self.client_care.credit_bytes and not self.client_care.may_go_on(session):
             session.read_ahead += data
             self.runnable.append(session)
-            return
-        commands = session.parser.feed(data)
-        if len(commands) > COMMANDS_PER_CLIENT_PER_TURN or session.parser.has_more:
-            session.pending.extend(commands)
-            self.run_pending(session)
-            return
-        done = self.dispatcher.execute_all(session, commands)
-        if done < len(commands) and not session.closing:
-            session.pending.extend(commands[done:])
-            self._go_on_later(session)
-        elif session.parser.error is not None:
-            self._refuse_protocol(session)
+            return True
+        return False
 
     def run_pending(self, session: Session) -> None:
         """Go on with a client's waiting commands, up to its share of a turn."""
@@ -225,14 +237,15 @@ class Server:
             part = bytes(session.read_ahead[:PARSED_AT_ONCE])
             del session.read_ahead[:PARSED_AT_ONCE]
             pending.extend(session.parser.feed(part))
-        share = list(islice(pending, COMMANDS_PER_CLIENT_PER_TURN))
-        done = self.dispatcher.execute_all(session, share)
+        share = [pending.popleft() for _ in range(min(COMMANDS_PER_CLIENT_PER_TURN, len(pending)))]
+        self.dispatcher.execute_all([(session, share)])
+        self._after_share(session)
+
+    def _after_share(self, session: Session) -> None:
+        """A client has had its share of the turn, or was stopped earlier: see to what else it has sent."""
         if session.closing:
             session.forget_input()
-            return
-        for _ in range(done):
-            pending.popleft()
-        if session.has_input:
+        elif session.has_input:
             self._go_on_later(session)
         elif session.parser.error is not None:
             self._refuse_protocol(session)

@@ -15,6 +15,7 @@ from shoal.node.resp.writer import encode_command
 from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.without_epoll import TO_READ
+from shoal.node.server.attached_replica import ReplicaState
 from shoal.node.server.effects import AppendToLog, SyncLog
 from tests.unit.append_only_node import AofNode, loaded
 from tests.unit.faulty_disk import Crash, FaultyDisk
@@ -43,7 +44,7 @@ async def test_nobody_is_told_of_a_write_before_it_is_durable(tmp_path: Path, ca
         reactor = node.node.reactor = Reactor(node.server, node.node, nursery)
         client, replica = _accepted(reactor), _accepted(reactor)
         _turn(reactor, replica, b"SYNC\r\n")
-        while node.server.replication.attached[0].sync is not None:
+        while node.server.replication.attached[0].state is not ReplicaState.ONLINE:
             reactor.turn([])
         _drain(replica)
         _turn(reactor, client, b"SET acknowledged 1\r\n")

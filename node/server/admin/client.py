@@ -16,7 +16,6 @@ from shoal.node.server.client_list import (
     parse_kill_filter,
     type_of,
 )
-from shoal.node.server.effects import CloseSession
 from shoal.node.server.session import ReplyMode, Session
 
 UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
@@ -178,7 +177,7 @@ def client_kill(session: Session, *words: bytes) -> Reply:
         elif following is not None and victim is following.session:
             following.reconnect()
         else:
-            session.server.effects.append(CloseSession(victim))
+            session.server.drop(victim)
     if not is_old_style:
         return len(victims)
     if not victims:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shoal.node.resp.writer import encode_command
 from shoal.node.server.client_care import MOST_UNSENT_BYTES, PROTECTED, TOO_MANY_CLIENTS, refusal
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.session import Session
@@ -129,3 +130,23 @@ def test_a_longest_argument_set_now_holds_for_clients_already_connected() -> Non
     client("CONFIG", "SET", "proto-max-bulk-len", "1mb")
     client.server.receive(client.session, b"*2\r\n$3\r\nGET\r\n$1048577\r\n")
     assert client.received() == ["ERR Protocol error: invalid bulk length"]
+
+
+def test_a_client_that_another_hangs_up_on_in_the_same_turn_runs_nothing_more() -> None:
+    world = World()
+    killer, victim = world.client(), world.client("127.0.0.1:7")
+    killing = encode_command([b"CLIENT", b"KILL", b"ADDR", b"127.0.0.1:7"])
+    writing = encode_command([b"SET", b"key", b"value"])
+    world.server.receive_all([(killer.session, killing), (victim.session, writing)])
+    assert killer.received() == [1]
+    assert victim.received() == []
+    assert killer("GET", "key") is None
+
+
+def test_what_a_client_sends_while_it_waits_is_told_of_to_whoever_reads() -> None:
+    world = World()
+    client = world.client()
+    client.send(b"BLPOP list 0\r\n")
+    assert world.server.client_care.put_aside == []
+    client.send(b"PING\r\n")
+    assert world.server.client_care.put_aside == [client.session]

@@ -130,6 +130,24 @@ def test_slow_commands_are_kept_newest_first_and_secrets_are_not() -> None:
     assert newest[2] == 20_000 and newest[4] == "127.0.0.1:50000"
 
 
+def test_a_slow_command_is_noted_wherever_in_a_pipeline_it_stands() -> None:
+    client = slow_world(10_000).client()
+    client.send(b"LRANGE list 0 -1\r\nPING\r\nHGETALL hash\r\nGET string\r\n")
+    assert len(client.received()) == 4
+    noted = [entry[3] for entry in client("SLOWLOG", "GET")]
+    assert noted == [["GET", "string"], ["HGETALL", "hash"], ["PING"], ["LRANGE", "list", "0", "-1"]]
+
+
+def test_a_slow_command_is_noted_as_the_client_s_that_sent_it() -> None:
+    world = slow_world(10_000)
+    first, second = world.client("127.0.0.1:1"), world.client("127.0.0.1:2")
+    get = b"*2\r\n$3\r\nGET\r\n$1\r\n%b\r\n"
+    world.server.receive_all([(first.session, get % b"a"), (second.session, get % b"b")])
+    assert first.received() == [None]
+    noted = [(entry[3], entry[4]) for entry in first("SLOWLOG", "GET")]
+    assert noted == [(["GET", "b"], "127.0.0.1:2"), (["GET", "a"], "127.0.0.1:1")]
+
+
 def test_the_slow_log_is_counted_bounded_and_emptied() -> None:
     client = slow_world(0).client()
     client("CONFIG", "SET", "slowlog-max-len", 2)
