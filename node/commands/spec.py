@@ -281,6 +281,8 @@ class CommandSpec:
 
     def routed_positions(self, argv: Sequence[bytes]) -> list[int]:
         """Positions of the words whose slot says where the command runs: its keys, or its shard channels."""
+        if len(self.keys) == 1:
+            return self.keys[0].positions(argv) or []
         if self.names_shard_channels:
             return [position for spec in self.keys for position in spec.positions(argv) or ()]
         return self.key_positions(argv)

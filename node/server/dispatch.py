@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.routing import Request, Serve, route
-from shoal.cluster.slots import BRACE, key_slot
+from shoal.cluster.slots import BRACE
 from shoal.node.commands.spec import Flag
 from shoal.node.persistence.errors import RdbError
 from shoal.node.resp.parser import Arguments
@@ -84,7 +84,7 @@ class Dispatcher:
 
         It stops where one waits, leaves or is owed much. The hottest loop: `run` is spelled out in place.
         """
-        entries, server, keyspace = self.entries, self.server, self.keyspace
+        entries, server, keyspace, served = self.entries, self.server, self.keyspace, self.server.served
         ready_keys, log, history = server.key_waits.ready, server.aof, server.replication.history
         credit, stopped = server.client_care.credit_bytes, []
         self.command_started_ns = self.clock_ns()
@@ -97,10 +97,10 @@ class Dispatcher:
                 else:
                     is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
                     position = entry.key_position
-                    if position and server.served is not None and is_plain:
-                        key = argv[position]
-                        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
-                        is_plain = position > 0 and server.served[slot] >= entry.needs_slot
+                    if position and served is not None and is_plain:
+                        is_tagged = position < 0 or BRACE in argv[position]
+                        slot = entry.slot(argv) if is_tagged else crc_hqx(argv[position], 0) & 16383
+                        is_plain = served[slot] >= entry.needs_slot
                 if entry is None or not is_plain:
                     session.out_bytes = unsent
                     self.execute_carefully(session, argv)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from shoal.cluster.slots import SLOT_COUNT, key_slot
 from shoal.node.commands.spec import CommandSpec, Flag, Handler, KeyUse
 
 NO_SINGLE_KEY = -1
@@ -12,6 +15,16 @@ HISTOGRAM_BUCKETS = 64
 NOT_SERVED, SERVED_IF_ASKED, SERVED = range(3)
 """Whom a node serves a key of this slot without a closer look: nobody; of an arriving slot those who ask for
 it (ASKING); of a slot that is its own, and neither leaves nor arrives, everybody."""
+
+ANY_SLOT, SEVERAL_SLOTS = SLOT_COUNT, SLOT_COUNT + 1
+"""Where commands belong that name no key, and are served, or keys of several slots, and are not."""
+
+
+def nothing_served() -> bytearray:
+    """A node's table of how it serves each slot, before it has any."""
+    served = bytearray(SLOT_COUNT + 2)
+    served[ANY_SLOT] = SERVED
+    return served
 
 
 class Entry:
@@ -58,6 +71,19 @@ class Entry:
         self.script_at = 1 if spec.group == "scripting" and spec.keys else 0
         """Where the script or function stands that it runs; 0 if it runs none."""
         self.reset_statistics()
+
+    def slot(self, argv: Sequence[bytes]) -> int:
+        """The slot of all keys or shard channels that a command names."""
+        if self.key_position > 0:
+            return key_slot(argv[self.key_position])
+        positions = self.spec.routed_positions(argv)
+        if not positions:
+            return ANY_SLOT
+        slot = key_slot(argv[positions[0]])
+        for position in positions[1:]:
+            if key_slot(argv[position]) != slot:
+                return SEVERAL_SLOTS
+        return slot
 
     def reset_statistics(self) -> None:
         """Count from zero."""

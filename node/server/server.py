@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
-from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.commands.call import AS_TYPED
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
@@ -35,7 +34,7 @@ from shoal.node.server.config import Config
 from shoal.node.server.deadlines import Deadlines
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import CloseSession, ReplaceSnapshot, ServerEffect
-from shoal.node.server.entries import Entry
+from shoal.node.server.entries import Entry, nothing_served
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.key_waits import KeyWaits
 from shoal.node.server.latency import LatencyMonitor
@@ -126,7 +125,7 @@ class Server:
         self.cluster: ClusterBridge | None = None
         self.link_buffer: Callable[[int], LinkBuffer] = lambda link: LinkBuffer()
         """The send buffer of a bus link, as the runtime sees it."""
-        self.served: bytearray | None = bytearray(SLOT_COUNT) if config.cluster_enabled else None
+        self.served: bytearray | None = nothing_served() if config.cluster_enabled else None
         """Cluster mode: for each slot one of the levels of `entries`, from NOT_SERVED to SERVED."""
         self.next_expiry_ms = 0
         self.active_expire = True

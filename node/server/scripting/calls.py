@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shoal.cluster.routing import Refusal, Request, Serve, route
-from shoal.cluster.slots import key_slot
+from shoal.cluster.slots import BRACE, key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply
-from shoal.node.server.entries import SERVED
+from shoal.node.server.entries import ANY_SLOT, SERVED
 from shoal.node.server.scripting.runs import EVERYWHERE, TO_LOG, TO_REPLICAS, ScriptRun
 from shoal.node.server.scripting.script_session import ScriptSession
 
@@ -79,13 +80,14 @@ class ScriptCalls:
 
 
 def _is_served(served: bytearray, run: ScriptRun, entry: Entry, words: Sequence[bytes]) -> bool:
-    """Cluster mode: whether a command's only key is ours, and where the script may be."""
+    """Cluster mode: whether a command's keys are in one slot that is ours, and where the script may be."""
     position = entry.key_position
-    if position <= 0:
-        return position == 0
-    slot = key_slot(words[position])
-    if served[slot] != SERVED:
-        return False
+    if not position:
+        return True
+    is_tagged = position < 0 or BRACE in words[position]
+    slot = entry.slot(words) if is_tagged else crc_hqx(words[position], 0) & 16383
+    if slot == ANY_SLOT or served[slot] != SERVED:
+        return slot == ANY_SLOT
     if run.slot is None:
         run.slot = slot
     return run.slot == slot or run.may_cross_slots
