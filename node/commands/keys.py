@@ -34,7 +34,7 @@ def del_(call: Call, *keys: bytes) -> Reply:
     db = call.db
     deleted = 0
     for key in keys:
-        if db.delete(key):
+        if db.delete(key) or db.delete_hidden(key):
             db.changed(key, "del")
             deleted += 1
     return deleted

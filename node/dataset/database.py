@@ -286,6 +286,14 @@ class Database:
         self._remove(key, slot)
         return True
 
+    def delete_hidden(self, key: bytes) -> bool:
+        """Remove a key that only looks as if it were gone, on a replica, since its time has come."""
+        slot = key_slot(key)
+        if key not in self.tables[slot]:
+            return False
+        self._remove(key, slot)
+        return True
+
     def delete_all(self, slot: int, keys: Sequence[bytes]) -> list[bytes]:
         """`delete` many keys of one slot; returns those that were there. `changed` follows for each."""
         there = [key for key, _ in self.peek_all(slot, keys)]

@@ -230,6 +230,20 @@ def test_an_expired_key_goes_when_the_primary_says_so() -> None:
     assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
 
 
+def test_del_removes_what_is_hidden_on_a_writable_replica() -> None:
+    pair = linked_pair()
+    pair.write(b"SET", b"key", b"value", b"PX", b"250")
+    pair.carry_out()
+    pair.deliver()
+    server = pair.replica
+    server.config.replica_read_only = False
+    server.begin_turn(pair.now_ms + 1000)
+    client = server.connect("127.0.0.1:50002", "127.0.0.1:6380")
+    for words in ((b"EXISTS", b"key"), (b"DBSIZE",), (b"DEL", b"key"), (b"DBSIZE",)):
+        server.receive(client, encode_command(words))
+    assert b"".join(client.out) == b":0\r\n:1\r\n:1\r\n:0\r\n"
+
+
 def test_a_silent_primary_is_given_up_and_a_silent_replica_hung_up_on() -> None:
     pair = linked_pair()
     pair.primary.replication.attached[0].last_seen_ms -= 61_000
