@@ -101,7 +101,7 @@ def blmpop(call: Call, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply:
 
     def take(key: bytes, value: ListValue) -> Reply:
         elements = pop_elements(call, key, value, count, left=left)
-        call.propagate(b"LPOP" if left else b"RPOP", key, len(elements))
+        call.propagate(b"LPOP" if left else b"RPOP", key, b"%d" % len(elements))
         return [key, list(elements)]
 
     return _take_or_wait(call, keys, take, timeout_ms)

@@ -88,7 +88,7 @@ def bzmpop(call: Call, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply:
 
     def take(key: bytes, value: SortedSet) -> Reply:
         popped = pop_members(call, key, value, count, highest=highest)
-        call.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, len(popped))
+        call.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, b"%d" % len(popped))
         return [key, [[member, score] for member, score in popped]]
 
     return _take_or_wait(call, keys, take, timeout_ms)

@@ -67,7 +67,7 @@ class Call:
         """Whether commands are those of a primary or a log: done as they say, for they passed every check."""
         return self.keyspace.expiry_mode is ExpiryMode.IGNORE
 
-    def propagate(self, *words: bytes | int) -> None:
+    def propagate(self, *words: bytes) -> None:
         """Send this to replicas instead of the command as typed. More than one goes out as a transaction.
 
         For commands whose effect depends on the time, on chance or on what was there: relative expiry
@@ -75,7 +75,7 @@ class Call:
         """
         if self.propagated is None:
             self.propagated = []
-        self.propagated.append(tuple([word if isinstance(word, bytes) else b"%d" % word for word in words]))
+        self.propagated.append(words)
 
     @property
     def is_clustered(self) -> bool:

@@ -102,7 +102,7 @@ def _expire_at(call: Call, key: bytes, at_ms: int, conditions: set[bytes]) -> Re
     else:
         db.set_expiry(key, at_ms)
         db.changed(key, "expire")
-        call.propagate(b"PEXPIREAT", key, at_ms)
+        call.propagate(b"PEXPIREAT", key, b"%d" % at_ms)
     return 1
 
 

@@ -119,7 +119,7 @@ def _expire_fields(
         fields_deleted(call, key, value, done)
     elif done:
         deadlines_changed(call, key, value, "hexpire")
-        call.propagate(b"HPEXPIREAT", key, at_ms, *conditions, b"FIELDS", len(done), *done)
+        call.propagate(b"HPEXPIREAT", key, b"%d" % at_ms, *conditions, b"FIELDS", b"%d" % len(done), *done)
     return replies
 
 

@@ -57,10 +57,10 @@ def hgetex(call: Call, key: bytes, *words: bytes) -> Reply:
             if field in value:
                 value.expiring().deadlines.set(field, at_ms)
         deadlines_changed(call, key, value, "hexpire")
-        call.propagate(b"HPEXPIREAT", key, at_ms, b"FIELDS", len(fields), *fields)
+        call.propagate(b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"%d" % len(fields), *fields)
     elif option == b"PERSIST" and _persist(value, fields):
         deadlines_changed(call, key, value, "hpersist")
-        call.propagate(b"HPERSIST", key, b"FIELDS", len(fields), *fields)
+        call.propagate(b"HPERSIST", key, b"FIELDS", b"%d" % len(fields), *fields)
     return replies
 
 
@@ -163,7 +163,7 @@ def hsetex(call: Call, key: bytes, *words: bytes) -> Reply:
         for field in fields:
             value.expiring().deadlines.set(field, at_ms)
         deadlines_changed(call, key, value, "hexpire")
-        call.propagate(b"HSETEX", key, b"PXAT", at_ms, b"FIELDS", len(fields), *setting.pairs)
+        call.propagate(b"HSETEX", key, b"PXAT", b"%d" % at_ms, b"FIELDS", b"%d" % len(fields), *setting.pairs)
     return 1
 
 

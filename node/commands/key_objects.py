@@ -205,7 +205,7 @@ def restore(call: Call, key: bytes, ttl: bytes, payload: bytes, *words: bytes) -
         note_frequency(db, key, options.frequency)
     db.changed(key, "restore")
     if expiry is not None and not options.absolute:
-        call.propagate(b"RESTORE", key, expiry, payload, *words, b"ABSTTL")
+        call.propagate(b"RESTORE", key, b"%d" % expiry, payload, *words, b"ABSTTL")
     return OK
 
 

@@ -208,7 +208,7 @@ def lmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
         value = call.db.change_list(key)
         if value is not None:
             elements = pop_elements(call, key, value, count_limit, left=left)
-            call.propagate(b"LPOP" if left else b"RPOP", key, len(elements))
+            call.propagate(b"LPOP" if left else b"RPOP", key, b"%d" % len(elements))
             return [key, list(elements)]
     return NULL_ARRAY
 

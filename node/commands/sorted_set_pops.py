@@ -109,6 +109,6 @@ def zmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
         value = call.db.change_sorted_set(key)
         if value is not None:
             popped = pop_members(call, key, value, count, highest=highest)
-            call.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, len(popped))
+            call.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, b"%d" % len(popped))
             return [key, [[member, score] for member, score in popped]]
     return NULL_ARRAY

@@ -50,9 +50,14 @@ def zadd(call: Call, key: bytes, *words: bytes) -> Reply:
             break
         options.append(option)
     pairs = words[len(options) :]
-    _check_add_options(options, len(pairs))
-    additions = [(require_float(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs), 2)]
+    if options or len(pairs) != 2:
+        _check_add_options(options, len(pairs))
+        additions = [(require_float(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs), 2)]
+    else:
+        additions = [(require_float(pairs[0]), pairs[1])]
     added, updated, score = _add(call, key, options, additions)
+    if not options:
+        return added
     if b"INCR" in options:
         return score
     return added + updated if b"CH" in options else added

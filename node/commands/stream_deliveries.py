@@ -49,8 +49,8 @@ def propagate_claim(
     """An entry is pending as it says."""
     call.db.changed_unwatched(key)
     call.propagate(
-        *(b"XCLAIM", key, name, pending.consumer.name, 0, format_id(entry_id)),
-        *(b"TIME", pending.delivered_ms, b"RETRYCOUNT", pending.deliveries),
+        *(b"XCLAIM", key, name, pending.consumer.name, b"0", format_id(entry_id)),
+        *(b"TIME", b"%d" % pending.delivered_ms, b"RETRYCOUNT", b"%d" % pending.deliveries),
         *(b"FORCE", b"JUSTID", b"LASTID", format_id(group.last_id)),
     )
 
@@ -59,4 +59,4 @@ def propagate_group(call: Call, key: bytes, name: bytes, group: ConsumerGroup) -
     """A group has read up to its last id, and nothing became pending."""
     call.db.changed_unwatched(key)
     read = -1 if group.entries_read is None else group.entries_read
-    call.propagate(b"XGROUP", b"SETID", key, name, format_id(group.last_id), b"ENTRIESREAD", read)
+    call.propagate(b"XGROUP", b"SETID", key, name, format_id(group.last_id), b"ENTRIESREAD", b"%d" % read)

@@ -37,7 +37,7 @@ class NewId(NamedTuple):
         if last_id == MAX_ID:
             raise CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
         if self.milliseconds is None:
-            return max(make_id(now_ms, 0), last_id + 1)
+            return max(now_ms << SEQUENCE_BITS, last_id + 1)
         if self.sequence is not None:
             new_id = make_id(self.milliseconds, self.sequence)
         elif self.milliseconds == last_id >> SEQUENCE_BITS and last_id & SEQUENCE_MAX < SEQUENCE_MAX:
@@ -134,8 +134,6 @@ class TrimOptions:
 
 def parse_trim_options(words: Sequence[bytes], *, for_xadd: bool) -> TrimOptions:
     """Read the options at the beginning of XADD's words up to its id, or all of XTRIM's."""
-    if for_xadd and words[0] == b"*":
-        return _NONE
     options = TrimOptions()
     position = 0
     while position < len(words):
@@ -158,7 +156,7 @@ def parse_trim_options(words: Sequence[bytes], *, for_xadd: bool) -> TrimOptions
     return options
 
 
-_NONE = TrimOptions()
+NO_TRIMMING = TrimOptions()
 
 
 def check_trim_strategy(options: TrimOptions, *, needed: bool) -> None:

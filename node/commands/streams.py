@@ -8,6 +8,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of
 from shoal.node.commands.stream_options import (
     AUTOMATIC,
+    NO_TRIMMING,
     NewId,
     check_trim_strategy,
     parse_new_id,
@@ -45,10 +46,12 @@ _ZERO = NewId(0, 0)
     ),
 )
 def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
-    options = parse_trim_options(words, for_xadd=True)
-    given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
-    check_trim_strategy(options, needed=False)
-    trim = options.trim(call)
+    options, given, trim = NO_TRIMMING, AUTOMATIC, None
+    if words[0] != b"*":
+        options = parse_trim_options(words, for_xadd=True)
+        given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
+        check_trim_strategy(options, needed=False)
+        trim = options.trim(call)
     pairs = words[options.size + 1 :]
     if not pairs or len(pairs) % 2:
         raise CommandError("ERR wrong number of arguments for 'xadd' command")

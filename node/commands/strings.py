@@ -135,7 +135,7 @@ def _expire_at(call: Call, key: bytes, value: bytes, expiry: int) -> None:
     """Give a string just set its time to live, which goes to replicas as the absolute time it is."""
     call.db.set_expiry(key, expiry)
     call.db.announce(key, "expire")
-    call.propagate(b"SET", key, value, b"PXAT", expiry)
+    call.propagate(b"SET", key, value, b"PXAT", b"%d" % expiry)
 
 
 @command(
@@ -314,7 +314,7 @@ def getex(call: Call, key: bytes, *options: bytes) -> Reply:
         else:
             db.set_expiry(key, expiry)
             db.changed(key, "expire")
-            call.propagate(b"PEXPIREAT", key, expiry)
+            call.propagate(b"PEXPIREAT", key, b"%d" % expiry)
     elif asked.expiration == b"PERSIST" and db.expiry(key) is not None:
         db.set_expiry(key, None)
         db.changed(key, "persist")

@@ -82,14 +82,14 @@ class StreamNode:
 
     def append(self, entry_id: int, pairs: Sequence[bytes], *, deleted: bool = False) -> None:
         """Add an entry behind all others: names and contents in turn."""
-        packed, names, first_id = self._packed, pairs[::2], self.first_id
+        packed, names, first_id = self._packed, tuple(pairs[::2]), self.first_id
         milliseconds = _difference(entry_id >> SEQUENCE_BITS, first_id >> SEQUENCE_BITS)
-        if tuple(names) == self.fields:
+        if names == self.fields:
             flags, elements = SAME_FIELDS, 4 + len(names)
-            texts = b"".join([encode_text(text) for text in pairs[1::2]])
+            texts = b"".join(map(encode_text, pairs[1::2]))
         else:
             flags, elements = 0, 5 + len(pairs)
-            texts = encode_integer(len(names)) + b"".join([encode_text(text) for text in pairs])
+            texts = encode_integer(len(names)) + b"".join(map(encode_text, pairs))
         if deleted:
             self.deleted += 1
             flags |= DELETED

@@ -61,4 +61,4 @@ def _tell_of(session: Session, values: dict[bytes, Value]) -> None:
     """Replicas and the log hear of each key as of a RESTORE, which every reader knows."""
     for key, value in values.items():
         expiry = session.db.expiry(key) or 0
-        session.propagate(b"RESTORE", key, expiry, dump(value), b"REPLACE", b"ABSTTL")
+        session.propagate(b"RESTORE", key, b"%d" % expiry, dump(value), b"REPLACE", b"ABSTTL")
