@@ -1,31 +1,37 @@
 -- The library of that name. Each coroutine that runs within another takes of the C stack, of which Lua keeps no
--- account; so we do.
+-- account; so we do. Each counts its instructions by itself, anew each time it is resumed, so after so many of
+-- these somebody looks up as well. It is watched only while it runs: Lua keeps what watches one that is gone.
 
-local watch = (...).watch
+local watch = ...
 
-local error, create, resume = error, coroutine.create, coroutine.resume
+local error, create, resume, status, type = error, coroutine.create, coroutine.resume, coroutine.status, type
 
 local NESTED_COROUTINES_MAX = 150
+local RESUMED_BETWEEN_LOOKS = 50
 
-local nested = 0
+local nested, resumed_since_look = 0, 0
 
-local function new_coroutine(f)
-    local thread = create(f)
-    watch(thread)
-    return thread
-end
-
-local function leave(...)
+local function leave(thread, ...)
+    watch.unwatch(thread)
     nested = nested - 1
     return ...
 end
 
 local function enter(...)
-    if nested >= NESTED_COROUTINES_MAX then
+    local thread = ...
+    if type(thread) ~= "thread" or status(thread) ~= "suspended" then
+        return resume(...) -- which says what is wrong
+    elseif nested >= NESTED_COROUTINES_MAX then
         return false, "C stack overflow"
     end
+    resumed_since_look = resumed_since_look + 1
+    if resumed_since_look == RESUMED_BETWEEN_LOOKS then
+        resumed_since_look = 0
+        watch.look_up()
+    end
     nested = nested + 1
-    return leave(resume(...))
+    watch.watch(thread)
+    return leave(thread, resume(...))
 end
 
 local function resumed(ok, ...)
@@ -36,13 +42,13 @@ local function resumed(ok, ...)
 end
 
 local functions = {
-    create = new_coroutine,
+    create = create,
     resume = enter,
     running = coroutine.running,
-    status = coroutine.status,
+    status = status,
     yield = coroutine.yield,
     wrap = function(f)
-        local thread = new_coroutine(f)
+        local thread = create(f)
         return function(...)
             return resumed(enter(thread, ...))
         end

@@ -121,6 +121,7 @@ local function evaluate(code)
     end)
     watch.watch(thread)
     local _, ok, value = resume(thread)
+    watch.unwatch(thread)
     host.debug_note(ok and "<retval> " .. show(value, 0) or "<error> " .. tostring(value))
 end
 

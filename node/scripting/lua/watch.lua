@@ -7,26 +7,30 @@ local error_table, is_ours = errors.error_table, errors.is_ours
 
 local INSTRUCTIONS_BETWEEN_LOOKS = 20000
 
-local killed
+local killed, hook
 
--- Called after so many instructions. Once a script is killed, which `killed` says with what words, it is
--- called at each line, so that no pcall in the script can go on regardless.
 local function look_up()
-    if is_ours(getinfo(2, "S")) and killed then
-        return
-    end
     killed = killed or host.look_up()
     if killed then
-        sethook(look_up, "l")
+        sethook(hook, "l")
         error(error_table(killed), 0)
     end
 end
 
+-- Called after so many instructions. Once a script is killed, which `killed` says with what words, it is
+-- called at each line, so that no pcall in the script can go on regardless.
+function hook()
+    if is_ours(getinfo(2, "S")) and killed then
+        return
+    end
+    look_up()
+end
+
 local function watch(thread)
     if thread then
-        sethook(thread, look_up, "", INSTRUCTIONS_BETWEEN_LOOKS)
+        sethook(thread, hook, "", INSTRUCTIONS_BETWEEN_LOOKS)
     else
-        sethook(look_up, "", INSTRUCTIONS_BETWEEN_LOOKS)
+        sethook(hook, "", INSTRUCTIONS_BETWEEN_LOOKS)
     end
 end
 
@@ -42,4 +46,4 @@ local function is_killed()
     return killed
 end
 
-return { watch = watch, begin = begin, is_killed = is_killed }
+return { watch = watch, unwatch = sethook, look_up = look_up, begin = begin, is_killed = is_killed }

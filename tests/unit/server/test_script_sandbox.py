@@ -220,6 +220,9 @@ BOMBS = (
     "while true do pcall(error) end",
     "while true do pcall(string.rep) end",
     "while true do coroutine.wrap(function() end)() end",
+    "local c = coroutine.wrap(function() while true do coroutine.yield() end end) while true do c() end",
+    "local c c = coroutine.create(function() coroutine.resume(c) while true do end end) coroutine.resume(c)",
+    "coroutine.wrap(function() coroutine.wrap(function() end)() while true do end end)()",
     "coroutine.wrap(function() while true do end end)()",
     "xpcall(function() while true do end end, function() while true do end end)",
     "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) while true do pcall(function() return t[1] end) end",
@@ -237,13 +240,52 @@ BOMBS = (
 ATTEMPTS = 10
 
 MEMORY_BYTES = 24 * 1024 * 1024
+LEFT_BYTES_MAX = 1024 * 1024
+"""What an attempt may leave in the Lua state: the compiled script, and what is not collected yet."""
+
+PROBE = "for i = 1, 200000 do local x = i end collectgarbage() return 'well'"
+PAUSES_MAX = 2000
+"""More would be forty million instructions, which no attempt needs."""
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
+def world() -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interpreter, "MEMORY_MAX_BYTES", MEMORY_BYTES)
-        yield World().client()
+        yield World(busy_reply_threshold=1)
+
+
+@pytest.fixture(scope="module")
+def client(world: World) -> Client:
+    return world.client()
+
+
+def looks_up(world: World, script: str = PROBE) -> int:
+    """How often a script of a known length lets the server look up from it.
+
+    More often, and what watches an attempt goes on watching when it is over, at the cost of every later script.
+    """
+    world.stopwatch.step_us = 1
+    began_ns = world.stopwatch.now_ns
+    assert world.client()("EVAL", script, 0) == "well"
+    world.stopwatch.step_us = 0
+    return (world.stopwatch.now_ns - began_ns) // 1000
+
+
+def attempt(world: World, script: str) -> object:
+    """What a script comes to that lets others have their turn whenever it can; each time they are answered."""
+    client, other = world.client(), world.client()
+    world.stopwatch.step_us = 1000
+    client.send(encode_command([b"EVAL", script.encode("utf-8", "surrogateescape"), b"0"]))
+    for _ in range(PAUSES_MAX):
+        if world.server.scripts.busy is None:
+            break
+        assert other("PING").startswith("BUSY")
+        world.pass_time(1)
+    world.stopwatch.step_us = 0
+    (reply,) = client.received()
+    assert other("PING") == "PONG"
+    return reply
 
 
 def test_a_script_reaches_what_is_listed_and_nothing_else(client: Client) -> None:
@@ -259,18 +301,21 @@ def test_a_script_reaches_what_is_listed_and_nothing_else(client: Client) -> Non
 
 
 @pytest.mark.parametrize("script", ESCAPES)
-def test_no_way_leads_out_and_the_node_goes_on(script: str, client: Client) -> None:
-    reply = client("EVAL", script, 0)
+def test_no_way_leads_out_and_the_node_goes_on(script: str, world: World, client: Client) -> None:
+    looks, memory_bytes = looks_up(world), world.server.scripts.memory_bytes
+    reply = attempt(world, script)
     told = reply[-1] if isinstance(reply, list) and script.startswith("return xpcall") else reply
     assert told is None or is_error(told) or (isinstance(told, list) and "stack limit" in str(told)), reply
     assert client("EVAL", "return ('%d'):format(41 + 1) .. string.rep('x', 2)", 0) == "42xx"
-    assert client("PING") == "PONG"
+    assert abs(looks_up(world) - looks) <= 1
+    assert world.server.scripts.memory_bytes - memory_bytes < LEFT_BYTES_MAX
 
 
 @pytest.mark.parametrize("script", BOMBS)
 def test_whatever_does_not_end_can_be_ended(script: str) -> None:
     world = World(busy_reply_threshold=1)
     client, other = world.client(), world.client()
+    looks = looks_up(world)
     world.stopwatch.step_us = 1000
     client.send(encode_command([b"EVAL", script.encode(), b"0"]))
     for _ in range(ATTEMPTS):
@@ -282,7 +327,16 @@ def test_whatever_does_not_end_can_be_ended(script: str) -> None:
     (reply,) = client.received()
     assert "killed by user" in reply
     world.stopwatch.step_us = 0
-    assert client("EVAL", "return 'well'", 0) == "well"
+    assert abs(looks_up(world) - looks) <= 1
+
+
+def test_instructions_in_coroutines_count_however_they_are_divided(world: World) -> None:
+    resumed = (
+        "local c = coroutine.wrap(function() while true do for i = 1, 5000 do end coroutine.yield() end end)"
+    )
+    anew = "local c = function() coroutine.wrap(function() for i = 1, 5000 do end end)() end"
+    for script in (resumed, anew):
+        assert looks_up(world, script + " for i = 1, 1000 do c() end return 'well'") >= 20
 
 
 def is_error(reply: object) -> bool:
