@@ -40,8 +40,7 @@ class Cluster:
 
     async def load(self) -> ClusterView:
         """Ask the seed who is there, then everybody what they think. Raises if the seed is of no use."""
-        seed = self._connected_at(self.seed) or await connect(self.seed, self.credentials)
-        first = await read_node(seed)
+        first, seed = await self._read_seed()
         self._connections[first.id] = seed
         others = [line for line in first.view if not line.is_myself and line.is_reachable_in_principle]
         answers = await for_each(others, lambda line: self._read_other(line, seed.address))
@@ -68,6 +67,16 @@ class Cluster:
 
     def _connected_at(self, address: Address) -> Connection | None:
         return next((link for link in self._connections.values() if link.address == address), None)
+
+    async def _read_seed(self) -> tuple[Node, Connection]:
+        connected = self._connected_at(self.seed)
+        seed = connected or await connect(self.seed, self.credentials)
+        try:
+            return await read_node(seed), seed
+        except BaseException:
+            if connected is None:
+                await seed.aclose()
+            raise
 
     async def _read_other(self, line: NodeLine, reached_at: Address) -> Node | Unreachable:
         try:

@@ -53,7 +53,19 @@ class Outcome:
         return found
 
 
-def shoal(*arguments: object, input: str = "", env: dict[str, str] | None = None) -> Outcome:
+def shoal(*arguments: object, input: str = "") -> Outcome:
+    """Run the command line within this process, which spares starting another."""
+    out, err, stdin = io.StringIO(), io.StringIO(), sys.stdin
+    sys.stdin = io.StringIO(input)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(list(map(str, arguments)))
+    finally:
+        sys.stdin = stdin
+    return Outcome(status, out.getvalue(), err.getvalue())
+
+
+def shoal_process(*arguments: object, input: str = "", env: dict[str, str] | None = None) -> Outcome:
     """Run the command line as a user would."""
     done = subprocess.run(
         shoal_command(*arguments),
@@ -65,18 +77,6 @@ def shoal(*arguments: object, input: str = "", env: dict[str, str] | None = None
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-def shoal_here(*arguments: object, input: str = "") -> Outcome:
-    """Run the command line within this process, which spares starting another."""
-    out, err, stdin = io.StringIO(), io.StringIO(), sys.stdin
-    sys.stdin = io.StringIO(input)
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main(list(map(str, arguments)))
-    finally:
-        sys.stdin = stdin
-    return Outcome(status, out.getvalue(), err.getvalue())
 
 
 def shoal_command(*arguments: object) -> list[str]:

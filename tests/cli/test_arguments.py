@@ -11,7 +11,7 @@ import pytest
 
 from shoal.cli.addresses import Address
 from shoal.cli.arguments import build_parser
-from tests.cli.conftest import shoal
+from tests.cli.conftest import shoal_process
 from tests.peers import REDIS7_CLI, VALKEY8_CLI, needs
 
 SEED = "127.0.0.1:7000"
@@ -85,13 +85,13 @@ def test_a_senseless_command_line_exits_with_two(words: list[str]) -> None:
     ],
 )
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    helped = shoal(command, "--help")
+    helped = shoal_process(command, "--help")
     assert helped.status == 0
     assert f"examples:\n  shoal {command}" in helped.out
 
 
 def test_a_server_that_is_not_there_is_one_line_and_status_one() -> None:
-    tried = shoal("check", "127.0.0.1:1")
+    tried = shoal_process("check", "127.0.0.1:1")
     assert tried.status == 1
     assert tried.err.startswith("[ERR] cannot connect to 127.0.0.1:1")
     assert tried.err.count("\n") == 1
@@ -156,5 +156,5 @@ def test_host_and_port_may_be_two_words(command: str) -> None:
 
 
 def test_help_is_a_command_too() -> None:
-    assert "reshard" in shoal("help").out
-    assert "examples:\n  shoal fix" in shoal("help", "fix").out
+    assert "reshard" in shoal_process("help").out
+    assert "examples:\n  shoal fix" in shoal_process("help", "fix").out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shoal.node.resp.writer import encode_command
-from tests.cli.conftest import shoal_here
+from tests.cli.conftest import shoal
 from tests.peers import REDIS7_CHECK_RDB, REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
 from tests.processes.nodes import SHOAL, Node, running_node, wait_until
 
@@ -74,25 +74,25 @@ def redis_check(program: Path, path: Path) -> tuple[int, str]:
 
 
 def test_a_whole_snapshot(directory: Path) -> None:
-    done = shoal_here("check-rdb", directory / "dump.rdb", "--json")
+    done = shoal("check-rdb", directory / "dump.rdb", "--json")
     found = done.document
     assert done.status == 0
     assert (found["ok"], found["types"], found["keys"], found["functions"]) == (True, TYPES, 7, 1)
     assert (found["expires"], found["expired"]) == (1, 0)
     assert found["size"] == found["whole_until"] == (directory / "dump.rdb").stat().st_size
-    told = shoal_here("check-rdb", directory / "dump.rdb").lines
+    told = shoal("check-rdb", directory / "dump.rdb").lines
     assert any("The snapshot is whole" in line for line in told)
 
 
 def test_a_whole_append_only_file(directory: Path) -> None:
-    done = shoal_here("check-aof", manifest(directory), "--json")
+    done = shoal("check-aof", manifest(directory), "--json")
     assert done.status == 0, done
     base, last = done.document["files"]
     assert base["snapshot"]["types"] == TYPES
     assert base["valid"]
     assert last["valid"]
     assert last["commands"] >= 5
-    assert "All AOF files and manifest are valid" in shoal_here("check-aof", manifest(directory)).lines[-1]
+    assert "All AOF files and manifest are valid" in shoal("check-aof", manifest(directory)).lines[-1]
 
 
 def test_ours_are_accepted_by_the_tools_of_redis(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_damaged_snapshot_is_refused_with_the_place(directory: Path, tmp_path:
     damaged = tmp_path / "dump.rdb"
     for body in (data[:-20], data[:-1], data[:50] + b"\xff" + data[51:], data + b"more", b"", b"no snapshot"):
         damaged.write_bytes(body)
-        done = shoal_here("check-rdb", damaged, "--json")
+        done = shoal("check-rdb", damaged, "--json")
         assert done.status == 1
         assert done.document["errors"]
         assert done.document["whole_until"] <= len(body)
@@ -129,15 +129,15 @@ def test_the_last_file_is_cut_behind_its_last_whole_command(
     last = increment(tmp_path)
     whole = last.read_bytes()
     last.write_bytes(whole + damage)
-    done = shoal_here("check-aof", manifest(tmp_path), "--json")
+    done = shoal("check-aof", manifest(tmp_path), "--json")
     assert done.status == 1
     assert done.document["files"][-1]["whole_until"] == len(whole)
     assert redis_check(CHECK_NEWER_AOF, manifest(tmp_path))[0] == 1
-    assert shoal_here("check-aof", "--fix", manifest(tmp_path), input="no\n").status == 1
+    assert shoal("check-aof", "--fix", manifest(tmp_path), input="no\n").status == 1
     assert last.read_bytes() == whole + damage
-    assert shoal_here("check-aof", "--fix", manifest(tmp_path), input="yes\n").status == 0
+    assert shoal("check-aof", "--fix", manifest(tmp_path), input="yes\n").status == 0
     assert last.read_bytes() == whole
-    assert shoal_here("check-aof", manifest(tmp_path)).status == 0
+    assert shoal("check-aof", manifest(tmp_path)).status == 0
     assert redis_check(CHECK_NEWER_AOF, manifest(tmp_path))[0] == 0
     assert len(list(folder.iterdir())) == 3
 
@@ -147,7 +147,7 @@ def test_an_earlier_file_is_never_cut(directory: Path, tmp_path: Path) -> None:
     (base,) = folder.glob("*.base.rdb")
     base.write_bytes(base.read_bytes() + b"*1\r\n$4\r\nPI")
     before = base.read_bytes()
-    done = shoal_here("check-aof", "--fix", "--yes", manifest(tmp_path))
+    done = shoal("check-aof", "--fix", "--yes", manifest(tmp_path))
     assert done.status == 1
     assert any("because it is not the last file" in line for line in done.lines)
     assert base.read_bytes() == before
@@ -162,12 +162,12 @@ def copied(directory: Path, target: Path) -> Path:
 
 
 def test_what_is_not_there_and_what_is_no_manifest(tmp_path: Path) -> None:
-    assert "No such file" in shoal_here("check-rdb", tmp_path / "nothing").err
+    assert "No such file" in shoal("check-rdb", tmp_path / "nothing").err
     broken = tmp_path / "x.manifest"
     broken.write_text("file a seq 1 type q\n")
-    done = shoal_here("check-aof", broken)
+    done = shoal("check-aof", broken)
     assert done.status == 1
     assert "line 1" in done.err
     alone = tmp_path / "appendonly.aof"
     alone.write_bytes(encode_command((b"SET", b"a", b"b")))
-    assert shoal_here("check-aof", alone).status == 0
+    assert shoal("check-aof", alone).status == 0

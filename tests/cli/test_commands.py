@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shoal.cli.topology import parse_cluster_nodes
-from tests.cli.conftest import Nodes, ask, client, eventually, node_id, shoal
+from tests.cli.conftest import Nodes, ask, client, eventually, node_id, shoal, shoal_process
 from tests.peers import REDIS7_CLI, REDIS7_SERVER, needs
 
 pytestmark = [pytest.mark.peers, pytest.mark.processes, needs(REDIS7_SERVER, REDIS7_CLI)]
@@ -219,13 +219,13 @@ def test_a_dead_replica_can_be_removed(cluster: list[str], nodes: Nodes) -> None
 
 def test_passwords_are_sent_and_a_missing_one_is_explained(nodes: Nodes) -> None:
     addresses = nodes.start(3, "--requirepass", "secret", "--masterauth", "secret")
-    refused = shoal("create", *addresses, "--yes", env={"REDISCLI_AUTH": ""})
+    refused = shoal_process("create", *addresses, "--yes", env={"REDISCLI_AUTH": ""})
     assert refused.status == 1
     missing = shoal("check", addresses[0])
     assert (missing.status, "password" in missing.err) == (1, True)
     assert shoal("create", *addresses, "--yes", "-a", "secret").status == 0
     assert shoal("check", addresses[0], "--user", "default", "--pass", "secret").status == 0
-    assert shoal("check", addresses[0], env={"REDISCLI_AUTH": "secret"}).status == 0
+    assert shoal_process("check", addresses[0], env={"REDISCLI_AUTH": "secret"}).status == 0
 
 
 def test_a_server_outside_cluster_mode_is_named(tmp_path: Path, nodes: Nodes) -> None:

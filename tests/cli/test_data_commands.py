@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shoal.cluster.slots import key_slot
-from tests.cli.conftest import HOST, Nodes, ask, client, node_id, shoal
+from tests.cli.conftest import HOST, Nodes, ask, client, node_id, shoal, shoal_process
 from tests.cli.test_commands import redis_cli
 from tests.peers import REDIS7_CLI, REDIS7_SERVER, needs
 
@@ -120,7 +120,7 @@ def test_a_source_in_use_loses_nothing(made: Started) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert shoal("import", addresses[0], "--from", outside, "--pipeline", 10).status == 0
+        assert shoal_process("import", addresses[0], "--from", outside, "--pipeline", 10).status == 0
     finally:
         over.set()
         writer.join()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.cli.conftest import ask, eventually, node_id, shoal, shoal_command
+from tests.cli.conftest import ask, eventually, node_id, shoal_command, shoal_process
 from tests.cli.test_resharding import fill, keys_in_slots, read
 from tests.cli.twins import Twin
 from tests.peers import REDIS7_CLI, REDIS7_SERVER, needs
@@ -30,7 +30,7 @@ def kill_when(command: Sequence[str], address: str, keys: int) -> None:
 
 def require_sound(cluster: list[str]) -> None:
     """One owner for each slot, none open, every key there and with its slot's owner."""
-    checked = shoal("check", cluster[1], "--search-multiple-owners")
+    checked = shoal_process("check", cluster[1], "--search-multiple-owners")
     assert checked.status == 0, checked
     assert sum(ask(address, "DBSIZE") for address in cluster) == len(KEYS)
 
@@ -41,7 +41,7 @@ def test_a_reshard_killed_anywhere_is_finished_by_the_same_command(cluster: list
     ranges = f"{SLOTS.start}-{SLOTS.stop - 1}"
     words = ("reshard", cluster[0], "--to", cluster[1], "--ranges", ranges, "--pipeline", 2, "--yes")
     kill_when(shoal_command(*words), cluster[1], moved)
-    again = shoal(*words)
+    again = shoal_process(*words)
     assert again.status == 0, again
     require_sound(cluster)
     assert read(cluster[1], KEYS)
@@ -58,12 +58,12 @@ def test_fix_finishes_a_reshard_that_was_killed(cluster: list[str], tool: str) -
         theirs = [option.replace("--", "--cluster-", 1) for option in options]
         command = [str(REDIS7_CLI), "--cluster", "reshard", cluster[0], *theirs]
     kill_when(command, cluster[1], 500)
-    planned = shoal("fix", cluster[2], "--dry-run", "--json")
-    fixed = shoal("fix", cluster[2], "--yes")
+    planned = shoal_process("fix", cluster[2], "--dry-run", "--json")
+    fixed = shoal_process("fix", cluster[2], "--yes")
     assert fixed.status == 0, fixed
     assert planned.status == (1 if planned.document["repairs"] else 0)
     require_sound(cluster)
-    again = shoal("fix", cluster[2], "--json")
+    again = shoal_process("fix", cluster[2], "--json")
     assert (again.status, again.document["repairs"]) == (0, [])
 
 
@@ -75,7 +75,7 @@ def test_fix_killed_in_the_middle_is_finished_by_fix(cluster: list[str]) -> None
     for address in cluster:
         ask(address, "CLUSTER DELSLOTS", 100)
     kill_when(shoal_command("fix", cluster[2], "--pipeline", "1", "--yes"), cluster[0], 1700)
-    fixed = shoal("fix", cluster[2], "--yes")
+    fixed = shoal_process("fix", cluster[2], "--yes")
     assert fixed.status == 0, fixed
     assert sum(ask(address, "DBSIZE") for address in cluster) == len(keys)
-    assert shoal("check", cluster[1], "--search-multiple-owners").status == 0
+    assert shoal_process("check", cluster[1], "--search-multiple-owners").status == 0

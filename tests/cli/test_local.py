@@ -15,7 +15,7 @@ import pytest
 import redis.cluster
 
 from shoal.cli.local_state import ProcessIdentity, load_state, save_state, start_of
-from tests.cli.conftest import HOST, Outcome, ask, eventually, shoal, shoal_command
+from tests.cli.conftest import HOST, Outcome, ask, eventually, shoal_command, shoal_process
 from tests.peers import REDIS7_SERVER, needs
 from tests.ports import free_ports
 
@@ -35,7 +35,7 @@ class Bench:
         return [command, "--dir", self.directory, "--port", self.port, *server, *arguments]
 
     def run(self, command: str, *arguments: object) -> Outcome:
-        return shoal(*self.words(command, *arguments))
+        return shoal_process(*self.words(command, *arguments))
 
     def start_in_foreground(self, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -81,7 +81,7 @@ def test_a_cluster_in_the_background_is_ready_shown_and_stopped(bench: Bench) ->
         assert ask(node["address"], "ROLE")[3] == "connected"
     with redis.cluster.RedisCluster(host=HOST, port=bench.port) as client:
         assert client.set("a", "1") and client.set("b", "2") and client.set("c", "3")
-    assert shoal("check", ready["seeds"][5]).status == 0
+    assert shoal_process("check", ready["seeds"][5]).status == 0
     status = bench.run("status")
     assert status.status == 0, status
     assert len(status.lines) == 7
@@ -199,10 +199,12 @@ def test_a_node_that_dies_at_the_start_shows_its_log_and_stops_all(bench: Bench)
 
 
 def test_a_missing_server_is_named(bench: Bench) -> None:
-    refused = shoal("up", "--dir", bench.directory, "--server", "/nonexistent/server")
+    refused = shoal_process("up", "--dir", bench.directory, "--server", "/nonexistent/server")
     assert refused.status == 1
     assert "/nonexistent/server" in refused.err and "SHOAL_SERVER" in refused.err
-    assert shoal("up", "--dir", bench.directory, env={"SHOAL_SERVER": "/nonexistent/server"}).status == 1
+    assert (
+        shoal_process("up", "--dir", bench.directory, env={"SHOAL_SERVER": "/nonexistent/server"}).status == 1
+    )
 
 
 def test_without_a_record_down_and_status_say_what_to_do(bench: Bench) -> None:
@@ -218,7 +220,7 @@ def test_without_a_record_down_and_status_say_what_to_do(bench: Bench) -> None:
 
 
 def test_the_default_directory_follows_xdg_state_home(tmp_path: Path) -> None:
-    told = shoal("status", "--port", 7123, env={"XDG_STATE_HOME": str(tmp_path)})
+    told = shoal_process("status", "--port", 7123, env={"XDG_STATE_HOME": str(tmp_path)})
     assert f"no cluster in {tmp_path}/shoal/7123" in told.err
 
 

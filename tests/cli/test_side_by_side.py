@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Outcome, shoal_here
+from tests.cli.conftest import Outcome, shoal
 from tests.cli.twins import FIRST_SLOT, State, Twin, running_twins
 from tests.peers import REDIS7_CLI, REDIS7_SERVER, needs
 
@@ -185,11 +185,11 @@ def test_check_says_and_fix_does_what_redis_cli_does(twins: tuple[Twin, Twin], s
     if not situation.may_settle_by_itself:
         search = [option for option in situation.options if option in SEARCH]
         expected = redis_cli("check", theirs, *search)
-        found = shoal_here("check", ours.addresses[0], *search)
+        found = shoal("check", ours.addresses[0], *search)
         assert verdicts(found, ours) == verdicts(expected, theirs)
         assert found.status == expected.status
     expected = redis_cli("fix", theirs, *situation.options)
-    done = shoal_here("fix", ours.addresses[0], "--yes", *situation.options)
+    done = shoal("fix", ours.addresses[0], "--yes", *situation.options)
     result, reference = ours.state(), theirs.state()
     assert result.all_keys == before, "no key is lost"
     if situation.redis_cli_leaves_keys:
@@ -231,7 +231,7 @@ def test_rebalance_leaves_each_node_as_many_slots_as_redis_cli_does(twins: tuple
         for twin in twins
     ]
     expected = redis_cli("rebalance", theirs, *given[0])
-    done = shoal_here("rebalance", ours.addresses[0], *given[1])
+    done = shoal("rebalance", ours.addresses[0], *given[1])
     assert done.status == expected.status == 0, done
     for number in range(3):
         counts = [
