@@ -128,7 +128,7 @@ class Dispatcher:
                         server.propagate_operations(session, entry)
                     self.timed_calls += 1
                     if ready_keys:
-                        server.key_waits.serve()
+                        server.key_waits.serve(session)
                     if type(reply) is bytes and (size := len(reply)) < 512:
                         data = BULK_HEADERS[size] + reply + b"\r\n"
                     elif type(reply) is int and 0 <= reply < 512:
@@ -200,7 +200,8 @@ class Dispatcher:
     def go_on(self, session: Session, command: Callable[[], Reply]) -> Reply:
         """Run the rest of a command whose client has waited; NO_REPLY if it has to wait on.
 
-        The command was counted when it began to wait; the time it takes now is added to that.
+        The command was counted when it began to wait; the time it takes now is added to that. Was it slow, it
+        is noted now, and not when it began to wait.
         """
         entry = session.last_entry
         assert entry is not None
@@ -217,8 +218,11 @@ class Dispatcher:
         if self.server.operations:
             self.server.propagate_operations(session)
         now_ns = self.clock_ns()
-        entry.nanoseconds += now_ns - self.command_started_ns
+        elapsed_ns = now_ns - self.command_started_ns
+        entry.nanoseconds += elapsed_ns
         self.command_started_ns = now_ns
+        if reply is not NO_REPLY and elapsed_ns >= self.server.slow_after_ns and session.blocked is not None:
+            self.server.note_slow(session, entry, session.blocked.words, elapsed_ns // 1000)
         return reply
 
     def settle_clock(self, session: Session | None = None) -> None:
@@ -236,7 +240,7 @@ class Dispatcher:
         self.timed_calls = 0
         entry.nanoseconds += elapsed
         entry.histogram_ns[(elapsed // calls).bit_length()] += calls
-        if session is not None and elapsed >= self.server.slow_after_ns:
+        if session is not None and elapsed >= self.server.slow_after_ns and session.blocked is None:
             self.server.note_slow(session, entry, list(self.timed_argv), elapsed // 1000)
 
     def note_long_call(self, session: Session, entry: Entry, argv: Sequence[bytes], began_ns: int) -> None:
@@ -256,6 +260,8 @@ class Dispatcher:
 
     def execute_carefully(self, session: Session, argv: Arguments) -> None:
         """Run or queue one command of a client, or refuse it at the first gate that is closed."""
+        if self.timed_calls:  # what ran before
+            self.settle_clock(session)
         entry: Entry | None = None
         try:
             entry = self.table.find(argv)

@@ -125,8 +125,13 @@ class KeyWaits:
 
     # --- serving -----------------------------------------------------------------------------------
 
-    def serve(self) -> None:
-        """Answer everybody for whom the keys that have changed hold something now; not amid a script."""
+    def serve(self, running: Session | None = None) -> None:
+        """Answer everybody for whom the keys that have changed hold something now; not amid a script.
+
+        The time that the running client's command has taken is put down first.
+        """
+        if running is not None:
+            self.server.dispatcher.settle_clock(running)
         while self.ready and self.server.scripts.busy is None:
             batch = self.ready[:]
             self.ready.clear()

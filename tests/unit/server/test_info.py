@@ -117,6 +117,29 @@ def slow_world(threshold_us: int) -> World:
     return world
 
 
+def test_a_command_that_waited_is_noted_when_it_is_served() -> None:
+    world = slow_world(0)
+    waiting, client = world.client(), world.client()
+    waiting.send(b"BLPOP l 0\r\n")
+    assert client("SLOWLOG", "LEN") == 0
+    client("RPUSH", "l", "x", "y")
+    client("LPOP", "l")
+    assert [entry[3] for entry in client("SLOWLOG", "GET")][:3] == [
+        ["LPOP", "l"],
+        ["BLPOP", "l", "0"],
+        ["RPUSH", "l", "x", "y"],
+    ]
+
+
+def test_a_slow_command_is_noted_wherever_it_stands_in_a_pipeline() -> None:
+    world = slow_world(10_000)
+    client = world.client()
+    client.send(b"PING\r\nSADD s x\r\nSINTER s s\r\nKEYS *\r\nSCARD s\r\nSCARD s\r\nPING\r\n")
+    client.received()
+    noted = [" ".join(entry[3]) for entry in client("SLOWLOG", "GET")]
+    assert noted[::-1] == ["PING", "SADD s x", "SINTER s s", "KEYS *", "SCARD s", "PING"]
+
+
 def test_slow_commands_are_kept_newest_first_and_secrets_are_not() -> None:
     world = slow_world(10_000)
     client = world.client()
