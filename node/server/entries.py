@@ -31,6 +31,7 @@ class Entry:
     """A command in one server's table: its declaration, unpacked for speed, and what was counted of it."""
 
     __slots__ = (
+        "changes_data",
         "failed_calls",
         "flag_bits",
         "goes_with_writes",
@@ -44,6 +45,7 @@ class Entry:
         "nanoseconds",
         "needs_slot",
         "rejected_calls",
+        "runs_in_scripts",
         "script_at",
         "shares_clock",
         "skip",
@@ -68,6 +70,8 @@ class Entry:
         """How its key's slot must at least be served here for the command to take the short way."""
         self.flag_bits = int(spec.flags)
         """The flags as a plain number, which is quicker to test than an enumeration."""
+        self.changes_data = bool(spec.flags & Flag.WRITE)
+        self.runs_in_scripts = not spec.flags & Flag.NOSCRIPT
         self.script_at = 1 if spec.group == "scripting" and spec.keys else 0
         """Where the script or function stands that it runs; 0 if it runs none."""
         self.reset_statistics()

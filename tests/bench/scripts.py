@@ -18,8 +18,20 @@ local old = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1])
 return old
 """
+LOOPING_SCRIPT = """
+local old
+for i, key in ipairs(KEYS) do
+    old = redis.call('GET', key)
+    redis.call('SET', key, ARGV[i])
+end
+return old
+"""
+"""The same in a loop. A script that may run long pays for being able to be suspended."""
+
 BAR = 4.0
-"""The most processor time per EVALSHA at 1 in flight, as a multiple of Redis's."""
+"""The most processor time per EVALSHA of either at 1 in flight, as a multiple of Redis's."""
+
+BARRED = ("EVALSHA", "EVALSHA of a loop")
 
 
 def main() -> int:
@@ -28,10 +40,12 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=50_000, help="requests per figure")
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken")
     options = parser.parse_args()
-    digest = sha1(SCRIPT.encode()).hexdigest()
+    digest, looping_digest = (sha1(script.encode()).hexdigest() for script in (SCRIPT, LOOPING_SCRIPT))
     loads = {
         "EVAL": ("EVAL", SCRIPT, "1", "key", "value"),
+        "EVAL of a loop": ("EVAL", LOOPING_SCRIPT, "1", "key", "value"),
         "EVALSHA": ("EVALSHA", digest, "1", "key", "value"),
+        "EVALSHA of a loop": ("EVALSHA", looping_digest, "1", "key", "value"),
         "GET": ("GET", "key"),
         "SET": ("SET", "key", "value"),
     }
@@ -49,10 +63,10 @@ def main() -> int:
                 print(
                     f"| {command} | {in_flight} | {mine:.2f} | {real:.2f} | {mine / real:.2f} |", flush=True
                 )
-    reached = ratios["EVALSHA", 1]
-    if reached > BAR:
-        print(f"missed: EVALSHA at 1 in flight, bar {BAR}x")
-    return int(reached > BAR)
+    missed = [command for command in BARRED if ratios[command, 1] > BAR]
+    for command in missed:
+        print(f"missed: {command} at 1 in flight, bar {BAR}x")
+    return int(bool(missed))
 
 
 if __name__ == "__main__":

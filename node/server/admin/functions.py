@@ -36,7 +36,7 @@ _ARGUMENTS = (
     summary="Runs a function of a library.",
 )
 def fcall(session: Session, name: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _call(session, name, key_count, words, read_only=False)
+    return _call(session, name, key_count, words, False)
 
 
 @command(
@@ -51,11 +51,11 @@ def fcall(session: Session, name: bytes, key_count: bytes, *words: bytes) -> Rep
     summary="Runs a function of a library that must change nothing.",
 )
 def fcall_ro(session: Session, name: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _call(session, name, key_count, words, read_only=True)
+    return _call(session, name, key_count, words, True)
 
 
 def _call(
-    session: Session, name: bytes, key_count: bytes, words: tuple[bytes, ...], *, read_only: bool
+    session: Session, name: bytes, key_count: bytes, words: tuple[bytes, ...], read_only: bool
 ) -> Reply:
     scripts = session.server.scripts
     function = scripts.functions.find(name)
@@ -68,7 +68,7 @@ def _call(
         raise CommandError("ERR Number of keys can't be greater than number of args")
     if keys < 0:
         raise CommandError("ERR Number of keys can't be negative")
-    return scripts.run(session, function, keys, words, read_only=read_only)
+    return scripts.run(session, function, keys, words, read_only)
 
 
 container("FUNCTION", group="scripting", since="7.0.0", summary="The libraries of functions.")

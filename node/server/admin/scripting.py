@@ -39,7 +39,7 @@ _NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
     summary="Runs a Lua script.",
 )
 def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate(session, body, key_count, words, read_only=False)
+    return _evaluate(session, body, key_count, words, False)
 
 
 @command(
@@ -54,11 +54,11 @@ def eval_script(session: Session, body: bytes, key_count: bytes, *words: bytes) 
     summary="Runs a Lua script that must change nothing.",
 )
 def eval_script_ro(session: Session, body: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate(session, body, key_count, words, read_only=True)
+    return _evaluate(session, body, key_count, words, True)
 
 
 def _evaluate(
-    session: Session, body: bytes, key_count: bytes, words: Sequence[bytes], *, read_only: bool
+    session: Session, body: bytes, key_count: bytes, words: Sequence[bytes], read_only: bool
 ) -> Reply:
     scripts = session.server.scripts
     if session.debugs_scripts and not session.in_exec:
@@ -73,7 +73,7 @@ def _load_and_run(
 ) -> Reply:
     scripts = session.server.scripts
     keys = _count_keys(key_count, words)
-    return scripts.run(session, scripts.load(body), keys, words, read_only=read_only)
+    return scripts.run(session, scripts.load(body), keys, words, read_only)
 
 
 @command(
@@ -88,7 +88,7 @@ def _load_and_run(
     summary="Runs a cached Lua script by its digest.",
 )
 def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate_cached(session, digest, key_count, words, read_only=False)
+    return _evaluate_cached(session, digest, key_count, words, False)
 
 
 @command(
@@ -103,11 +103,11 @@ def evalsha(session: Session, digest: bytes, key_count: bytes, *words: bytes) ->
     summary="Runs a cached Lua script by its digest; it must change nothing.",
 )
 def evalsha_ro(session: Session, digest: bytes, key_count: bytes, *words: bytes) -> Reply:
-    return _evaluate_cached(session, digest, key_count, words, read_only=True)
+    return _evaluate_cached(session, digest, key_count, words, True)
 
 
 def _evaluate_cached(
-    session: Session, digest: bytes, key_count: bytes, words: Sequence[bytes], *, read_only: bool
+    session: Session, digest: bytes, key_count: bytes, words: Sequence[bytes], read_only: bool
 ) -> Reply:
     scripts = session.server.scripts
     script = scripts.cached.get(digest) or scripts.cached.get(digest.lower())
@@ -116,7 +116,7 @@ def _evaluate_cached(
             _count_keys(key_count, words)
         raise CommandError(_NO_SCRIPT)
     keys = _count_keys(key_count, words)
-    return scripts.run(session, script, keys, words, read_only=read_only)
+    return scripts.run(session, script, keys, words, read_only)
 
 
 def _count_keys(key_count: bytes, words: Sequence[bytes]) -> int:

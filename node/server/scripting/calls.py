@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shoal.node.server.server import Server
     from shoal.node.server.session import Session
 
-_NOSCRIPT, _STALE, _WRITE, _DENYOOM = map(int, (Flag.NOSCRIPT, Flag.STALE, Flag.WRITE, Flag.DENYOOM))
+_STALE, _DENYOOM = int(Flag.STALE), int(Flag.DENYOOM)
 _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
 
 
@@ -48,11 +48,11 @@ class ScriptCalls:
             entry is None
             or not run.is_plain
             or not entry.min_args <= count <= entry.max_args
-            or entry.flag_bits & _NOSCRIPT
+            or not entry.runs_in_scripts
             or (server.served is not None and not _is_served(server.served, run, entry, words))
         ):
             return _call_carefully(server, session, run, list(words))
-        if entry.flag_bits & _WRITE:
+        if entry.changes_data:
             run.wrote = True
         keyspace, clock_ns, handler = self.keyspace, self.clock_ns, entry.handler
         changes, began_ns = keyspace.changes, clock_ns()
@@ -145,7 +145,7 @@ def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes])
     flags = entry.flag_bits
     if not entry.min_args <= len(words) <= entry.max_args:
         raise CommandError(_WRONG_ARITY)
-    if flags & _NOSCRIPT and not server.scripts.may_run_any_command:
+    if not entry.runs_in_scripts and not server.scripts.may_run_any_command:
         raise CommandError("ERR This Redis command is not allowed from script")
     if server.is_stale_replica and not flags & _STALE:
         raise CommandError("ERR Can not execute the command on a stale replica")
@@ -154,11 +154,11 @@ def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes])
     if run.read_only and entry.is_write:
         raise CommandError("ERR Write commands are not allowed from read-only scripts.")
     obeys = run.caller.is_primary_link
-    if flags & _WRITE and not run.wrote and not obeys:
+    if entry.changes_data and not run.wrote and not obeys:
         server.check_writable()
     if flags & _DENYOOM and run.was_out_of_memory and not (run.allows_out_of_memory or run.wrote or obeys):
         raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
-    if flags & _WRITE:
+    if entry.changes_data:
         run.wrote = True
     if server.cluster is not None and not obeys:
         _check_slots(server, run, entry, words)
@@ -173,7 +173,7 @@ def _check_slots(server: Server, run: ScriptRun, entry: Entry, words: Sequence[b
         return
     request = Request(
         keys,
-        is_write=bool(entry.flag_bits & _WRITE),
+        is_write=entry.changes_data,
         asking=run.caller.asking or bool(entry.spec.flags & Flag.ASKING),
         readonly=run.caller.readonly,
     )

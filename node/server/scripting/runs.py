@@ -66,7 +66,7 @@ class ScriptRun:
     killed = False
 
     def __init__(
-        self, script: Runnable, caller: Session, key_count: int, words: Sequence[bytes], *, read_only: bool
+        self, script: Runnable, caller: Session, key_count: int, words: Sequence[bytes], read_only: bool
     ) -> None:
         server = caller.server
         self.script = script

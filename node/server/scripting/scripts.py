@@ -139,13 +139,13 @@ class Scripts:
     # --- running -----------------------------------------------------------------------------------
 
     def run(
-        self, caller: Session, script: Runnable, keys: int, words: Sequence[bytes], *, read_only: bool
+        self, caller: Session, script: Runnable, keys: int, words: Sequence[bytes], read_only: bool
     ) -> Reply:
         """Run a script for a client, with words of which so many are keys, the others arguments.
 
         Its error is raised. NO_REPLY if it takes long.
         """
-        run = ScriptRun(script, caller, keys, words, read_only=read_only)
+        run = ScriptRun(script, caller, keys, words, read_only)
         if script.is_brief:
             return self._execute(run)
         return self.suspension.run(caller, self._execute, run)

@@ -2,7 +2,8 @@
 
 A script is in the midst of C code, Lua code and the dispatcher's own frames when its time is up, and none of
 these can return before it ends. So whatever may run a script runs in a greenlet: a stack of its own, which
-`pause` leaves as it is, back to where the turn began it, and to which `go_on` returns in a later turn.
+`pause` leaves as it is, back to where the turn began it, and to which `go_on` returns in a later turn. A
+script that ends soon by itself (`node/scripting/brevity.py`) has no need of that and runs where it is.
 No other thread is involved, and nothing runs at the same time: who goes on, and when, is decided here.
 
 While a command is suspended the gate is closed to others (see `Dispatcher`), what it has changed so far is
@@ -50,7 +51,7 @@ class Suspension:
         self._is_waiting = False
         """It goes on only when it is told to."""
         self.command: Sequence[bytes] = ()
-        """Its words."""
+        """Its words, as soon as they are told: see `spell`."""
         self._operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         self._now_ms = 0
         self._began_ns = 0
