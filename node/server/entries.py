@@ -32,6 +32,7 @@ class Entry:
 
     __slots__ = (
         "changes_data",
+        "count_position",
         "failed_calls",
         "flag_bits",
         "goes_with_writes",
@@ -65,6 +66,8 @@ class Entry:
         """Whether it takes the short way only where writes do. On a replica they do not."""
         self.key_position = _single_key_position(spec)
         """Where its only key or shard channel stands: 0 without one, NO_SINGLE_KEY if that takes a look."""
+        self.count_position = _count_position(spec)
+        """Where the number of its keys stands, which follow on it; 0 if there is no such number."""
         self.names_keys = bool(spec.keys)
         self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
         """How its key's slot must at least be served here for the command to take the short way."""
@@ -78,8 +81,10 @@ class Entry:
 
     def slot(self, argv: Sequence[bytes]) -> int:
         """The slot of all keys or shard channels that a command names."""
-        if self.key_position > 0:
-            return key_slot(argv[self.key_position])
+        count_at = self.count_position
+        position = count_at + 1 if count_at and argv[count_at] == b"1" else self.key_position
+        if 0 < position < len(argv):
+            return key_slot(argv[position])
         positions = self.spec.routed_positions(argv)
         if not positions:
             return ANY_SLOT
@@ -111,6 +116,14 @@ class Entry:
     def calls(self) -> int:
         """How often the command ran."""
         return sum(self.histogram_ns)
+
+
+def _count_position(spec: CommandSpec) -> int:
+    if len(spec.keys) != 1 or (count_at := spec.keys[0].count_at) is None:
+        return 0
+    keys = spec.keys[0]
+    follow = keys.keyword is None and keys.search is None and keys.first_key == count_at + 1
+    return keys.begin + count_at if follow else 0
 
 
 def _single_key_position(spec: CommandSpec) -> int:

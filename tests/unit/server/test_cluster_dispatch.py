@@ -57,6 +57,9 @@ DIGEST = sha1(BODY.encode()).hexdigest()
         (("EVALSHA", DIGEST, 1, "%", "v"), [["v", "v"], 1]),
         (("EVAL", "return 1", 0), 1),
         (("EVAL", "return 1", "x"), "ERR value is not an integer or out of range"),
+        (("EVAL", "return 1", 1), "ERR Number of keys can't be greater than number of args"),
+        (("EVAL", "return #KEYS", 2, "{%}a", "{%}b"), 2),
+        (("ZUNION", 1, "%"), []),
         (("SINTERSTORE", "{%}c", "{%}a", "{%}b"), 0),
     ],
 )
@@ -71,6 +74,8 @@ def test_keys_of_one_slot_of_ours_need_no_second_look(words, reply, member) -> N
     [
         (("MGET", "ours", "also"), "CROSSSLOT"),
         (("DEL", "theirs"), "MOVED"),
+        (("ZUNION", 1, "theirs"), "MOVED"),
+        (("LMPOP", 2, "ours", "theirs", "LEFT"), "CROSSSLOT"),
         (("MSET", "{theirs}a", 1, "{theirs}b", 2), "MOVED"),
         (("EVALSHA", DIGEST, 1, "theirs", "v"), "MOVED"),
         (("EVALSHA", DIGEST, 2, "ours", "also", "v"), "CROSSSLOT"),
