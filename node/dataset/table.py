@@ -71,7 +71,7 @@ class Table(dict[bytes, V], Generic[V]):
             raise IndexError("the table is empty")
         if self._births is None:
             if len(self) <= WHOLE_TABLE_LIMIT:
-                return next(islice(self, rng.randrange(len(self)), None))
+                return next(islice(self, int(rng.random() * len(self)), None))
             self._births = _Births(self)
         return self._births.draw(rng)
 
