@@ -40,6 +40,7 @@ class Entry:
         "histogram_ns",
         "is_write",
         "key_position",
+        "key_slice",
         "max_args",
         "min_args",
         "names_keys",
@@ -68,6 +69,8 @@ class Entry:
         """Where its only key or shard channel stands: 0 without one, NO_SINGLE_KEY if that takes a look."""
         self.count_position = _count_position(spec)
         """Where the number of its keys stands, which follow on it; 0 if there is no such number."""
+        self.key_slice = _key_slice(spec)
+        """Where its keys stand if nothing but the number of its words tells; None if that takes a look."""
         self.names_keys = bool(spec.keys)
         self.needs_slot = SERVED_IF_ASKED if spec.flags & Flag.ASKING else SERVED
         """How its key's slot must at least be served here for the command to take the short way."""
@@ -85,12 +88,15 @@ class Entry:
         position = count_at + 1 if count_at and argv[count_at] == b"1" else self.key_position
         if 0 < position < len(argv):
             return key_slot(argv[position])
-        positions = self.spec.routed_positions(argv)
-        if not positions:
+        if self.key_slice is not None:
+            keys = argv[self.key_slice]
+        else:
+            keys = [argv[position] for position in self.spec.routed_positions(argv)]
+        if not keys:
             return ANY_SLOT
-        slot = key_slot(argv[positions[0]])
-        for position in positions[1:]:
-            if key_slot(argv[position]) != slot:
+        slot = key_slot(keys[0])
+        for key in keys[1:]:
+            if key_slot(key) != slot:
                 return SEVERAL_SLOTS
         return slot
 
@@ -124,6 +130,15 @@ def _count_position(spec: CommandSpec) -> int:
     keys = spec.keys[0]
     follow = keys.keyword is None and keys.search is None and keys.first_key == count_at + 1
     return keys.begin + count_at if follow else 0
+
+
+def _key_slice(spec: CommandSpec) -> slice | None:
+    if len(spec.keys) != 1:
+        return None
+    keys = spec.keys[0]
+    if not keys.is_range or keys.search is not None or keys.limit > 1 or keys.last >= 0:
+        return None
+    return slice(keys.begin, keys.last + 1 or None, keys.step)
 
 
 def _single_key_position(spec: CommandSpec) -> int:

@@ -94,3 +94,21 @@ def test_all_others_are_refused_as_ever(words, refusal, member) -> None:
         return names.get(text, text.replace("{theirs}", "{" + member.theirs + "}"))
 
     assert str(member.client()(*map(named, words))).startswith(refusal)
+
+
+def test_the_quick_ways_to_keys_find_those_that_are_declared(member) -> None:
+    quick = [
+        entry
+        for entry in member.server.dispatcher.table.all_entries
+        if entry.key_slice or entry.count_position
+    ]
+    assert len(quick) > 30
+    for entry in quick:
+        for count in range(entry.spec.min_args, min(entry.spec.max_args, 10) + 1):
+            argv = [b"1"] * entry.count_position + [b"1"] + [b"k%d" % n for n in range(10)]
+            argv = argv[:count]
+            keys = [argv[position] for position in entry.spec.routed_positions(argv)]
+            if entry.key_slice is not None:
+                assert argv[entry.key_slice] == keys
+            elif keys:
+                assert [argv[entry.count_position + 1]] == keys
