@@ -4,8 +4,13 @@
 -- if the function were built in.
 
 local tostring, type = tostring, type
-local find, gsub, match, sub = string.find, string.gsub, string.match, string.sub
+local find, gsub, match, reverse, sub = string.find, string.gsub, string.match, string.reverse, string.sub
 local getinfo = debug.getinfo
+
+-- A text without the line breaks that it begins with.
+local function without_first_breaks(text)
+    return (gsub(text, "^[\r\n]+", ""))
+end
 
 -- An error as a table: the code first, then the text. `message` may bring its code, behind a "-".
 local function error_table(message)
@@ -18,7 +23,9 @@ local function error_table(message)
             text = sub(message, 2)
         end
     end
-    return { err = code .. " " .. gsub(gsub(text, "^[\r\n]+", ""), "[\r\n]+$", "") }
+    -- The last ones are the first of the text read backwards: a pattern that ends with them would be tried at
+    -- each line break of the text, and for each of these at all that follow.
+    return { err = code .. " " .. reverse(without_first_breaks(reverse(without_first_breaks(text)))) }
 end
 
 local function is_ours(info)

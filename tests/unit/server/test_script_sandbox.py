@@ -339,6 +339,17 @@ def test_instructions_in_coroutines_count_however_they_are_divided(world: World)
         assert looks_up(world, script + " for i = 1, 1000 do c() end return 'well'") >= 20
 
 
+def test_line_breaks_in_an_error_take_no_longer_than_other_bytes(client: Client) -> None:
+    breaks = "\r\n" * 200_000  # minutes, if each were tried with all that follow
+    reply = client(
+        "EVAL",
+        "return redis.error_reply(ARGV[1])",
+        0,
+        f"{breaks}a{breaks}b{breaks}",
+    )
+    assert reply.startswith("ERR a") and reply.endswith("b")
+
+
 def is_error(reply: object) -> bool:
     return isinstance(reply, str) and reply.split(" ", 1)[0].isupper()
 
