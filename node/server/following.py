@@ -102,7 +102,7 @@ class Following:
         self._retry_ms = FIRST_RETRY_MS
         self._heard_ms = server.keyspace.now_ms
         self._held = bytearray()
-        """What came while a script was busy."""
+        """What came while a script was busy, or in a pause."""
         self._next_ack_ms = 0
         self._forget_unapplied()
 
@@ -175,9 +175,20 @@ class Following:
     def received(self, data: bytes) -> None:
         """Bytes came from the primary."""
         self._heard_ms = self.session.last_seen_ms = self.server.keyspace.now_ms
-        if self.server.scripts.busy is not None or (self.server.loading and not self._keeps_others_out):
-            self._held += data  # nothing may change under a script, nor before the data are there
-            return
+        if self._held or self._must_hold():
+            self._held += data
+            self.catch_up()
+        else:
+            self._feed(data)
+
+    def catch_up(self) -> None:
+        """Take in what was held back, unless it has to wait still."""
+        if self._held and not self._must_hold():
+            data = bytes(self._held)
+            self._held.clear()
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         assert self._link is not None
         link_id = self.link_id
         for event in self._link.feed(data):
@@ -187,18 +198,24 @@ class Following:
         if self.is_connected:
             self.last_seen_ms = self._heard_ms
 
-    def catch_up(self) -> None:
-        """Take in what was held back."""
-        if self._held:
-            data = bytes(self._held)
-            self._held.clear()
-            self.received(data)
+    def _must_hold(self) -> bool:
+        """Nothing may change under a script, before the data are there, or while an operator says so."""
+        server = self.server
+        if server.scripts.busy is not None or (server.loading and not self._keeps_others_out):
+            return True
+        return self.is_connected and bool(server.pause.operator_until_ms)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of the primary's stream is here and cannot be applied yet."""
+        return len(self._held) if self.is_connected else 0
 
     def tick(self, now_ms: int) -> None:
         """Acknowledge, and give up a primary that fell silent.
 
         In whole seconds: a snapshot may stop for as long as its primary bears with another of its replicas.
         """
+        self.catch_up()
         if (now_ms - self._heard_ms) // 1000 > self.server.config.repl_timeout:
             self._drop(_TIMED_OUT.get(self.state, "Timeout connecting to the MASTER..."))
         elif self.is_connected and now_ms >= self._next_ack_ms:

@@ -51,7 +51,7 @@ def _primary_fields(replication: Replication, following: Following) -> Fields:
         ("master_link_status", "up" if following.is_connected else "down"),
         ("master_last_io_seconds_ago", following.silent_seconds(now_ms)),
         ("master_sync_in_progress", int(incoming is not None)),
-        ("slave_read_repl_offset", offset),
+        ("slave_read_repl_offset", offset + following.held_bytes),
         ("slave_repl_offset", offset),
     ]
     if incoming is not None:

@@ -16,6 +16,7 @@ from shoal.node.server.effects import ClosePrimaryLink, CloseSession, OpenPrimar
 from shoal.node.server.info import info_text
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
+from tests.unit.server.client import fields
 
 builtin_commands.load()
 NOW_MS = 1_700_000_000_000
@@ -407,3 +408,22 @@ def test_the_stream_follows_a_snapshot_without_a_gap(knows_end_mark: bool) -> No
     places = [received.index(value) for value in (b"before", b"first", b"second", b"third")]
     assert places == sorted(places)
     assert [received.count(value) for value in (b"first", b"second", b"third")] == [1, 1, 1]
+
+
+def test_what_arrives_in_a_pause_is_not_applied_before_it_ends() -> None:
+    pair = linked_pair()
+    operator = pair.replica.connect("127.0.0.1:50002", "127.0.0.1:6380")
+    pair.replica.receive(operator, encode_command([b"CLIENT", b"PAUSE", b"100000", b"WRITE"]))
+    before = pair.replica.replication.history.offset
+    for value in (b"1", b"2"):
+        pair.write(b"SET", b"k", value)
+        pair.turn()
+        pair.deliver()
+    shown = fields(info_text(pair.replica, ["replication"]))
+    assert int(shown["slave_repl_offset"]) == before
+    assert int(shown["slave_read_repl_offset"]) == pair.primary.replication.history.offset
+    assert contents(pair.replica) != contents(pair.primary)
+    pair.replica.receive(operator, encode_command([b"CLIENT", b"UNPAUSE"]))
+    pair.turn()
+    assert contents(pair.replica) == contents(pair.primary)
+    assert pair.replica.replication.history.offset == pair.primary.replication.history.offset
