@@ -114,6 +114,8 @@ def parse_long_double(text: bytes) -> Fraction | float | None:
     if len(text) >= _LONGEST_FLOAT:
         return None
     if _HEXADECIMAL.match(text):
+        if text.lstrip(b"+-")[2:].isalnum() and not set(text) & set(b"pP"):  # all 64 bits of a whole number
+            return _as_long_double(Fraction(int(text, 16)))
         return Fraction(float.fromhex(text.decode()))
     if not _FLOAT.match(text):
         return None

@@ -58,3 +58,8 @@ STRING_COMMANDS: list[Part] = [
 
 def test_string_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, STRING_COMMANDS)
+
+
+def test_hexadecimal_numbers_are_added_with_all_bits_of_a_long_double(twin: Twin) -> None:
+    twin.check([(b"SET", b"a", b"0x109223372036854775800"), (b"INCRBYFLOAT", b"a", b"-9223372036854775809")])
+    twin.check([(b"SET", b"a", b"-0xFFFFFFFFFFFFFFFF"), (b"INCRBYFLOAT", b"a", b"1"), (b"GET", b"a")])
