@@ -104,20 +104,18 @@ class CommandParser:
         While `restricted`, at most one: it may be the one that lifts the restriction for those behind it.
         To get them, feed b"". After an error there are no more.
         """
+        if self._at_boundary and len(data) <= _SHORT_READ_BYTES:
+            command = _parse_short(data)
+            if command is not None:
+                return [command]
         commands: list[Arguments] = []
         if not self._at_boundary and self.error is None:
             data = self._feed_carefully(data, commands, only_one=True)
-        if self._at_boundary and data:
-            if len(data) <= _SHORT_READ_BYTES:
-                command = _parse_short(data)
-                if command is not None:
-                    commands.append(command)
-                    return commands
-            if data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
-                quick, data = self._parse_quickly(data)
-                commands += quick
-                if not data:
-                    return commands
+        if self._at_boundary and data and data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
+            quick, data = self._parse_quickly(data)
+            commands += quick
+            if not data:
+                return commands
         if self.error is None and data:
             self._feed_carefully(data, commands, only_one=self.restricted)
         return commands
