@@ -491,6 +491,7 @@ return cjson.decode('{"a":1}').a
 return cjson.decode('{"a":{"b":[true,false,null]}}').a.b
 return type(cjson.decode('null'))
 return cjson.decode('null') == cjson.null
+return tostring(cjson.decode('NaN')) .. tostring(cjson.decode('-nan'))
 return cjson.decode('[null]')[1] == cjson.null
 return tostring(cjson.decode('1.5'))
 return tostring(cjson.decode('-1e3'))

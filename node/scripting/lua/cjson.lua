@@ -204,7 +204,7 @@ local function number_token(text, start)
     elseif sub(word, 1, 3) == "inf" then
         value, stop = 1 / 0, rest + 3
     elseif sub(word, 1, 3) == "nan" then
-        value, stop = 0 / 0, rest + 3
+        value, stop = -(0 / 0), rest + 3  -- 0 / 0 itself has a sign where processors are of x86
     elseif find(text, "^0[xX]%.?%x", rest) then
         local digits = match(text, "^0[xX]%x*%.?%x*", rest)
         digits = digits .. (match(text, "^[pP][+-]?%d+", rest + #digits) or "")
