@@ -108,27 +108,30 @@ class SlotWalk:
         picture = self._pictures.get(id(database.tables))
         if picture is None:
             return
-        if picture is self._current and slot == self._current_slot:
+        if slot in picture.unvisited:
+            marked = picture.marked.get(slot)
+            if marked is None:
+                marked = picture.marked[slot] = set()
+            elif key in marked:
+                return
+            marked.add(key)
+            value = picture.tables[slot].get(key)
+            if value is not None:
+                self._tell(picture, key, value)
+        elif picture is self._current and slot == self._current_slot:
             if key in self._rest:
                 self._tell(picture, key, self._rest.pop(key))
             while key == self._large_key:
                 self._tell_piece()
-        elif slot in picture.unvisited:
-            marked = picture.marked.setdefault(slot, set())
-            if key not in marked:
-                marked.add(key)
-                if key in picture.tables[slot]:
-                    self._tell(picture, key, picture.tables[slot][key])
 
     def _tell(self, picture: _Picture, key: bytes, value: Value) -> None:
         """Tell a key ahead of its turn."""
         self.told += 1
-        usage = self._usage(picture, key)
+        usage = self._usage(picture, key) if self._keyspace.saves_usage else UNKNOWN
         self.copied += self._sink.add(picture.index, key, value, picture.expires.get(key), usage)
 
     def _usage(self, picture: _Picture, key: bytes) -> Usage:
-        keyspace = self._keyspace
-        return usage_in(picture.accessed, key, keyspace.now_ms) if keyspace.saves_usage else UNKNOWN
+        return usage_in(picture.accessed, key, self._keyspace.now_ms)
 
     def _tell_rest(self, picture: _Picture, budget: int) -> int:
         """Tell keys of the current slot, up to the budget or to a large value, which is then begun."""
@@ -136,13 +139,13 @@ class SlotWalk:
         knows_usage, spent, before = self._keyspace.saves_usage, 0, len(rest)
         while rest and spent < budget:
             key, value = rest.popitem()
+            usage = self._usage(picture, key) if knows_usage else UNKNOWN
             if type(value) is not bytes and parts_of(value) > LARGE_VALUE_ELEMENTS:
                 self._large_key = key
                 self._large_pieces = self._sink.add_in_pieces(
-                    picture.index, key, value, expiry_of(key), self._usage(picture, key)
+                    picture.index, key, value, expiry_of(key), usage
                 )
                 break
-            usage = self._usage(picture, key) if knows_usage else UNKNOWN
             spent += add(picture.index, key, value, expiry_of(key), usage)
         self.told += before - len(rest)
         return spent

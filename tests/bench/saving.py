@@ -4,13 +4,15 @@ The first table is how long a SAVE, a start from its file and a full synchronisa
 redis-server's in turn. The second is 50 clients that SET at random: while nothing else goes on, while BGSAVE
 does, and while a replica is given its copy. It shows latency as they see it, the longest time that one turn
 of the node held up all others, for how much of that it had the processor (a busy machine takes it away), and
-the most resident memory, with what of it are writes that wait for a replica: those are the load's own.
+the most resident memory, with what of it are writes that wait for a replica: those are the load's own. The
+replica, which would be on another machine, has the lowest priority, so that clients and primary keep theirs.
 At the end redis-server loads the file. Its digest must be that of the dataset when BGSAVE began.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import threading
@@ -153,7 +155,11 @@ def under_load(keys: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "steps"
         watched = (sys.executable, "-m", "tests.bench.watched", str(notes))
-        with started(watched, *DEBUG, *AT_ONCE) as (port, pid), started(SHOAL) as (replica, _):
+        with (
+            started(watched, *DEBUG, *AT_ONCE) as (port, pid),
+            started(SHOAL) as (replica, replica_pid),
+        ):
+            os.setpriority(os.PRIO_PROCESS, replica_pid, 19)
             fill(port, keys)
             with Load(port, pid, keys).running() as load:
                 phases["load alone"] = during(lambda: time.sleep(15))
