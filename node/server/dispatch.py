@@ -131,8 +131,8 @@ class Dispatcher:
                         server.key_waits.serve(session)
                     if type(reply) is bytes and (size := len(reply)) < 512:
                         data = BULK_HEADERS[size] + reply + b"\r\n"
-                    elif type(reply) is int and 0 <= reply < 512:
-                        data = INTEGERS[reply]
+                    elif type(reply) is int:
+                        data = INTEGERS[reply] if 0 <= reply < 512 else b":%d\r\n" % reply
                     else:
                         data = b"+OK\r\n" if reply is OK else encode(reply, session.resp)
                     if data:
