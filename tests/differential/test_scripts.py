@@ -10,7 +10,7 @@ import pytest
 from shoal.node.resp.writer import encode_command
 from tests.differential import scripts
 from tests.differential.executor import RealServer, real_redis
-from tests.peers import REDIS7_SERVER, REDIS8_SERVER, needs
+from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
 from tests.unit.server.client import Client, World
 
 pytestmark = [pytest.mark.peers, needs(REDIS7_SERVER)]
@@ -62,6 +62,25 @@ def _real_raw(real: RealServer, command: bytes) -> bytes:
 def both(request: pytest.FixtureRequest, redis7: RealServer) -> Iterator[Both]:
     yield Both(redis7, request.param)
     _real_raw(redis7, encode_command([b"HELLO", b"2"]))
+
+
+@needs(VALKEY8_SERVER)
+def test_a_script_is_found_and_shown_as_valkey_does() -> None:
+    digest = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+    with real_redis(VALKEY8_SERVER) as real:
+        both = Both(real, 3)
+        for words in (
+            ("SCRIPT", "LOAD", "return 1"),
+            ("SCRIPT", "SHOW", digest),
+            ("SCRIPT", "SHOW", digest.upper()),
+            ("SCRIPT", "SHOW", "f" * 40),
+            ("SCRIPT", "SHOW", ""),
+            ("SCRIPT", "SHOW"),
+            ("SCRIPT", "EXISTS", digest, digest.upper(), "none"),
+            ("EVALSHA", digest.upper(), "0"),
+        ):
+            mine, theirs = both.ask(*words)
+            assert mine == theirs, words
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -162,7 +162,24 @@ def script_load(session: Session, body: bytes) -> Reply:
 )
 def script_exists(session: Session, *digests: bytes) -> Reply:
     cached = session.server.scripts.cached
-    return [int(digest in cached) for digest in digests]
+    return [int(digest.lower() in cached) for digest in digests]
+
+
+@command(
+    "SCRIPT|SHOW",
+    arity=3,
+    flags=Flag.NOSCRIPT,
+    group="scripting",
+    since="8.0.0",
+    complexity="O(1)",
+    arguments=(Arg("sha1"),),
+    summary="Returns a script that is kept, as it was sent. Valkey's.",
+)
+def script_show(session: Session, digest: bytes) -> Reply:
+    script = session.server.scripts.cached.get(digest.lower())
+    if script is None:
+        raise CommandError("NOSCRIPT No matching script.")
+    return script.body
 
 
 @command(
