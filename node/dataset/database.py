@@ -242,7 +242,7 @@ class Database:
 
     def add(self, key: bytes, value: Value) -> bool:
         """`set` for a key that should be new; False, and nothing is done, if it is there."""
-        slot = crc_hqx(key, 0) & 16383 if b"{" not in key else key_slot(key)
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
         if key in self.tables[slot]:
             return False
         if self.keyspace.snapshots:
