@@ -52,6 +52,7 @@ NOT_RUN = {
     "MIGRATE": "it waits, also in a transaction",
     "PFSELFTEST": "it takes seconds",
     "SCRIPT|DEBUG": "Redis refuses it in a pipeline before it looks at it",
+    "SCRIPT|SHOW": "Valkey has it and Redis has not; test_scripts has it",
     "CONFIG FUNCTION ACL CLUSTER MODULE": "they say things of their own; they have their own tests",
     "MULTI EXEC DISCARD WATCH UNWATCH": "they turn what follows into something else; test_all_types has them",
     "ASKING READONLY READWRITE": "they are for clusters",
