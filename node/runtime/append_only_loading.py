@@ -114,6 +114,8 @@ class AppendOnlyLoading:
                     commands = reader.feed(chunk)
                     for argv, end in commands:
                         replay.run(argv, end)
+                        while replay.is_suspended:
+                            yield 0
                     yield len(commands)
         except AofError as error:
             raise LoadingFailed(_explained(error, path)) from None

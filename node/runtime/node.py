@@ -276,7 +276,7 @@ class Node:
             if self.server.cron_is_paused:
                 continue
             self.reactor.turn([])
-            while self.server.is_behind and not self.server.cron_is_paused:
+            while self._has_work_without_clients() and not self.server.cron_is_paused:
                 await trio.lowlevel.checkpoint()
                 self.reactor.turn([])
             self.ending.look()
@@ -284,6 +284,10 @@ class Node:
             self.migrations.look()
             if self.snapshots.is_due():
                 self._save(None)
+
+    def _has_work_without_clients(self) -> bool:
+        """Whether turns are wanted that nobody's socket may bring about."""
+        return self.server.is_behind or self.server.scripts.suspension.wants_turn
 
     def _save(self, waiting: Session | None) -> None:
         """Begin a snapshot of this moment."""

@@ -57,7 +57,7 @@ async def load_in_slices(loading: Slices[Result], server: Server) -> Result:
     """Go through with a loading, other work going on between its slices; what it raises is raised.
 
     Up to the first `loading-process-events-interval-bytes` nobody is answered: who asks a server with little
-    data right after its start gets an answer a moment later, and not LOADING.
+    data right after its start gets an answer a moment later, and not LOADING. A script in them may take long.
     """
     config = server.config
     while True:
@@ -70,7 +70,7 @@ async def load_in_slices(loading: Slices[Result], server: Server) -> Result:
         is_little = (
             progress is not None and progress.loaded_bytes < config.loading_process_events_interval_bytes
         )
-        if not is_little or config.key_load_delay > 0:
+        if not is_little or config.key_load_delay > 0 or server.scripts.suspension.is_suspended:
             await after_loading(config, keys)
 
 

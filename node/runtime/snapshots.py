@@ -189,6 +189,8 @@ class Snapshots:
         now = server.keyspace.now_ms // 1000
         if server.loading or state.in_progress_since is not None or server.aof.rewriting_since is not None:
             return False
+        if server.scripts.suspension.is_suspended:
+            return False  # half of what a script does is no state to go back to
         if now < self._failed_at + RETRY_AFTER_SECONDS:
             return False
         if state.save_scheduled:

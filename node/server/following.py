@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
@@ -25,11 +27,11 @@ from shoal.node.replication.replica import (
 )
 from shoal.node.replication.stream import command_size
 from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import CommandError
+from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, RestartLog, SendToPrimary
 from shoal.node.server.failover import FailoverState
-from shoal.node.server.session import Session
+from shoal.node.server.stream_session import StreamSession
 
 if TYPE_CHECKING:
     from shoal.node.server.replication import Replication
@@ -104,15 +106,17 @@ class Following:
         self._held = bytearray()
         """What came while a script was busy, or in a pause."""
         self._next_ack_ms = 0
+        self._is_in_script = False
+        """A script of the stream takes long and is suspended."""
+        self._begins_again_after_script = False
         self._forget_unapplied()
 
-    def _new_session(self, database_index: int) -> Session:
+    def _new_session(self, database_index: int) -> StreamSession:
         """Who runs the stream's commands. CLIENT LIST shows it, but nothing is sent to it."""
-        session = Session(self.server, self.server.next_session_id, f"{self.host}:{self.port}", "")
+        address = f"{self.host}:{self.port}"
+        session = StreamSession(self.server, self.server.next_session_id, address, self._script_ended)
         self.server.next_session_id += 1
-        session.is_primary_link = True
         session.db = self.server.keyspace.databases[database_index]
-        session.refresh_plain()
         return session
 
     @property
@@ -216,13 +220,16 @@ class Following:
         In whole seconds: a snapshot may stop for as long as its primary bears with another of its replicas.
         """
         self.catch_up()
+        if self._begins_again_after_script:
+            return
         if (now_ms - self._heard_ms) // 1000 > self.server.config.repl_timeout:
             self._drop(_TIMED_OUT.get(self.state, "Timeout connecting to the MASTER..."))
         elif self.is_connected and now_ms >= self._next_ack_ms:
             self.acknowledge()
 
     def stop(self) -> None:
-        """Follow no more. What the stream began and did not finish has not happened."""
+        """Follow no more. What the stream began and did not finish has not happened, a script excepted."""
+        self._finish_script()
         self.server.effects.append(ClosePrimaryLink(self.link_id))
         self.link_id = 0
         self._forget_unapplied()
@@ -239,6 +246,10 @@ class Following:
 
     def _begin_again(self, least_delay_ms: int = 0) -> None:
         """Try anew, soon at first, then less often; a link that worked starts from soon again."""
+        if self._is_in_script:
+            self._begins_again_after_script = True
+            return
+        self._begins_again_after_script = False
         if self.is_connected:
             self._retry_ms = FIRST_RETRY_MS
             self.down_since_ms = self.server.keyspace.now_ms
@@ -363,9 +374,11 @@ class Following:
         self._held.clear()
         self._raw = bytearray()
         """The stream from the first byte on that has not been passed on."""
+        self._waiting: deque[Arguments] = deque()
+        """Commands of it that have not run."""
         self._parsed = 0
         self._applied = 0
-        """How much of `_raw` is parsed, and how much of that is applied: less, inside a transaction."""
+        """How much of `_raw` is run, and how much of that is applied: less, inside a transaction."""
         self.session = self._new_session(self.session.db.index)
 
     def _apply(self, data: bytes) -> None:
@@ -375,10 +388,15 @@ class Following:
         an offset that includes commands it never applied.
         """
         self._raw += data
+        self._waiting.extend(self.session.parser.feed(data))
+        self._run_waiting()
+
+    def _run_waiting(self) -> None:
         session, keyspace, link_id = self.session, self.server.keyspace, self.link_id
-        failure = None
+        failure, waiting = None, self._waiting
         keyspace.expiry_mode = ExpiryMode.IGNORE
-        for argv in session.parser.feed(data):
+        while waiting and not self._is_in_script:
+            argv = waiting.popleft()
             end = self._parsed + command_size(argv)
             if self._raw[self._parsed] != _ARRAY or self._raw[end - 2 : end] != b"\r\n":
                 failure = "the primary's stream is not made of plain commands"
@@ -390,11 +408,11 @@ class Following:
             if self.link_id != link_id:
                 return  # the command changed our role
             self._parsed = end
-            if session.transaction is None:
+            if session.transaction is None and not self._is_in_script:
                 self._applied = end
         keyspace.expiry_mode = ExpiryMode.HIDE
         self._pass_on_applied()
-        if session.parser.error is not None:
+        if session.parser.error is not None and not waiting and not self._is_in_script:
             failure = f"the primary's stream breaks the protocol: {session.parser.error}"
         if failure is not None:
             self._drop(failure)
@@ -430,14 +448,41 @@ class Following:
 
     def _run(self, argv: Arguments) -> None:
         reply = self.server.dispatcher.apply(self.session, argv)
+        if reply is NO_REPLY and self.server.scripts.suspension.is_suspended:
+            self._is_in_script = True
+            self.server.scripts.suspension.spell(self.session, argv)
+            return
         if self.server.operations:
             self.server.propagate_operations()
+        self._look_at(reply, argv)
+
+    def _look_at(self, reply: Reply, argv: Sequence[bytes]) -> None:
         if isinstance(reply, CommandError):
             self._note(
                 Level.WARNING,
                 f"== CRITICAL == This replica cannot apply '{_name(argv)}' from its primary: {reply}. "
                 "Its data may differ from now on.",
             )
+
+    def _script_ended(self, reply: Reply) -> None:
+        """The script that was suspended is over: on with what is behind it, as far as that is here."""
+        self._is_in_script = False
+        self._look_at(reply, self.server.scripts.suspension.command)
+        self._applied = self._parsed
+        self._run_waiting()
+        if self._begins_again_after_script:
+            self._begin_again()
+
+    def _finish_script(self) -> None:
+        """Let a suspended script of the stream run to its end, now.
+
+        It cannot be taken back, and half of it is a state that the primary never had. Our role changes all
+        the same when the cluster says so, and at once: then nobody is answered until the script is over.
+        """
+        self._begins_again_after_script = False
+        self._waiting.clear()
+        while self._is_in_script:
+            self.server.scripts.suspension.go_on()
 
     def acknowledge(self) -> None:
         """Tell the primary how far we are: each second, and when it asks."""
@@ -450,7 +495,7 @@ class Following:
         self.server.effects.append(Note(level, text))
 
 
-def _name(argv: Arguments) -> str:
+def _name(argv: Sequence[bytes]) -> str:
     return argv[0][:64].lower().decode("utf-8", "replace")
 
 

@@ -54,7 +54,10 @@ class FullSyncs:
             self._note("Delay next BGSAVE for diskless SYNC")
 
     def look(self, now_ms: int) -> None:
-        """Begin the snapshots whose time has come; let those who wait on know that we live."""
+        """Begin the snapshots whose time has come; let those who wait on know that we live.
+
+        None begins while a script is suspended: what it did so far would be in it, and again in the stream.
+        """
         for form, gathering in list(self._gathering.items()):
             if self._is_due(form, gathering, now_ms):
                 self._begin(form)
@@ -64,6 +67,8 @@ class FullSyncs:
 
     def _is_due(self, form: Form, gathering: Gathering, now_ms: int) -> bool:
         config = self.server.config
+        if self.server.scripts.suspension.is_suspended:
+            return False
         most = config.repl_diskless_sync_max_replicas
         return (
             not (config.repl_diskless_sync and form.has_end_mark)

@@ -330,3 +330,12 @@ class Session(Call):
             return wait.no_wait_reply
         self.server.key_waits.begin(self, wait)
         return NO_REPLY
+
+    def begin_suspension(self) -> None:
+        """Its command takes long and goes on in later turns, see `Suspension`."""
+        self.server.block(self, Blocked(BlockReason.SCRIPT))
+
+    def end_suspension(self, reply: Reply) -> None:
+        """Its command has ended."""
+        if not self.closing:
+            self.server.end_wait(self, reply)

@@ -8,6 +8,7 @@ from pathlib import Path
 import hiredis
 import pytest
 
+from shoal.node.resp.writer import encode_command
 from tests.processes.nodes import HOST, Node, running_node, running_nodes, wait_until
 
 pytestmark = pytest.mark.processes
@@ -93,6 +94,23 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {
         str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file() and path.name != "log"
     }
+
+
+def test_a_script_in_the_append_only_file_that_takes_long_keeps_nobody_waiting(tmp_path: Path) -> None:
+    slow = "redis.call('set', KEYS[1], 'y') for i = 1, 3000000 do redis.call('type', 'x') end"
+    with running_node(tmp_path, *ON_DISK["append-only file"], "--busy-reply-threshold", "1") as node:
+        node.stop()
+        with next(node.directory.glob("*/*.incr.aof")).open("ab") as file:
+            file.write(
+                encode_command((b"SELECT", b"0")) + encode_command((b"EVAL", slow.encode(), b"1", b"x"))
+            )
+        node.launch()
+        wait_until(lambda: "Slow script detected" in node.log, "it is told")
+        assert refusal(node, "GET", "x").startswith("LOADING")
+        with pytest.raises(ConnectionError):
+            node.ask("SHUTDOWN", "NOSAVE")
+        assert node.process is not None
+        assert node.process.wait(30) == 0
 
 
 def test_a_replica_waits_for_a_primary_that_is_loading(tmp_path: Path) -> None:

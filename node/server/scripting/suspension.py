@@ -7,7 +7,9 @@ script that ends soon by itself (`node/scripting/brevity.py`) has no need of tha
 No other thread is involved, and nothing runs at the same time: who goes on, and when, is decided here.
 
 While a command is suspended the gate is closed to others (see `Dispatcher`), what it has changed so far is
-kept back from replicas, and when it goes on it finds the time at which it began.
+kept back from replicas, no picture of all data is begun, and when it goes on it finds the time at which it
+began. A script that our primary's stream or an append-only file holds is suspended like a client's, and the
+commands behind it wait (`StreamSession`).
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
+from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.resp.replies import NO_REPLY, Reply
-from shoal.node.server.session import Blocked, BlockReason
 
 if TYPE_CHECKING:
     from shoal.node.resp.parser import Arguments
@@ -54,6 +56,7 @@ class Suspension:
         """Its words, as soon as they are told: see `spell`."""
         self._operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         self._now_ms = 0
+        self._expiry_mode = ExpiryMode.DELETE
         self._began_ns = 0
 
     @property
@@ -67,8 +70,8 @@ class Suspension:
 
     def run(self, session: Session, body: Callable[[T], Reply], given: T) -> Reply:
         """Run a command's body; NO_REPLY if it was suspended, and the client is told when it ends."""
-        if self._is_at_work or session.is_primary_link:
-            return body(given)  # part of a transaction that is being run so already, or must be done now
+        if self._is_at_work:
+            return body(given)  # part of a transaction that is being run so already
         began_ns = self.server.dispatcher.command_started_ns
         worker = self._worker
         if worker is None:
@@ -98,7 +101,7 @@ class Suspension:
         self._session, self._began_ns = session, began_ns
         self._keep()
         session.propagated = []
-        self.server.block(session, Blocked(BlockReason.SCRIPT))
+        session.begin_suspension()
         self.server.refresh_gates()
 
     def spell(self, session: Session, argv: Sequence[bytes]) -> None:
@@ -126,15 +129,17 @@ class Suspension:
         assert worker is not None and session is not None
         entry = server.dispatcher.table.look_up(self.command)
         assert entry is not None
-        now_ms = server.keyspace.now_ms
-        server.keyspace.now_ms = self._now_ms
+        keyspace = server.keyspace
+        now_ms, keyspace.now_ms = keyspace.now_ms, self._now_ms
+        expiry_mode, keyspace.expiry_mode = keyspace.expiry_mode, self._expiry_mode
         operations, server.operations = server.operations, self._operations
         server.tracking.running = session
         outcome = worker.switch()
-        server.keyspace.now_ms = now_ms
         server.tracking.running = None
         if outcome is PAUSED:
             self._keep()
+        keyspace.now_ms, keyspace.expiry_mode = now_ms, expiry_mode
+        if outcome is PAUSED:
             server.operations = operations
             return
         self._is_at_work, self._session = False, None
@@ -146,11 +151,11 @@ class Suspension:
         if server.operations:
             server.propagate_operations(session)
         server.dispatcher.note_long_call(session, entry, self.command, self._began_ns)
+        server.refresh_gates()
+        session.end_suspension(reply)
         server.suspension_ended()
-        if not session.closing:
-            server.end_wait(session, reply)
 
     def _keep(self) -> None:
-        """Keep back what the command has changed so far, and the time it sees."""
+        """Keep back what the command has changed so far, and what it sees of the time."""
         self._operations, self.server.operations = self.server.operations, []
-        self._now_ms = self.server.keyspace.now_ms
+        self._now_ms, self._expiry_mode = self.server.keyspace.now_ms, self.server.keyspace.expiry_mode
