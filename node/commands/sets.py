@@ -36,7 +36,7 @@ def sadd(call: Call, key: bytes, *members: bytes) -> Reply:
         call.db.set(key, value)
     before = len(value)
     for member in members:
-        value.put(member, None)
+        value.put(member)
     added = len(value) - before
     if added:
         call.db.changed(key, "sadd")
@@ -92,7 +92,7 @@ def smove(call: Call, source: bytes, destination: bytes, member: bytes) -> Reply
         put_into = SetValue()
         call.db.set(destination, put_into)
     if member not in put_into:
-        put_into.put(member, None)
+        put_into.put(member)
         call.db.changed(destination, "sadd")
     return 1
 
@@ -118,9 +118,8 @@ def spop(call: Call, key: bytes, *count: bytes) -> Reply:
     if value is None:
         return None if wanted is None else SetReply([])
     if wanted is None:
-        member = value.random_key(call.rng)
+        member = value.pop_random(call.rng)
         call.propagate(b"SREM", key, member)
-        value.discard(member)
         call.db.changed(key, "spop")
         call.db.delete_if_empty(key, value)
         return member

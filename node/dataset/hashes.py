@@ -128,7 +128,7 @@ class PackedHash(HashValue):
     packed: bytes
 
     def __init__(self) -> None:
-        self._births = None
+        self.births = None
         self.shape = NO_FIELDS
         self.packed = b""
 

@@ -28,21 +28,21 @@ V = TypeVar("V")
 class Table(dict[bytes, V], Generic[V]):
     """A dict whose keys are added by `put` and removed by `discard`, so that the index stays true."""
 
-    __slots__ = ("_births",)
+    __slots__ = ("births",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._births: _Births | None = None
+        self.births: Births | None = None
 
     def put(self, key: bytes, value: V) -> None:
         """Add or replace."""
-        if self._births is not None and key not in self:
-            self._births.add(key)
+        if self.births is not None and key not in self:
+            self.births.add(key)
         self[key] = value
 
     def put_all(self, items: Mapping[bytes, V]) -> None:
         """`put` for many."""
-        if self._births is None:
+        if self.births is None:
             self.update(items)
         else:
             for key, value in items.items():
@@ -53,27 +53,41 @@ class Table(dict[bytes, V], Generic[V]):
         if key not in self:
             return False
         del self[key]
-        if self._births is not None:
-            self._births.remove(key)
+        if self.births is not None:
+            self.births.remove(key)
         return True
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """About `count` keys from the cursor on, and the cursor to go on from: 0 starts and 0 ends."""
-        if self._births is None:
+        if self.births is None:
             if len(self) <= WHOLE_TABLE_LIMIT:
                 return 0, list(self)
-            self._births = _Births(self)
-        return self._births.scan(cursor, count)
+            self.births = self._new_index()
+        return self.births.scan(cursor, count)
 
     def random_key(self, rng: Random) -> bytes:
         """A key drawn uniformly; IndexError from an empty table."""
         if not self:
             raise IndexError("the table is empty")
-        if self._births is None:
+        if self.births is None:
             if len(self) <= WHOLE_TABLE_LIMIT:
                 return next(islice(self, int(rng.random() * len(self)), None))
-            self._births = _Births(self)
-        return self._births.draw(rng)
+            self.births = self._new_index()
+        return self.births.draw(rng)
+
+    def pop_random(self, rng: Random) -> bytes:
+        """Remove a key drawn uniformly; IndexError from an empty table.
+
+        The index knows the place it drew: to look for the key again would take twice as long.
+        """
+        births = self.births
+        if births is None:
+            key = self.random_key(rng)
+            self.discard(key)
+        else:
+            key = births.take(rng)
+            del self[key]
+        return key
 
     def random_picks(self, rng: Random, count: int) -> list[bytes]:
         """Different keys for a positive count; for a negative one that many draws, repeats and all."""
@@ -98,16 +112,20 @@ class Table(dict[bytes, V], Generic[V]):
             return rng.choices(list(self), k=count)
         return [self.random_key(rng) for _ in range(count)]
 
+    def _new_index(self) -> Births:
+        return Births(list(self), {})
 
-class _Births:
-    """Keys in order of birth, holes included."""
+
+class Births:
+    """Keys in order of birth, holes included; `birth_of` is kept where its owner says."""
 
     __slots__ = ("birth_of", "births", "holes", "keys", "next_birth")
 
-    def __init__(self, keys: dict[bytes, V]) -> None:
-        self.keys: list[bytes | None] = list(keys)
+    def __init__(self, keys: list[bytes], birth_of: dict[bytes, int]) -> None:
+        self.keys: list[bytes | None] = [*keys]
         self.births: list[int] = list(range(1, len(keys) + 1))
-        self.birth_of: dict[bytes, int] = dict(zip(keys, self.births, strict=True))
+        self.birth_of = birth_of
+        birth_of.update(zip(keys, self.births, strict=True))
         self.next_birth = len(keys) + 1
         self.holes = 0
 
@@ -118,21 +136,35 @@ class _Births:
         self.next_birth += 1
 
     def remove(self, key: bytes) -> None:
-        position = bisect_left(self.births, self.birth_of.pop(key))
-        self.keys[position] = None
+        self._leave_hole(bisect_left(self.births, self.birth_of.pop(key)))
+
+    def take(self, rng: Random) -> bytes:
+        """Remove a key drawn uniformly."""
+        keys, random = self.keys, rng.random
+        key = None
+        while key is None:
+            position = int(random() * len(keys))
+            key = keys[position]
+        del self.birth_of[key]
+        self._leave_hole(position)
+        return key
+
+    def _leave_hole(self, position: int) -> None:
+        keys = self.keys
+        keys[position] = None
         self.holes += 1
         # A scan begins at the end: what is taken away from there, as a slot's migration does, leaves nothing.
-        while self.keys and self.keys[-1] is None:
-            self.keys.pop()
+        while keys and keys[-1] is None:
+            keys.pop()
             self.births.pop()
             self.holes -= 1
         if self.holes > len(self.birth_of) + WHOLE_TABLE_LIMIT:
             self._close_holes()
 
     def _close_holes(self) -> None:
-        kept = [(key, birth) for key, birth in zip(self.keys, self.births, strict=True) if key is not None]
-        self.keys = [key for key, _ in kept]
-        self.births = [birth for _, birth in kept]
+        pairs = zip(self.keys, self.births, strict=True)
+        self.births = [birth for key, birth in pairs if key is not None]
+        self.keys = [key for key in self.keys if key is not None]
         self.holes = 0
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:

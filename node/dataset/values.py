@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
+from random import Random
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.table import Table
+from shoal.node.dataset.table import Births, Table
 
 
 class ListValue(deque[bytes]):
@@ -52,8 +53,12 @@ class ListValue(deque[bytes]):
         return limit
 
 
-class SetValue(Table[None]):
-    """A set of members, in order of insertion."""
+class SetValue(Table[int]):
+    """A set of members, in order of insertion.
+
+    Members have no values: where a table has those, the numbers of the index of births stand, once there is
+    one. A second dict of them would cost SPOP a sixth of its time, and each member a hundred bytes.
+    """
 
     __slots__ = ()
 
@@ -61,9 +66,30 @@ class SetValue(Table[None]):
     def of(cls, members: Iterable[bytes]) -> SetValue:
         """A set of these members, repeated ones once."""
         made = cls()
-        for member in members:
-            made.put(member, None)
+        made.update(dict.fromkeys(members, 0))
         return made
+
+    def put(self, key: bytes, value: int = 0) -> None:
+        """Add a member."""
+        if self.births is None:
+            self[key] = 0
+        elif key not in self:
+            self.births.add(key)
+
+    def discard(self, key: bytes) -> bool:
+        if key not in self:
+            return False
+        if self.births is None:
+            del self[key]
+        else:
+            self.births.remove(key)
+        return True
+
+    def pop_random(self, rng: Random) -> bytes:
+        return super().pop_random(rng) if self.births is None else self.births.take(rng)
+
+    def _new_index(self) -> Births:
+        return Births(list(self), self)
 
 
 StringValue = bytes | bytearray

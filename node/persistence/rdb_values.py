@@ -134,8 +134,7 @@ def _list(items: list[bytes]) -> ListValue:
 
 
 def _set(items: list[bytes]) -> SetValue:
-    value = SetValue()
-    value.update(dict.fromkeys(items))
+    value = SetValue.of(items)
     if len(value) != len(items):
         raise DuplicateElementError("a set holds a member twice")
     return value
