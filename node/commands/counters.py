@@ -87,19 +87,20 @@ def decrby(call: Call, key: bytes, decrement: bytes) -> Reply:
 
 def _add(call: Call, key: bytes, amount: int) -> int:
     db = call.db
-    value = db.peek(key)
+    value = db.for_change(key)
     if value is None:
-        old: int | None = 0
-    elif type(value) is bytes or type(value) is bytearray:
-        old = parse_integer(value)
-    else:
+        db.set(key, b"%d" % amount)
+        db.changed(key, "incrby")
+        return amount
+    if type(value) is not bytes and type(value) is not bytearray:
         raise CommandError(WRONG_TYPE)
+    old = parse_integer(value)
     if old is None:
         raise CommandError(NOT_AN_INTEGER)
     number = old + amount
     if not INT64_MIN <= number <= INT64_MAX:
         raise CommandError("ERR increment or decrement would overflow")
-    db.set(key, b"%d" % number, keep_expiry=True)
+    db.replace(key, b"%d" % number)
     db.changed(key, "incrby")
     return number
 

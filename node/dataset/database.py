@@ -186,7 +186,7 @@ class Database:
     def change_string(self, key: bytes) -> StringValue | None:
         """`for_change` of a key that must hold a string; WRONGTYPE otherwise. So for the other `change_…`.
 
-        A `bytearray` may be altered in place; `bytes` are replaced by `set` with `keep_expiry`.
+        A `bytearray` may be altered in place; `bytes` are replaced by `replace`, or `set` with `keep_expiry`.
         """
         value = self.for_change(key)
         if value is None or type(value) is bytes or type(value) is bytearray:
@@ -224,6 +224,13 @@ class Database:
         if value is None or type(value) is Stream:
             return value
         raise CommandError(WRONG_TYPE)
+
+    def replace(self, key: bytes, value: Value) -> None:
+        """Put another value in the place of the one `for_change` just gave; the time to live stays.
+
+        For who read the value to make the next of it: a third of the cost of `set`, which looks for itself.
+        """
+        self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)][key] = value
 
     def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
