@@ -209,7 +209,7 @@ def setnx(call: Call, key: bytes, value: bytes) -> Reply:
 )
 def mset(call: Call, *words: bytes) -> Reply:
     _require_pairs(words, "mset")
-    _set_all(call, words)
+    call.db.set_strings(words[::2], words[1::2])
     return OK
 
 
@@ -229,19 +229,13 @@ def msetnx(call: Call, *words: bytes) -> Reply:
     _require_pairs(words, "msetnx")
     if any(call.db.peek(key) is not None for key in words[::2]):
         return 0
-    _set_all(call, words)
+    call.db.set_strings(words[::2], words[1::2])
     return 1
 
 
 def _require_pairs(words: tuple[bytes, ...], name: str) -> None:
     if len(words) % 2:
         raise CommandError(f"ERR wrong number of arguments for '{name}' command")
-
-
-def _set_all(call: Call, words: tuple[bytes, ...]) -> None:
-    for key, value in zip(words[::2], words[1::2], strict=True):
-        call.db.set(key, value)
-        call.db.changed(key, "set")
 
 
 # --- reading and writing -------------------------------------------------------------------------------

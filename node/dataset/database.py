@@ -247,6 +247,32 @@ class Database:
             self._put_new(slot, key, value)
         self.accessed[key] = keyspace.now_ms
 
+    def set_strings(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """`set` and `changed` for each of several keys, a third cheaper where nobody looks on."""
+        keyspace = self.keyspace
+        if keyspace.snapshots or keyspace.is_heard or keyspace.on_new_key is not None or self.watchers:
+            for key, value in zip(keys, values, strict=True):
+                self.set(key, value)
+                self.changed(key, "set")
+            return
+        tables, counts, now_ms = self.tables, self._group_counts, keyspace.now_ms
+        expires, accessed = self.expires, self.accessed
+        for key, value in zip(keys, values, strict=True):
+            slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+            if key in expires:
+                del expires[key]
+            table = tables[slot]
+            if table.births is None and table is not _NOTHING:
+                before = len(table)
+                table[key] = value
+                counts[slot >> _GROUP_SHIFT] += len(table) - before
+            elif key in table:
+                table[key] = value
+            else:
+                self._put_new(slot, key, value)
+            accessed[key] = now_ms
+        keyspace.changes += len(keys)
+
     def add(self, key: bytes, value: Value) -> bool:
         """`set` for a key that should be new; False, and nothing is done, if it is there."""
         slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
