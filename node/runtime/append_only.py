@@ -140,9 +140,9 @@ class AppendOnlyFile:
             await load_in_slices(loading.load_files(), server)
         except (LoadingFailed, OSError) as error:
             self.log.warning(str(error))
-            server.end_wait(waiting, reply)
+            server.blocked.end_wait(waiting, reply)
         else:
-            server.end_wait(waiting, OK)
+            server.blocked.end_wait(waiting, OK)
 
     def finish(self) -> None:
         """The process ends: everything is written and durable."""
@@ -162,7 +162,7 @@ class AppendOnlyFile:
         else:
             reply = REWRITE_STARTED if self._begin() else CommandError(CANNOT_START)
         if waiting is not None:
-            self.server.end_wait(waiting, reply)
+            self.server.blocked.end_wait(waiting, reply)
 
     def _must_wait(self) -> bool:
         """Whether a rewrite can not begin now: a snapshot is being written, or a script is half done.

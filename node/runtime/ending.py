@@ -103,13 +103,13 @@ class Ending:
     def abort(self, session: Session) -> None:
         """SHUTDOWN ABORT."""
         if self._signalled is None and self._pending is None and self._saving is None:
-            self.server.end_wait(session, CommandError("ERR No shutdown in progress."))
+            self.server.blocked.end_wait(session, CommandError("ERR No shutdown in progress."))
             return
         if self._saving is not None:
             self.snapshots.give_up()
         self.log.notice("Shutdown manually aborted.")
         self._go_on()
-        self.server.end_wait(session, OK)
+        self.server.blocked.end_wait(session, OK)
 
     def _end(self, request: Shutdown) -> None:
         aof = self.server.aof
@@ -157,7 +157,7 @@ class Ending:
         waiting, self._waiting = self._waiting, []
         for session in waiting:
             if session.blocked is not None:
-                self.server.end_wait(session, CommandError(FAILED))
+                self.server.blocked.end_wait(session, CommandError(FAILED))
         self.server.resume_paused()
 
     def _replicas_behind(self) -> list[AttachedReplica]:

@@ -287,7 +287,7 @@ class Node:
 
     def _has_work_without_clients(self) -> bool:
         """Whether turns are wanted that nobody's socket may bring about."""
-        return self.server.is_behind or self.server.scripts.suspension.wants_turn
+        return self.server.active_expiry.is_behind or self.server.scripts.suspension.wants_turn
 
     def _save(self, waiting: Session | None) -> None:
         """Begin a snapshot of this moment."""

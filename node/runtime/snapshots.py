@@ -87,7 +87,7 @@ class Snapshots:
 
     def _answer(self, waiting: Session | None, reply: Reply) -> None:
         if waiting is not None:
-            self.server.end_wait(waiting, reply)
+            self.server.blocked.end_wait(waiting, reply)
 
     def give_up(self) -> None:
         """Abandon the snapshot that is being written in slices, if there is one: another takes its file."""

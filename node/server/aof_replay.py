@@ -75,5 +75,5 @@ class AofReplay:
         if isinstance(reply, CommandError):
             self.failed += 1
             self.first_failure = self.first_failure or f"at offset {self._end}: {reply}"
-        self._server.operations.clear()
+        self._server.propagation.operations.clear()
         self._end = self._next_end

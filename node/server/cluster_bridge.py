@@ -197,5 +197,5 @@ class ClusterBridge:
             for key in list(database.tables[slot]):
                 database.delete(key)
                 database.changed(key, None)  # the cluster still has it: no event
-                self.server.operations.append((0, (b"DEL", key)))
-        self.server.propagate_each()
+                self.server.propagation.record_deletion(0, key)
+        self.server.propagation.propagate_each()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoal.node.resp.replies import Reply
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.blocking import Blocked, BlockReason
+from shoal.node.server.session import Session
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -57,7 +58,7 @@ def _wait(
     if is_enough() or session.in_exec:
         return count()
     deadline_ms = server.keyspace.now_ms + timeout_ms if timeout_ms else None
-    server.block(
+    server.blocked.block(
         session,
         WaitingForCopies(
             BlockReason.WAIT,
@@ -72,9 +73,9 @@ def _wait(
 
 def end_waits(server: Server) -> None:
     """There are more copies of what was written: answer those who waited for them."""
-    for session in list(server.blocked[BlockReason.WAIT].values()):
+    for session in server.blocked.waiting_for(BlockReason.WAIT):
         blocked = session.blocked
         assert isinstance(blocked, WaitingForCopies)
         reply = blocked.answer()
         if reply is not None:
-            server.end_wait(session, reply)
+            server.blocked.end_wait(session, reply)

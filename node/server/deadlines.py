@@ -8,7 +8,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shoal.node.server.session import Blocked, Session
+    from shoal.node.server.blocking import Blocked
+    from shoal.node.server.session import Session
 
 _STALE_ENTRIES_MIN = 1000
 

@@ -21,11 +21,12 @@ from shoal.node.persistence.errors import RdbError
 from shoal.node.resp.parser import Arguments
 from shoal.node.resp.replies import NO_REPLY, OK, QUEUED, CommandError, Pushes, Reply
 from shoal.node.resp.writer import encode
+from shoal.node.server.blocking import Blocked, BlockReason
 from shoal.node.server.command_table import CommandTable
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.entries import Entry
 from shoal.node.server.pubsub import check_runs_while_subscribed
-from shoal.node.server.session import Blocked, BlockReason, ReplyMode, Session
+from shoal.node.server.session import ReplyMode, Session
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -86,7 +87,7 @@ class Dispatcher:
         """
         entries, server, keyspace, served = self.entries, self.server, self.keyspace, self.server.served
         ready_keys, log, history = server.key_waits.ready, server.aof, server.replication.history
-        credit, stopped = server.client_care.credit_bytes, []
+        credit, propagation, stopped = server.client_care.credit_bytes, server.propagation, []
         self.command_started_ns = self.clock_ns()
         for session, commands in batch:
             out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
@@ -121,11 +122,11 @@ class Dispatcher:
                         reply = self.failed(entry, error)
                     if keyspace.changes != changes or session.propagated is not None:
                         if history.backlog is not None or log.is_recording:
-                            server.tell_of(session, argv)
+                            propagation.propagate(session, argv)
                         else:
                             session.propagated = None  # nobody is to hear of it
-                    if server.operations:
-                        server.propagate_operations(session, entry)
+                    if propagation.operations:
+                        propagation.propagate_recorded(session, entry)
                     self.timed_calls += 1
                     if ready_keys:
                         server.key_waits.serve(session)
@@ -187,7 +188,7 @@ class Dispatcher:
         except Exception as error:
             reply = self.failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
-            self.server.record_change(session, argv)
+            self.server.propagation.record(session, argv)
         if session.tracker is not None:
             self.server.tracking.command_ran(session.tracker, entry, argv)
         if self.timed_calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
@@ -214,9 +215,9 @@ class Dispatcher:
             reply = self.failed(entry, error)
         self.server.tracking.running = None
         if self.keyspace.changes != changes or session.propagated is not None:
-            self.server.record_change(session, [])
-        if self.server.operations:
-            self.server.propagate_operations(session)
+            self.server.propagation.record(session, [])
+        if self.server.propagation.operations:
+            self.server.propagation.propagate_recorded(session)
         now_ns = self.clock_ns()
         elapsed_ns = now_ns - self.command_started_ns
         entry.nanoseconds += elapsed_ns
@@ -276,8 +277,8 @@ class Dispatcher:
             known = entry or self.entries.get(argv[0].lower())
             reply = _spoil_transaction(session, known, error)
             self.server.count_error(reply)
-        if self.server.operations:
-            self.server.propagate_operations(session, entry)
+        if self.server.propagation.operations:
+            self.server.propagation.propagate_recorded(session, entry)
         self.server.tracking.running = None
         self._answer(session, entry, reply)
         if self.server.key_waits.ready:
@@ -342,10 +343,10 @@ class Dispatcher:
             return QUEUED
         may_write = bool(flags & _ANY_WRITE) or (is_exec and _queued(session, _MAY_WRITE))
         if server.pause.holds(session, is_write=may_write, flags=flags):
-            server.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
+            server.blocked.block(session, Blocked(BlockReason.PAUSE, server.pause.until_ms, argv))
             return NO_REPLY
         if may_write and server.migrating_keys and self._touches_migrating_key(session, entry, argv):
-            server.block(session, Blocked(BlockReason.MIGRATE, None, argv))
+            server.blocked.block(session, Blocked(BlockReason.MIGRATE, None, argv))
             return NO_REPLY
         return self.perform(session, entry, argv)
 

@@ -452,8 +452,8 @@ class Following:
             self._is_in_script = True
             self.server.scripts.suspension.spell(self.session, argv)
             return
-        if self.server.operations:
-            self.server.propagate_operations()
+        if self.server.propagation.operations:
+            self.server.propagation.propagate_recorded()
         self._look_at(reply, argv)
 
     def _look_at(self, reply: Reply, argv: Sequence[bytes]) -> None:

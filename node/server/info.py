@@ -103,7 +103,7 @@ def _clients(server: Server) -> Fields:
         ("cluster_connections", len(server.cluster.view.links) if server.cluster is not None else 0),
         ("maxclients", server.config.maxclients),
         ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
-        ("blocked_clients", sum(map(len, server.blocked.values()))),
+        ("blocked_clients", len(server.blocked)),
         ("tracking_clients", len(server.tracking.trackers)),
         ("clients_in_timeout_table", _clients_with_deadline(server)),
     ]
@@ -112,8 +112,7 @@ def _clients(server: Server) -> Fields:
 def _clients_with_deadline(server: Server) -> int:
     return sum(
         session.blocked is not None and session.blocked.deadline_ms is not None
-        for sessions in server.blocked.values()
-        for session in sessions.values()
+        for session in server.sessions.values()
     )
 
 

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 from shoal.cluster.routing import Serve, route_blocked
 from shoal.node.commands.call import KeyWait
 from shoal.node.resp.replies import NO_REPLY, CommandError
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.blocking import Blocked, BlockReason
+from shoal.node.server.session import Session
 
 if TYPE_CHECKING:
     from shoal.node.dataset.database import Database
@@ -109,7 +110,7 @@ class KeyWaits:
         blocked = WaitingForKeys(
             BlockReason.KEYS, deadline_ms, on_timeout=lambda: wait.timeout_reply, wait=wait, lines=lines
         )
-        self.server.block(session, blocked)
+        self.server.blocked.block(session, blocked)
 
     def _line(self, database: Database, key: bytes) -> Line:
         line = self._lines.get((database, key))
@@ -141,12 +142,12 @@ class KeyWaits:
 
     def _serve_line(self, line: Line) -> None:
         value = line.database.peek(line.key)
-        if self.server.operations:  # its time had come
-            self.server.propagate_operations()
+        if self.server.propagation.operations:  # its time had come
+            self.server.propagation.propagate_recorded()
         for session, wait in list(line.if_gone.items()):
             if wait.kind is not type(value) and wait.gone is not None and session.last_entry is not None:
                 session.last_entry.failed_calls += 1
-                self.server.end_wait_in_vain(session, wait.gone)
+                self.server.blocked.end_wait_in_vain(session, wait.gone)
         queue = line.queues.get(type(value), OrderedDict())
         while queue and line.database.peek(line.key) is value:
             session, wait = next(iter(queue.items()))
@@ -169,7 +170,7 @@ class KeyWaits:
         reply = self.server.dispatcher.go_on(session, partial(wait.serve, key))
         if reply is NO_REPLY:
             return False
-        self.server.end_wait_soon(session, reply)
+        self.server.blocked.end_wait_soon(session, reply)
         return True
 
     def _still_may(self, session: Session) -> bool:
@@ -179,7 +180,7 @@ class KeyWaits:
         try:
             self.server.acl.check(session, entry.spec, blocked.words)
         except CommandError as error:
-            self.server.end_wait_in_vain(session, error)
+            self.server.blocked.end_wait_in_vain(session, error)
             return False
         return True
 
@@ -203,7 +204,7 @@ class KeyWaits:
         """The cluster changed: tell those who would wait in vain here where to go, or that it is down."""
         cluster = self.server.cluster
         assert cluster is not None
-        for session in list(self.server.blocked[BlockReason.KEYS].values()):
+        for session in self.server.blocked.waiting_for(BlockReason.KEYS):
             blocked, entry = session.blocked, session.last_entry
             assert isinstance(blocked, WaitingForKeys) and entry is not None
             decision = route_blocked(
@@ -211,4 +212,4 @@ class KeyWaits:
             )
             if not isinstance(decision, Serve):
                 error = CommandError(decision.error_text(cluster.settings.preferred_endpoint_type))
-                self.server.end_wait_in_vain(session, error)
+                self.server.blocked.end_wait_in_vain(session, error)

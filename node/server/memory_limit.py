@@ -218,7 +218,7 @@ class MemoryLimit:
             if evicted % KEYS_PER_LOOK == 0 and clock_ns() - began_ns > self._time_limit_ns():
                 self.is_evicting = self._headroom < 0
                 break
-        server.propagate_each()
+        server.propagation.propagate_each()
         server.note_spike("eviction-cycle", began_ns)
 
     def _evict_key(self, database: Database, key: bytes) -> int:
@@ -228,7 +228,7 @@ class MemoryLimit:
         freed = key_bytes(key, value, expires=expires, samples=SAMPLES_PER_VALUE)
         database.drop(key, "evicted")
         self.server.keyspace.evicted += 1
-        self.server.operations.append((database.index, (b"DEL", key)))
+        self.server.propagation.record_deletion(database.index, key)
         return freed
 
     def _time_limit_ns(self) -> float:

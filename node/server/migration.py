@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from shoal.cluster.slots import key_slot
 from shoal.node.persistence.moving_keys import MovingKey
 from shoal.node.resp.replies import OK, CommandError
-from shoal.node.server.session import BlockReason, Session
+from shoal.node.server.blocking import BlockReason
+from shoal.node.server.session import Session
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -90,10 +91,10 @@ def finish(server: Server, request: MigrateKeys, restored: Sequence[bytes], erro
         for key in gone:
             database.changed(key, "del")
         if gone:
-            server.operations.append((database.index, (b"DEL", *gone)))
-            server.propagate_operations()
+            server.propagation.record_deletion(database.index, *gone)
+            server.propagation.propagate_recorded()
     server.refresh_gates()
     server.key_waits.release()
-    server.end_wait(request.session, OK if error is None else CommandError(error))
-    for session in list(server.blocked[BlockReason.MIGRATE].values()):
-        server.unblock(session)
+    server.blocked.end_wait(request.session, OK if error is None else CommandError(error))
+    for session in server.blocked.waiting_for(BlockReason.MIGRATE):
+        server.blocked.unblock(session)

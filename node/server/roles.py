@@ -8,8 +8,8 @@ from shoal.cluster.effects import Level, Note
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.resp.replies import CommandError
 from shoal.node.server import migration
+from shoal.node.server.blocking import BlockReason
 from shoal.node.server.effects import RoleChanged
-from shoal.node.server.session import BlockReason
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -57,8 +57,8 @@ def follow_primary(server: Server, host: str, port: int) -> None:
 def _end_waits(server: Server) -> None:
     """On a replica, who waits for replicas or for a key would wait in vain, or for what another decides."""
     for reason in (BlockReason.WAIT, BlockReason.KEYS):
-        for session in list(server.blocked[reason].values()):
-            server.end_wait_in_vain(session, CommandError(_UNBLOCKED))
+        for session in server.blocked.waiting_for(reason):
+            server.blocked.end_wait_in_vain(session, CommandError(_UNBLOCKED))
             session.close_after_reply()
 
 

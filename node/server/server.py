@@ -8,30 +8,27 @@ in through `begin_turn`; randomness and the command stopwatch are handed in at t
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
-from shoal.node.commands.call import AS_TYPED
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
-from shoal.node.dataset.expiry_mode import ExpiryMode
-from shoal.node.dataset.field_expiry import expire_due_fields
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
-from shoal.node.resp.replies import CommandError, Reply, Status
+from shoal.node.resp.replies import CommandError, Status
 from shoal.node.server import roles
 from shoal.node.server.acl.access import AccessControl
+from shoal.node.server.active_expiry import ActiveExpiry
 from shoal.node.server.append_only import AppendOnly
 from shoal.node.server.applying import follow_config
+from shoal.node.server.blocking import BlockedClients, BlockReason
 from shoal.node.server.client_care import ClientCare
 from shoal.node.server.client_memory import ClientMemory
 from shoal.node.server.config import Config
-from shoal.node.server.deadlines import Deadlines
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import CloseSession, ReplaceSnapshot, ServerEffect
 from shoal.node.server.entries import Entry, nothing_served
@@ -42,10 +39,11 @@ from shoal.node.server.memory_limit import MemoryLimit
 from shoal.node.server.monitoring import monitor_line
 from shoal.node.server.pausing import Pause
 from shoal.node.server.persistence import Loading, PersistenceState
+from shoal.node.server.propagation import Propagation
 from shoal.node.server.pubsub import PubSub
 from shoal.node.server.replication import Replication
 from shoal.node.server.scripting.scripts import Scripts
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.session import Session
 from shoal.node.server.slowlog import Slowlog
 from shoal.node.server.statistics import Statistics
 from shoal.node.server.tracking import Tracking
@@ -59,15 +57,6 @@ COMMANDS_PER_CLIENT_PER_TURN = 1000
 PARSED_AT_ONCE = 64 * 1024
 """How many bytes of what was read ahead become commands at a time: about a share of a turn."""
 
-EXPIRE_EVERY_MS = 20
-"""How often keys whose time has come are looked for; on access they are found at once."""
-
-COMES_UPON_KEYS = frozenset({"SCAN", "RANDOMKEY"})
-"""Commands that touch keys nobody named."""
-
-EXPIRED_KEYS_PER_TURN = 100
-"""How many keys whose time has come one turn deletes on its own account."""
-
 
 class Server:
     """One node."""
@@ -80,10 +69,11 @@ class Server:
         self.run_id = run_id
         self.started_ms = now_ms
         self.encoding_limits = EncodingLimits()
+        self.propagation = Propagation(self)
         self.keyspace = Keyspace(1 if config.cluster_enabled else config.databases)
         self.keyspace.now_ms = now_ms
-        self.keyspace.on_expired = self._key_expired
-        self.keyspace.on_fields_expired = self._fields_expired
+        self.keyspace.on_expired = self.propagation.record_deletion
+        self.keyspace.on_fields_expired = self.propagation.record_field_deletion
         self.keyspace.on_flushed = self._replace_snapshot
         self.acl = AccessControl(self)
         self.sessions: dict[int, Session] = {}
@@ -94,11 +84,6 @@ class Server:
         self.runnable: deque[Session] = deque()
         """Sessions with commands left over from the last turn."""
         self.effects: list[ServerEffect] = []
-        self.operations: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
-        """What the running command changed, to be propagated as one: (database, words)."""
-        self.only_for_replicas: list[Sequence[bytes]] = []
-        self.only_for_log: list[Sequence[bytes]] = []
-        """Words of those that are not for both."""
         self.host: Host = NoHost()
         """The process around this server; the runtime puts the real one here."""
         self.statistics = Statistics()
@@ -111,9 +96,7 @@ class Server:
         self.persistence = PersistenceState()
         self.aof = AppendOnly(self)
         self.memory = MemoryLimit(self)
-        self.blocked: dict[BlockReason, dict[int, Session]] = {reason: {} for reason in BlockReason}
-        """Clients whose next command waits, by what for, so that looking at some costs nothing for others."""
-        self.deadlines = Deadlines()
+        self.blocked = BlockedClients(self)
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
         self.client_memory = ClientMemory(self)
@@ -127,9 +110,7 @@ class Server:
         """The send buffer of a bus link, as the runtime sees it."""
         self.served: bytearray | None = nothing_served() if config.cluster_enabled else None
         """Cluster mode: for each slot one of the levels of `entries`, from NOT_SERVED to SERVED."""
-        self.next_expiry_ms = 0
-        self.active_expire = True
-        """Off only while a test wants expired keys to stay: DEBUG SET-ACTIVE-EXPIRE."""
+        self.active_expiry = ActiveExpiry(self)
         self.cron_is_paused = False
         """On only while a test looks at what the cron would do: DEBUG PAUSE-CRON."""
         self.is_primary = True
@@ -153,14 +134,14 @@ class Server:
         if self.scripts.suspension.wants_turn:
             self.scripts.suspension.go_on()
         elif not self.scripts.suspension.is_suspended:
-            if now_ms >= self.next_expiry_ms:
-                self._expire_due(now_ms)
+            if now_ms >= self.active_expiry.next_ms:
+                self.active_expiry.run(now_ms)
             if self.memory.limit:
                 self.memory.begin_turn(now_ms)
         if self.pause.until_ms and self.pause.expire(now_ms):
             self.resume_paused()
         self.replication.begin_turn(now_ms)
-        self._wake_by_time()
+        self.blocked.wake_due(now_ms)
         if self.key_waits.ready:
             self.key_waits.serve()
         for _ in range(len(self.runnable)):
@@ -173,13 +154,8 @@ class Server:
             bool(self.runnable or self.key_waits.ready or self.memory.is_evicting)
             or self.replication.wants_turn
             or self.scripts.suspension.wants_turn
-            or self.is_behind
+            or self.active_expiry.is_behind
         )
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether more keys are due than a turn deletes."""
-        return self.next_expiry_ms <= self.keyspace.now_ms
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
@@ -284,27 +260,6 @@ class Server:
             self.client_care.look(now_ms)
         self.tracking.limit_table()
 
-    def _expire_due(self, now_ms: int) -> None:
-        """Delete keys whose time has come, so many at a time; with more left, the next turn goes on."""
-        self.next_expiry_ms = now_ms + EXPIRE_EVERY_MS
-        if not self.active_expire:
-            return
-        if self.keyspace.own_expiries and not self.is_primary:
-            self.keyspace.own_expiries.expire(self.keyspace, EXPIRED_KEYS_PER_TURN)
-            self.propagate_each()
-        if self.keyspace.expiry_mode is not ExpiryMode.DELETE:
-            return
-        began_ns = self.dispatcher.clock_ns()
-        for database in self.keyspace.databases:
-            if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
-                self.next_expiry_ms = now_ms
-            hashes = database.expiring_hashes
-            if hashes.at and expire_due_fields(database, EXPIRED_KEYS_PER_TURN) >= EXPIRED_KEYS_PER_TURN:
-                self.next_expiry_ms = now_ms
-        if self.operations:
-            self.propagate_each()
-        self.note_spike("expire-cycle", began_ns)
-
     def _replace_snapshot(self) -> None:
         """Everything was deleted: no snapshot under way is of use any more."""
         self.effects.append(ReplaceSnapshot())
@@ -323,7 +278,7 @@ class Server:
     def disconnect(self, session: Session) -> None:
         """A client is gone; whatever it waited for, watched or was owed is dropped."""
         self.sessions.pop(session.id, None)
-        self._stop_waiting(session)
+        self.blocked.forget(session)
         if session.debugs_scripts:
             self.scripts.debugger_gone(session)
         session.unwatch()
@@ -335,51 +290,6 @@ class Server:
         self.client_memory.forget(session)
         session.closing = True
         session.forget_input()
-
-    def block(self, session: Session, blocked: Blocked) -> None:
-        """Let a client wait; its later commands queue up behind."""
-        session.blocked = blocked
-        self.blocked[blocked.reason][session.id] = session
-        self.deadlines.add(session, blocked)
-
-    def unblock(self, session: Session) -> None:
-        """End a client's wait: the command it was held at runs now, then those behind it."""
-        blocked = self._stop_waiting(session)
-        if blocked is not None and blocked.arguments is not None:
-            session.pending.appendleft(blocked.arguments)
-        self.run_pending(session)
-
-    def end_wait(self, session: Session, reply: Reply) -> None:
-        """Answer the command a client waits for, and let it go on."""
-        self._stop_waiting(session)
-        self.dispatcher.answer_later(session, reply)
-        self.run_pending(session)
-
-    def end_wait_soon(self, session: Session, reply: Reply) -> None:
-        """`end_wait` in the middle of another client's command: what comes behind runs in the next turn."""
-        self._stop_waiting(session)
-        self.dispatcher.answer_later(session, reply)
-        if session.has_input:
-            self.runnable.append(session)
-
-    def end_wait_in_vain(self, session: Session, error: CommandError) -> None:
-        """End a client's wait by an error that is not its command's own."""
-        self.count_error(error)
-        self.end_wait_soon(session, error)
-
-    def _stop_waiting(self, session: Session) -> Blocked | None:
-        blocked, session.blocked = session.blocked, None
-        if blocked is not None:
-            del self.blocked[blocked.reason][session.id]
-            blocked.end(session)
-        return blocked
-
-    def _wake_by_time(self) -> None:
-        for session, blocked in self.deadlines.due(self.keyspace.now_ms):
-            if blocked.on_timeout is None:
-                self.unblock(session)
-            else:
-                self.end_wait(session, blocked.on_timeout())
 
     # --- gates -------------------------------------------------------------------------------------
 
@@ -431,8 +341,8 @@ class Server:
     def resume_paused(self) -> None:
         """A pause ended: whoever was held is judged anew, and perhaps held by another."""
         self.refresh_gates()
-        for session in list(self.blocked[BlockReason.PAUSE].values()):
-            self.unblock(session)
+        for session in self.blocked.waiting_for(BlockReason.PAUSE):
+            self.blocked.unblock(session)
 
     def suspension_ended(self) -> None:
         """What held everybody up is over: a command, or loading."""
@@ -507,92 +417,7 @@ class Server:
 
     # --- propagation -------------------------------------------------------------------------------
 
-    @property
-    def is_told_on(self) -> bool:
-        """Whether anybody, a replica or the append-only file, is to hear of changes."""
-        return self.aof.is_recording or self.replication.has_stream
-
-    def record_change(self, session: Session, argv: Arguments | tuple[bytes, ...]) -> None:
-        """Note what the command that just ran is propagated as: itself, unless it said otherwise."""
-        propagated, session.propagated = session.propagated, None
-        if not self.is_told_on or (session.is_primary_link and not self.aof.is_recording):
-            return
-        if propagated is None:
-            self.operations.append((session.db.index, argv))
-        elif propagated is AS_TYPED:
-            self._record_message(session, argv)
-        else:
-            self.operations += [(session.db.index, words) for words in propagated]
-
-    def tell_of(self, session: Session, argv: Arguments) -> None:
-        """`record_change`; but one that is propagated as it was sent, and alone, is told on in the same go.
-
-        So is the commonest of writes, and nothing is left then for `propagate_operations` to do.
-        """
-        if session.propagated is not None or self.operations:
-            self.record_change(session, argv)
-            return
-        if self.is_told_on:
-            self._tell(((session.db.index, argv),))
-            session.write_offset = self.replication.history.offset
-
-    def _record_message(self, session: Session, argv: Arguments | tuple[bytes, ...]) -> None:
-        """Note a command that only replicas are to get: there is nothing in it to keep."""
-        if self.replication.has_stream:
-            self.operations.append((session.db.index, argv))
-            self.only_for_replicas.append(argv)
-
-    def propagate_operations(self, session: Session | None = None, entry: Entry | None = None) -> None:
-        """Tell on what the last command changed, as a transaction if it is several.
-
-        Keys whose time has come have nothing to do with each other where a command only came upon them.
-        """
-        if len(self.operations) > 1 and entry is not None and entry.spec.name in COMES_UPON_KEYS:
-            self.propagate_each()
-        else:
-            operations, self.operations = self.operations, []
-            self._tell(operations)
-        if session is not None:
-            session.write_offset = self.replication.history.offset
-
-    def propagate_each(self) -> None:
-        """Tell on the noted operations as so many commands of their own, not as one transaction."""
-        operations, self.operations = self.operations, []
-        for operation in operations:
-            self._tell([operation])
-
-    def _tell(self, operations: Operations) -> None:
-        """One rendering for both who read it. A replica's own writes are in no stream."""
-        is_recording, has_stream = self.aof.is_recording, self.replication.has_stream
-        if not is_recording and not has_stream:
-            return
-        for_log = for_replicas = operations
-        if self.only_for_replicas or self.only_for_log:
-            for_log = _without(operations, self.only_for_replicas)
-            for_replicas = _without(operations, self.only_for_log)
-            self.only_for_replicas, self.only_for_log = [], []
-        rendered = render(operations)
-        if is_recording and for_log:
-            self.aof.append(for_log, rendered if for_log is operations else render(for_log))
-        if has_stream and for_replicas:
-            self.replication.append(
-                for_replicas, rendered if for_replicas is operations else render(for_replicas)
-            )
-
     def take_effects(self) -> list[ServerEffect]:
         """What is to be done next, in order: what must be on disk first comes first."""
         effects, self.effects = self.effects, []
         return self.aof.effects() + effects if self.aof.pending else effects
-
-    def _key_expired(self, database: int, key: bytes) -> None:
-        if self.is_told_on:
-            self.operations.append((database, (b"DEL", key)))
-
-    def _fields_expired(self, database: int, key: bytes, fields: list[bytes]) -> None:
-        self.operations.append((database, (b"HDEL", key, *fields)))
-
-
-def _without(operations: Operations, kept_back: list[Sequence[bytes]]) -> Operations:
-    """The operations but for those of these words, each of which is an object of its own."""
-    left_out = set(map(id, kept_back))
-    return [operation for operation in operations if id(operation[1]) not in left_out]

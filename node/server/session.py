@@ -7,7 +7,6 @@ same by hand. It is also the `Call` that every command of this client gets.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from shoal.node.commands.registry import find
 from shoal.node.resp.parser import Arguments, CommandParser
 from shoal.node.resp.replies import NO_REPLY, Reply
 from shoal.node.resp.writer import encode
+from shoal.node.server.blocking import Blocked, BlockReason
 
 if TYPE_CHECKING:
     from shoal.node.dataset.database import Database
@@ -61,36 +61,6 @@ class Transaction:
         self.queued_bytes += sum(map(len, argv)) + BYTES_PER_WORD * len(argv)
         self.flags_of_any |= flags
         self.flags_of_all &= flags
-
-
-class BlockReason(Enum):
-    """Why a client's next command waits; INFO and CLIENT LIST count them together."""
-
-    PAUSE = "pause"
-    WAIT = "wait"
-    MIGRATE = "migrate"
-    RUNTIME = "runtime"
-    KEYS = "keys"
-    SCRIPT = "script"
-
-
-@dataclass(slots=True)
-class Blocked:
-    """A client whose next command waits. `arguments` are run again at the end, if there are any.
-
-    `on_timeout` gives the reply when time is up. A wait that has one may be ended by CLIENT UNBLOCK; the
-    others (a pause, work the runtime does) end by themselves.
-    """
-
-    reason: BlockReason
-    deadline_ms: int | None = None
-    arguments: Arguments | None = None
-    on_timeout: Callable[[], Reply] | None = None
-    words: Arguments = field(default_factory=list)
-    """The command that waits."""
-
-    def end(self, session: Session) -> None:
-        """The wait is over, whatever ended it."""
 
 
 UNIX_SOCKET_PORT = ":0"
@@ -333,9 +303,9 @@ class Session(Call):
 
     def begin_suspension(self) -> None:
         """Its command takes long and goes on in later turns, see `Suspension`."""
-        self.server.block(self, Blocked(BlockReason.SCRIPT))
+        self.server.blocked.block(self, Blocked(BlockReason.SCRIPT))
 
     def end_suspension(self, reply: Reply) -> None:
         """Its command has ended."""
         if not self.closing:
-            self.server.end_wait(self, reply)
+            self.server.blocked.end_wait(self, reply)

@@ -10,7 +10,7 @@ import trio
 
 from shoal.node.runtime.append_only import MAX_DELAY_MINUTES
 from shoal.node.server.append_only import AofState
-from shoal.node.server.session import Blocked, BlockReason
+from shoal.node.server.blocking import Blocked, BlockReason
 from tests.unit.append_only_node import AofNode, loaded
 from tests.unit.faulty_disk import FaultyDisk
 
@@ -138,7 +138,7 @@ async def test_after_three_failures_it_waits_longer_and_longer(node: AofNode) ->
 def test_nobody_is_left_without_an_answer(tmp_path: Path) -> None:
     node = AofNode(tmp_path)
     node.start()
-    node.server.block(node.session, Blocked(BlockReason.RUNTIME))
+    node.server.blocked.block(node.session, Blocked(BlockReason.RUNTIME))
     node.server.persistence.in_progress_since = 1
     node.append_only.begin_rewrite(node.session)
     assert node.reply() == SCHEDULED

@@ -317,7 +317,7 @@ def test_expired_keys_that_a_command_comes_upon_go_one_by_one(words: tuple[bytes
     for key in (b"a", b"b", b"c"):
         pair.write(b"SET", key, b"v", b"PX", b"5000")
     pair.settle()
-    pair.primary.active_expire = False
+    pair.primary.active_expiry.is_on = False
     pair.primary.begin_turn(pair.now_ms + 10_000)
     pair.write(*words)
     pair.carry_out()

@@ -13,7 +13,7 @@ from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.slices import SLICE_BYTES
 from shoal.node.runtime.snapshots import GIVEN_UP, Snapshots
-from shoal.node.server.session import Blocked, BlockReason
+from shoal.node.server.blocking import Blocked, BlockReason
 from tests.unit.server.client import World
 
 
@@ -23,7 +23,7 @@ async def test_a_snapshot_given_up_leaves_the_next_alone_and_says_so_to_its_clie
     for number in range(10):
         first("SET", number, b"x" * SLICE_BYTES)
     for client in (first, second):
-        world.server.block(client.session, Blocked(BlockReason.RUNTIME))
+        world.server.blocked.block(client.session, Blocked(BlockReason.RUNTIME))
     snapshots = Snapshots(world.server, Log("", "nothing"), Disk())
     async with trio.open_nursery() as nursery:
         early = snapshots.begin(first.session)

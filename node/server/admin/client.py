@@ -373,9 +373,9 @@ def client_unblock(session: Session, client: bytes, *how: bytes) -> Reply:
     if word == b"error":
         if target.last_entry is not None:
             target.last_entry.failed_calls += 1
-        session.server.end_wait_in_vain(target, CommandError(UNBLOCKED))
+        session.server.blocked.end_wait_in_vain(target, CommandError(UNBLOCKED))
     else:
-        session.server.end_wait_soon(target, target.blocked.on_timeout())
+        session.server.blocked.end_wait_soon(target, target.blocked.on_timeout())
     return 1
 
 

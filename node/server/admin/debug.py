@@ -34,8 +34,9 @@ from shoal.node.resp.replies import (
     quoted,
 )
 from shoal.node.server.admin.config import rewrite_config
+from shoal.node.server.blocking import Blocked, BlockReason
 from shoal.node.server.effects import LoadLog, LoadSnapshot, ReplaceSnapshot
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.session import Session
 
 DISALLOWED = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", '
@@ -87,7 +88,7 @@ def _segfault(session: Session) -> Reply:
 
 
 def _set_active_expire(session: Session, switch: bytes) -> Reply:
-    session.server.active_expire = switch != b"0"
+    session.server.active_expiry.is_on = switch != b"0"
     return OK
 
 
@@ -211,7 +212,7 @@ def _wait_for_loading(session: Session) -> None:
     """Let a client wait for a loading it asked for. One at a time: two would mix their data."""
     if session.server.loading:
         raise CommandError("LOADING Redis is loading the dataset in memory")
-    session.server.block(session, Blocked(BlockReason.RUNTIME))
+    session.server.blocked.block(session, Blocked(BlockReason.RUNTIME))
 
 
 def _load_append_only(session: Session) -> Reply:

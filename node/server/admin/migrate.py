@@ -10,9 +10,10 @@ from shoal.node.commands.spec import Arg, Flag, KeySpec, KeyUse, one_of, token
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.persistence.moving_keys import MovingKey
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
+from shoal.node.server.blocking import Blocked, BlockReason
 from shoal.node.server.emptying import is_emptying, keys_along
 from shoal.node.server.migration import MigrateKeys, begin
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.session import Session
 
 DEFAULT_TIMEOUT_MS = 1000
 _USE = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
@@ -130,7 +131,7 @@ def migrate(
         replace=replace,
         credentials=credentials,
     )
-    session.server.block(session, Blocked(BlockReason.RUNTIME))
+    session.server.blocked.block(session, Blocked(BlockReason.RUNTIME))
     begin(session.server, request)
     return NO_REPLY
 

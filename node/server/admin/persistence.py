@@ -6,8 +6,9 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Flag, token
 from shoal.node.resp.replies import NO_REPLY, CommandError, Reply, Status
 from shoal.node.server.append_only import REWRITE_SCHEDULED
+from shoal.node.server.blocking import Blocked, BlockReason
 from shoal.node.server.effects import RewriteLog, SaveSnapshot
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.session import Session
 
 IN_PROGRESS = "ERR Background save already in progress"
 REWRITE_IN_PROGRESS = "ERR Background append only file rewriting already in progress"
@@ -29,7 +30,7 @@ REWRITING = (
 def save(session: Session) -> Reply:
     if session.server.persistence.in_progress_since is not None:
         raise CommandError(IN_PROGRESS)
-    session.server.block(session, Blocked(BlockReason.RUNTIME))
+    session.server.blocked.block(session, Blocked(BlockReason.RUNTIME))
     session.server.effects.append(SaveSnapshot(session))
     return NO_REPLY
 
@@ -77,7 +78,7 @@ def bgrewriteaof(session: Session) -> Reply:
         server.aof.rewrite_scheduled = True
         server.aof.failed_rewrites = 0  # who asks by hand need not wait
         return REWRITE_SCHEDULED
-    server.block(session, Blocked(BlockReason.RUNTIME))
+    server.blocked.block(session, Blocked(BlockReason.RUNTIME))
     server.effects.append(RewriteLog(session))
     return NO_REPLY
 

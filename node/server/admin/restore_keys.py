@@ -52,7 +52,7 @@ def restore_keys(session: Session, *words: bytes) -> Reply:
         database.set_expiry(key, min(session.now_ms + ttl_ms, INT64_MAX))
     for key in values:
         database.changed(key, "restore")
-    if session.server.is_told_on:
+    if session.server.propagation.is_wanted:
         _tell_of(session, values)
     return OK
 

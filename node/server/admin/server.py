@@ -6,8 +6,9 @@ from shoal import __version__
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, one_of, token
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Verbatim
+from shoal.node.server.blocking import Blocked, BlockReason
 from shoal.node.server.effects import AbortShutdown, Shutdown
-from shoal.node.server.session import Blocked, BlockReason, Session
+from shoal.node.server.session import Session
 
 _ADMIN = Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
 _SHUTDOWN_OPTIONS = frozenset({b"nosave", b"save", b"now", b"force", b"abort"})
@@ -44,14 +45,14 @@ def shutdown(session: Session, *words: bytes) -> Reply:
     if b"abort" in options:
         if len(options) > 1:
             raise CommandError("ERR syntax error")
-        session.server.block(session, Blocked(BlockReason.RUNTIME))
+        session.server.blocked.block(session, Blocked(BlockReason.RUNTIME))
         session.server.effects.append(AbortShutdown(session))
         return NO_REPLY
     busy = session.server.scripts.busy
     if busy is not None and b"nosave" not in options:
         raise CommandError(busy.busy_text)
     save = True if b"save" in options else False if b"nosave" in options else None
-    session.server.block(session, Blocked(BlockReason.RUNTIME))
+    session.server.blocked.block(session, Blocked(BlockReason.RUNTIME))
     session.server.effects.append(Shutdown(session, save, now=b"now" in options, force=b"force" in options))
     return NO_REPLY
 

@@ -68,7 +68,7 @@ class ScriptCalls:
             reply = server.dispatcher.failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
             if server.replication.history.backlog is not None or server.aof.is_recording:
-                server.record_change(session, words)
+                server.propagation.record(session, words)
             else:
                 session.propagated = None  # nobody is to hear of it
         elapsed_ns = clock_ns() - began_ns
@@ -109,7 +109,7 @@ def _call_carefully(server: Server, session: Session, run: ScriptRun, words: lis
         if debugger is not None:
             debugger.command_refused(error.text)
         return error
-    before, dispatcher = len(server.operations), server.dispatcher
+    before, dispatcher = len(server.propagation.operations), server.dispatcher
     began_ns, timed_entry = dispatcher.command_started_ns, dispatcher.timed_entry
     reply = dispatcher.perform(session, entry, words)
     # What the command took was counted as its own; the script's own time is all of it.
@@ -125,13 +125,14 @@ def _call_carefully(server: Server, session: Session, run: ScriptRun, words: lis
 
 def _keep_back(server: Server, run: ScriptRun, before: int) -> None:
     """What a command changed goes only where the script wants it: `redis.set_repl`."""
-    changes = [words for _, words in server.operations[before:]]
+    propagation = server.propagation
+    changes = [words for _, words in propagation.operations[before:]]
     if not run.targets:
-        del server.operations[before:]
+        del propagation.operations[before:]
     elif run.targets == TO_REPLICAS:
-        server.only_for_replicas += changes
+        propagation.only_for_replicas += changes
     elif run.targets == TO_LOG:
-        server.only_for_log += changes
+        propagation.only_for_log += changes
 
 
 def _unknown(server: Server, words: Sequence[bytes]) -> str:

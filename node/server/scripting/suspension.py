@@ -126,13 +126,14 @@ class Suspension:
     def go_on(self) -> None:
         """Run the suspended command until it pauses or ends; then its client has its reply."""
         server, worker, session = self.server, self._worker, self._session
+        propagation = server.propagation
         assert worker is not None and session is not None
         entry = server.dispatcher.table.look_up(self.command)
         assert entry is not None
         keyspace = server.keyspace
         now_ms, keyspace.now_ms = keyspace.now_ms, self._now_ms
         expiry_mode, keyspace.expiry_mode = keyspace.expiry_mode, self._expiry_mode
-        operations, server.operations = server.operations, self._operations
+        operations, propagation.operations = propagation.operations, self._operations
         server.tracking.running = session
         outcome = worker.switch()
         server.tracking.running = None
@@ -140,16 +141,16 @@ class Suspension:
             self._keep()
         keyspace.now_ms, keyspace.expiry_mode = now_ms, expiry_mode
         if outcome is PAUSED:
-            server.operations = operations
+            propagation.operations = operations
             return
         self._is_at_work, self._session = False, None
         reply: Reply = outcome
         if type(outcome) is Raised:
             reply = server.dispatcher.failed(entry, outcome.error)
-        server.operations = operations + server.operations
+        propagation.operations = operations + propagation.operations
         session.propagated = None
-        if server.operations:
-            server.propagate_operations(session)
+        if propagation.operations:
+            propagation.propagate_recorded(session)
         server.dispatcher.note_long_call(session, entry, self.command, self._began_ns)
         server.refresh_gates()
         session.end_suspension(reply)
@@ -157,5 +158,6 @@ class Suspension:
 
     def _keep(self) -> None:
         """Keep back what the command has changed so far, and what it sees of the time."""
-        self._operations, self.server.operations = self.server.operations, []
+        propagation = self.server.propagation
+        self._operations, propagation.operations = propagation.operations, []
         self._now_ms, self._expiry_mode = self.server.keyspace.now_ms, self.server.keyspace.expiry_mode

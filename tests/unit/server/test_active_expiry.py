@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal.node.server.server import EXPIRED_KEYS_PER_TURN
+from shoal.node.server.active_expiry import EXPIRED_KEYS_PER_TURN
 from tests.unit.server.client import World
 
 

@@ -31,7 +31,9 @@ def client(world: World) -> Client:
 def told(world: World) -> list[tuple[bytes, ...]]:
     """What replicas and the append-only file are told."""
     stream: list[tuple[bytes, ...]] = []
-    world.server._tell = lambda operations: stream.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
+    propagation = world.server.propagation
+    propagation._send = lambda operations: stream.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
+    world.server.aof.is_recording = True
     return stream
 
 

@@ -193,7 +193,7 @@ def test_deadlines_of_waits_that_ended_are_not_kept_for_ever(world, writer):
         say(client, "BLPOP", "k", 1000)
         writer("RPUSH", "k", 1)
         assert client.received() == [["k", "1"]]
-    assert len(world.server.deadlines) < 1100
+    assert len(world.server.blocked.deadlines) < 1100
 
 
 def test_commands_behind_the_one_that_waits_run_after_it(world, writer):

@@ -42,7 +42,7 @@ def test_one_key_that_is_there_keeps_all_from_being_stored(client: Client) -> No
 
 def test_a_key_that_has_expired_is_not_in_the_way(client: Client) -> None:
     client("SET", "{t}a", "old", "PX", "5")
-    client.server.active_expire = False
+    client.server.active_expiry.is_on = False
     client.server.begin_turn(NOW_MS + 10)
     assert restore(client, MovingKey(b"{t}a", 0, b"new")) == "OK"
     assert client("GET", "{t}a") == "new" and client("PTTL", "{t}a") == -1 and client("DBSIZE") == 1

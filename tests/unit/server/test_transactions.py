@@ -160,7 +160,7 @@ def test_a_watched_key_that_expires_fails_the_transaction_though_nobody_looked(w
 
 
 def test_a_key_that_had_expired_before_it_was_watched_and_is_gone_now_did_not_change(world, client):
-    world.server.active_expire = False
+    world.server.active_expiry.is_on = False
     client("SET", "k", 1, "PX", 50)
     world.pass_time(60)
     client("WATCH", "k")
