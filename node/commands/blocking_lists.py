@@ -20,7 +20,7 @@ from shoal.node.commands.timeouts import parse_timeout
 from shoal.node.dataset.values import ListValue
 from shoal.node.resp.replies import NO_REPLY, NULL_ARRAY, Reply
 
-_BLOCKING = Flag.WRITE | Flag.NOSCRIPT | Flag.BLOCKING
+_BLOCKING = Flag.WRITE | Flag.BLOCKING
 _KEYS_AND_TIMEOUT = (KeySpec(POP, 1, last=-2),)
 _TIMEOUT = Arg("timeout", "double")
 _DOUBLE_SINCE_6_0 = (("6.0.0", "Takes a `timeout` with a fraction."),)
@@ -113,7 +113,7 @@ def blmpop(call: Call, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply:
 @command(
     "BLMOVE",
     arity=6,
-    flags=Flag.WRITE | Flag.DENYOOM | Flag.NOSCRIPT | Flag.BLOCKING,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.BLOCKING,
     group="list",
     since="6.2.0",
     complexity="O(1)",
@@ -144,7 +144,7 @@ def blmove(
 @command(
     "BRPOPLPUSH",
     arity=4,
-    flags=Flag.WRITE | Flag.DENYOOM | Flag.NOSCRIPT | Flag.BLOCKING,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.BLOCKING,
     group="list",
     since="2.2.0",
     complexity="O(1)",

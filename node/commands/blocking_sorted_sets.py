@@ -13,7 +13,7 @@ from shoal.node.commands.timeouts import parse_timeout
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.resp.replies import NO_REPLY, Reply
 
-_FLAGS = Flag.WRITE | Flag.NOSCRIPT | Flag.FAST | Flag.BLOCKING
+_FLAGS = Flag.WRITE | Flag.FAST | Flag.BLOCKING
 _KEYS_AND_TIMEOUT = (KeySpec(POP, 1, last=-2),)
 _TIMEOUT = Arg("timeout", "double")
 _DOUBLE_SINCE_6_0 = (("6.0.0", "Takes a `timeout` with a fraction."),)

@@ -82,11 +82,6 @@ class Call:
         """Whether keys that a command computes, and no client routed by, may be on another node."""
         return False
 
-    @property
-    def is_script(self) -> bool:
-        """Whether a script runs the command."""
-        return False
-
     def may_answer_with(self, elements: int) -> bool:
         """Whether an answer of so many elements may be made, which the data do not bound: draws with repeats.
 

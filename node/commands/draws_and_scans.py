@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.counts import parse_random_count, require_signed_count
-from shoal.node.commands.options import SCAN_ARGS, SYNTAX_ERROR, parse_cursor, parse_scan_options
+from shoal.node.commands.options import SCAN_ARGS, SYNTAX_ERROR, ScanOptions, parse_cursor, parse_scan_options
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, token
 from shoal.node.dataset.glob import compile_glob
-from shoal.node.dataset.hashes import HashValue, new_hash
+from shoal.node.dataset.hashes import HashValue
 from shoal.node.dataset.numbers import format_float
 from shoal.node.dataset.table import Table, V
 from shoal.node.dataset.values import SetValue
@@ -106,7 +106,7 @@ def _draw(call: Call, table: Table[V], count: int) -> list[bytes]:
     return table.random_picks(call.rng, count) if call.may_answer_with(-count) else []
 
 
-# --- scanning --------------------------------------------------------------------------------------
+# --- scanning: a missing key answers even to bad options, as in Redis ------------------------------
 
 
 @command(
@@ -121,10 +121,12 @@ def _draw(call: Call, table: Table[V], count: int) -> list[bytes]:
     arguments=(key_arg(), *SCAN_ARGS),
     tips=_UNPREDICTABLE,
 )
-def sscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
+def sscan(call: Call, key: bytes, cursor: bytes, *words: bytes) -> Reply:
     place = parse_cursor(cursor)
-    value = call.db.read_set(key) or SetValue()
-    place, members = _scan(value, place, options)
+    value = call.db.read_set(key)
+    if value is None:
+        return [b"0", []]
+    place, members = _scan(value, place, parse_scan_options(words))
     return [b"%d" % place, list(members)]
 
 
@@ -137,14 +139,18 @@ def sscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     complexity=_SCAN_COMPLEXITY,
     summary="Returns some fields of a hash with their values, and the cursor to go on from.",
     keys=_READ,
-    arguments=(key_arg(), *SCAN_ARGS),
+    arguments=(key_arg(), *SCAN_ARGS, token("NOVALUES", optional=True)),
     tips=_UNPREDICTABLE,
 )
-def hscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
+def hscan(call: Call, key: bytes, cursor: bytes, *words: bytes) -> Reply:
     place = parse_cursor(cursor)
-    value = call.db.read_hash(key) or new_hash()
+    value = call.db.read_hash(key)
+    if value is None:
+        return [b"0", []]
+    options = parse_scan_options(words, of_hash=True)
     place, fields = _scan(value, place, options)
-    return [b"%d" % place, [word for field in fields for word in (field, value[field])]]
+    found = [word for field in fields for word in (field, value[field])] if options.with_values else fields
+    return [b"%d" % place, found]
 
 
 @command(
@@ -159,24 +165,20 @@ def hscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     arguments=(key_arg(), *SCAN_ARGS),
     tips=_UNPREDICTABLE,
 )
-def zscan(call: Call, key: bytes, cursor: bytes, *options: bytes) -> Reply:
+def zscan(call: Call, key: bytes, cursor: bytes, *words: bytes) -> Reply:
     place = parse_cursor(cursor)
     value = call.db.read_sorted_set(key)
-    scores: Table[float] = Table() if value is None else value.scores
-    place, members = _scan(scores, place, options)
+    if value is None:
+        return [b"0", []]
+    scores = value.scores
+    place, members = _scan(scores, place, parse_scan_options(words))
     return [b"%d" % place, [word for member in members for word in (member, format_float(scores[member]))]]
 
 
 def _scan(
-    table: Table[float] | HashValue | SetValue, place: int, words: tuple[bytes, ...]
+    table: Table[float] | HashValue | SetValue, place: int, options: ScanOptions
 ) -> tuple[int, list[bytes]]:
-    """One step from the cursor: where to go on, and the keys that the options let through.
-
-    A missing key answers even to bad options, as in Redis.
-    """
-    if not table:
-        return 0, []
-    options = parse_scan_options(words)
+    """One step from the cursor: where to go on, and the keys that the options let through."""
     place, keys = table.scan(place, options.count)
     if options.pattern is not None:
         keys = list(filter(compile_glob(options.pattern), keys))

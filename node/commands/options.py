@@ -146,6 +146,7 @@ class ScanOptions:
     pattern: bytes | None = None
     """None where every key matches."""
     type: bytes | None = None
+    with_values: bool = True
 
 
 def parse_cursor(text: bytes) -> int:
@@ -157,12 +158,20 @@ def parse_cursor(text: bytes) -> int:
     return cursor
 
 
-def parse_scan_options(words: Sequence[bytes], *, with_type: bool = False) -> ScanOptions:
-    """MATCH, COUNT and, for SCAN itself, TYPE; CommandError for anything else."""
+def parse_scan_options(
+    words: Sequence[bytes], *, with_type: bool = False, of_hash: bool = False
+) -> ScanOptions:
+    """MATCH, COUNT, for SCAN itself TYPE and for HSCAN NOVALUES; CommandError for anything else."""
     options = ScanOptions()
     rest = iter(words)
     for word in rest:
-        name, value = word.upper(), next(rest, None)
+        name = word.upper()
+        if name == b"NOVALUES":
+            if not of_hash:
+                raise CommandError("ERR NOVALUES option can only be used in HSCAN")
+            options.with_values = False
+            continue
+        value = next(rest, None)
         if value is None:
             raise CommandError(SYNTAX_ERROR)
         if name == b"COUNT":

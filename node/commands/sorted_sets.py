@@ -11,9 +11,11 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of, token
 from shoal.node.dataset.numbers import require_float
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 _READ = KeyUse.RO | KeyUse.ACCESS
+_WITH_SCORE = token("WITHSCORE", optional=True)
+_KNOWS_WITH_SCORE = (("7.2.0", "Knows `WITHSCORE`."),)
 _ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
 
 
@@ -211,32 +213,50 @@ def zmscore(call: Call, key: bytes, *members: bytes) -> Reply:
 
 @command(
     "ZRANK",
-    arity=3,
+    arity=-3,
     flags=Flag.READONLY | Flag.FAST,
     group="sorted-set",
     since="2.0.0",
     complexity="O(log(N)) in a sorted set of N members.",
     summary="Returns the place of a member, counted from the lowest score.",
     keys=one_key(_READ),
-    arguments=(key_arg(), Arg("member")),
+    arguments=(key_arg(), Arg("member"), _WITH_SCORE),
+    history=_KNOWS_WITH_SCORE,
 )
-def zrank(call: Call, key: bytes, member: bytes) -> Reply:
+def zrank(call: Call, key: bytes, member: bytes, *options: bytes) -> Reply:
+    with_score = _asks_for_score("zrank", options)
     value = call.db.read_sorted_set(key)
-    return None if value is None else value.rank(member)
+    rank = None if value is None else value.rank(member)
+    if value is None or rank is None:
+        return NULL_ARRAY if with_score else None
+    return [rank, value.scores[member]] if with_score else rank
 
 
 @command(
     "ZREVRANK",
-    arity=3,
+    arity=-3,
     flags=Flag.READONLY | Flag.FAST,
     group="sorted-set",
     since="2.0.0",
     complexity="O(log(N)) in a sorted set of N members.",
     summary="Returns the place of a member, counted from the highest score.",
     keys=one_key(_READ),
-    arguments=(key_arg(), Arg("member")),
+    arguments=(key_arg(), Arg("member"), _WITH_SCORE),
+    history=_KNOWS_WITH_SCORE,
 )
-def zrevrank(call: Call, key: bytes, member: bytes) -> Reply:
+def zrevrank(call: Call, key: bytes, member: bytes, *options: bytes) -> Reply:
+    with_score = _asks_for_score("zrevrank", options)
     value = call.db.read_sorted_set(key)
     rank = None if value is None else value.rank(member)
-    return None if value is None or rank is None else len(value) - 1 - rank
+    if value is None or rank is None:
+        return NULL_ARRAY if with_score else None
+    place = len(value) - 1 - rank
+    return [place, value.scores[member]] if with_score else place
+
+
+def _asks_for_score(name: str, options: tuple[bytes, ...]) -> bool:
+    if len(options) > 1:
+        raise CommandError(f"ERR wrong number of arguments for '{name}' command")
+    if options and options[0].upper() != b"WITHSCORE":
+        raise CommandError(SYNTAX_ERROR)
+    return bool(options)

@@ -61,6 +61,7 @@ class _Claim:
             self.consumer = seen_consumer(self.call, self.key, self.group, self.consumer_name)
         pending = self.group.assign(entry_id, self.consumer, self.delivered_ms)
         pending.delivered_ms = self.delivered_ms
+        self.consumer.active_ms = self.call.now_ms
         if self.deliveries is not None:
             pending.deliveries = self.deliveries
         elif not self.just_ids:

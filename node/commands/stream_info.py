@@ -6,7 +6,7 @@ from itertools import islice
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import command, container
-from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, key_at
+from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, key_at, token
 from shoal.node.commands.stream_ranges import shown
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
@@ -32,7 +32,12 @@ container("XINFO", group="stream", since="5.0.0", summary="Holds the commands th
     keys=_KEY,
     arguments=(
         key_arg(),
-        block("full", Arg("count", "integer", token="COUNT", optional=True), token="FULL", optional=True),
+        block(
+            "full-block",
+            token("FULL"),
+            Arg("count", "integer", token="COUNT", optional=True),
+            optional=True,
+        ),
     ),
     history=(
         ("6.0.0", "Knows `FULL`."),
@@ -40,6 +45,7 @@ container("XINFO", group="stream", since="5.0.0", summary="Holds the commands th
             "7.0.0",
             "Tells what was added and deleted, the first id, and how far groups are.",
         ),
+        ("7.2.0", "Tells `active-time`."),
     ),
 )
 def xinfo_stream(call: Call, key: bytes, *words: bytes) -> Reply:
@@ -103,6 +109,7 @@ def _full_consumer(consumer: Consumer, count: int | None) -> Reply:
     return {
         b"name": consumer.name,
         b"seen-time": consumer.seen_ms,
+        b"active-time": -1 if consumer.active_ms is None else consumer.active_ms,
         b"pel-count": len(consumer.pending),
         b"pending": pending,
     }
@@ -144,8 +151,9 @@ def xinfo_groups(call: Call, key: bytes) -> Reply:
     complexity="O(N*log(N)) for N consumers.",
     summary="Tells about the consumers of a group.",
     keys=_KEY,
-    arguments=(key_arg(), Arg("groupname")),
+    arguments=(key_arg(), Arg("group")),
     tips=("nondeterministic_output",),
+    history=(("7.2.0", "Tells `inactive`."),),
 )
 def xinfo_consumers(call: Call, key: bytes, name: bytes) -> Reply:
     group = _existing_stream(call, key).groups.get(name)
@@ -158,6 +166,7 @@ def xinfo_consumers(call: Call, key: bytes, name: bytes) -> Reply:
             b"name": consumer.name,
             b"pending": len(consumer.pending),
             b"idle": max(call.now_ms - consumer.seen_ms, 0),
+            b"inactive": -1 if consumer.active_ms is None else max(call.now_ms - consumer.active_ms, 0),
         }
         for consumer in group.by_name()
     ]

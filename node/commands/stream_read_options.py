@@ -32,7 +32,7 @@ class ReadRequest:
     ids: list[int] = field(default_factory=list)
 
 
-def parse_read(words: Sequence[bytes], command_name: str, now_ms: int, *, may_block: bool) -> ReadRequest:
+def parse_read(words: Sequence[bytes], command_name: str, now_ms: int) -> ReadRequest:
     """Read the options, up to the keys and as many ids behind STREAMS."""
     request = ReadRequest()
     is_group = command_name == "XREADGROUP"
@@ -40,8 +40,6 @@ def parse_read(words: Sequence[bytes], command_name: str, now_ms: int, *, may_bl
     while position < len(words):
         word, left = words[position].upper(), len(words) - position - 1
         if word == b"BLOCK" and left:
-            if not may_block:
-                raise CommandError(_NO_BLOCK.format(command_name.lower()))
             request.block_ms = parse_timeout_ms(words[position + 1], now_ms)
             position += 1
         elif word == b"COUNT" and left:
@@ -75,25 +73,33 @@ def id_read_last(text: bytes, stream: Stream | None) -> int:
     """The id behind which XREAD reads."""
     if text == b"$":
         return 0 if stream is None else stream.last_id
+    if text == b"+":
+        return id_before_last(stream)
     if text == b">":
         raise CommandError(_NEW_FOR_XREAD)
     return parse_strict_id(text)
 
 
+def id_before_last(stream: Stream | None) -> int:
+    """What `+` stands for, the last entry itself: all up to the one before it. Is there none, the next."""
+    if stream is None:
+        return 0
+    return stream.top_id - 1 if len(stream) else stream.last_id
+
+
 def id_to_read_for_group(text: bytes) -> int:
     """The id behind which a consumer reads what it has not acknowledged, or NEW_ENTRIES."""
-    if text == b"$":
-        raise CommandError(_LAST_FOR_GROUP)
+    if text in (b"$", b"+"):
+        raise CommandError(_NO_HISTORY_FOR_GROUP.replace("$", text.decode()))
     return NEW_ENTRIES if text == b">" else parse_strict_id(text)
 
 
 _ONLY_FOR_GROUPS = "ERR The {} option is only supported by XREADGROUP. You called XREAD instead."
-_NO_BLOCK = "ERR {} command is not allowed with BLOCK option from scripts"
 _UNBALANCED = "ERR Unbalanced {} list of streams: for each stream key an ID or '{}' must be specified."
 _NEW_FOR_XREAD = (
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 )
-_LAST_FOR_GROUP = (
+_NO_HISTORY_FOR_GROUP = (
     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer"
     " by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty"
     " result set."

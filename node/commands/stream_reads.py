@@ -51,7 +51,7 @@ _GROUP_GONE = "NOGROUP the consumer group this client was blocked on no longer e
     arguments=(_COUNT, _BLOCK, _STREAMS),
 )
 def xread(call: Call, *words: bytes) -> Reply:
-    request = parse_read(words, "XREAD", call.now_ms, may_block=not call.is_script)
+    request = parse_read(words, "XREAD", call.now_ms)
     read_last: dict[bytes, int] = {}
     found: list[tuple[Reply, Reply]] = []
     for key, text in zip(request.keys, request.texts, strict=True):
@@ -90,7 +90,7 @@ def xread(call: Call, *words: bytes) -> Reply:
     ),
 )
 def xreadgroup(call: Call, *words: bytes) -> Reply:
-    request = parse_read(words, "XREADGROUP", call.now_ms, may_block=not call.is_script)
+    request = parse_read(words, "XREADGROUP", call.now_ms)
     for key, text in zip(request.keys, request.texts, strict=True):
         find_group(call.db.read_stream(key), key, request.group, "in XREADGROUP with GROUP option")
         request.ids.append(id_to_read_for_group(text))
@@ -149,7 +149,9 @@ def _read_for_group(
             pending = group.assign(entry_id, consumer, call.now_ms)
             pending.delivered_ms, pending.deliveries = call.now_ms, 1
             propagate_claim(call, key, name, group, entry_id, pending)
-    if request.no_ack:
+    if not request.no_ack:
+        consumer.active_ms = call.now_ms
+    else:
         propagate_group(call, key, name, group)
     return shown(entries)
 
@@ -170,4 +172,6 @@ def _unacknowledged(
             found += shown((entry,))
         if len(found) == count:
             break
+    if found:
+        consumer.active_ms = call.now_ms
     return found

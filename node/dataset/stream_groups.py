@@ -22,13 +22,17 @@ class PendingEntry:
 
 
 class Consumer:
-    """One reader of a group. `seen_ms` is when it last asked for something."""
+    """One reader of a group. `seen_ms` is when it last asked for something.
 
-    __slots__ = ("name", "pending", "seen_ms")
+    `active_ms` is when it was last given something to acknowledge; None if it never was.
+    """
+
+    __slots__ = ("active_ms", "name", "pending", "seen_ms")
 
     def __init__(self, name: bytes, seen_ms: int) -> None:
         self.name = name
         self.seen_ms = seen_ms
+        self.active_ms: int | None = None
         self.pending: SortedDict[int, PendingEntry] = SortedDict()
 
 

@@ -145,9 +145,10 @@ def _read_pending(group: ConsumerGroup, kind: int) -> Generator[Primitive, Any, 
         name = yield Source.string
         if name in group.consumers:
             raise RdbError("Duplicate stream consumer detected: a group has two of one name")
-        consumer = group.add_consumer(name, (yield _time))
-        if kind == rdb.STREAM_3:
-            yield _time
+        seen_ms = yield _time
+        active_ms = (yield _time) if kind == rdb.STREAM_3 else seen_ms
+        consumer = group.add_consumer(name, seen_ms)
+        consumer.active_ms = active_ms if active_ms >= 0 else None
         for _ in range((yield Source.length)):
             entry_id = yield _id
             if entry_id not in nobody.pending:

@@ -21,8 +21,6 @@ ENCODING_DIRECTIVES = (
     "hash_max_listpack_entries",
     "hash_max_listpack_value",
     "set_max_intset_entries",
-    "set_max_listpack_entries",
-    "set_max_listpack_value",
     "zset_max_listpack_entries",
     "zset_max_listpack_value",
     "list_max_listpack_size",

@@ -87,7 +87,7 @@ class ClientCare:
         if session.closing or session.is_replica_link:
             return
         if self._is_behind(session, self._limit_of(session), self.server.keyspace.now_ms):
-            self.server.hang_up(session, "it does not take what it is sent (client-output-buffer-limit)")
+            self._hang_up_on_slow(session, "it does not take what it is sent")
 
     def may_go_on(self, session: Session) -> bool:
         """Whether a client's next command may run: it waits for nothing, and takes its answers.
@@ -107,7 +107,7 @@ class ClientCare:
         if not limit.hard_bytes or session.out_bytes + size < limit.hard_bytes:
             return False
         if not session.closing:
-            self.server.hang_up(session, "it asks for more than it may be sent (client-output-buffer-limit)")
+            self._hang_up_on_slow(session, "it asks for more than it may be sent")
         return True
 
     def _limit_of(self, session: Session) -> BufferLimit:
@@ -135,6 +135,10 @@ class ClientCare:
             return False
         since_ms = self._over_soft_limit_since.setdefault(session, now_ms)
         return now_ms - since_ms >= limit.soft_seconds * 1000
+
+    def _hang_up_on_slow(self, session: Session, why: str) -> None:
+        self.server.statistics.clients_that_took_too_little += 1
+        self.server.hang_up(session, f"{why} (client-output-buffer-limit)")
 
     def _hang_up_on_idle(self, session: Session) -> None:
         self.server.effects.append(Note(Level.VERBOSE, f"Closing idle client: {session.address}"))

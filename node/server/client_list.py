@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from shoal.node.dataset.numbers import parse_integer
+from shoal.node.dataset.numbers import parse_integer, require_integer
 from shoal.node.resp.replies import CommandError
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.client_memory import client_bytes, queued_bytes
@@ -51,6 +51,7 @@ def describe(session: Session, *running: bytes) -> bytes:
         ("db", session.db.index),
         *_subscription_counts(session),
         ("multi", in_multi),
+        ("watch", len(session.watched)),
         ("qbuf", unread),
         ("qbuf-free", 0),
         ("argv-mem", session.parser.buffered - session.parser.unparsed),
@@ -68,6 +69,7 @@ def describe(session: Session, *running: bytes) -> bytes:
         ("resp", session.resp),
         ("lib-name", _text(session.lib_name)),
         ("lib-ver", _text(session.lib_version)),
+        ("io-thread", 0),
     ]
     return " ".join(f"{name}={value}" for name, value in facts).encode()
 
@@ -145,6 +147,8 @@ class KillFilter:
     user: User | None = None
     addr: bytes | None = None
     laddr: bytes | None = None
+    max_age: int = 0
+    """Only connections at least so many seconds old."""
     skip_me: bool = True
 
     def matches(self, session: Session, killer: Session) -> bool:
@@ -154,13 +158,14 @@ class KillFilter:
             and (self.user is None or (self.user is session.user and not session.is_primary_link))
             and (self.addr is None or session.address.encode() == self.addr)
             and (self.laddr is None or session.local_address.encode() == self.laddr)
+            and (not self.max_age or killer.now_ms - session.created_ms >= self.max_age * 1000)
             and not (self.skip_me and session is killer)
         )
 
 
 def parse_kill_filter(words: Sequence[bytes], users: Mapping[bytes, User]) -> KillFilter:
     """Pairs such as `ID 7 TYPE normal SKIPME no`; CommandError if they make no sense."""
-    known = {field.name for field in fields(KillFilter)} - {"skip_me"}
+    known = {field.name for field in fields(KillFilter)} - {"skip_me", "max_age"}
     wanted = KillFilter()
     if len(words) % 2:
         raise CommandError(SYNTAX_ERROR)
@@ -176,6 +181,10 @@ def parse_kill_filter(words: Sequence[bytes], users: Mapping[bytes, User]) -> Ki
             wanted.user = users.get(value)
             if wanted.user is None:
                 raise CommandError(f"ERR No such user '{value.decode('utf-8', 'replace')}'")
+        elif word == "maxage":
+            wanted.max_age = require_integer(value, "ERR maxage is not an integer or out of range")
+            if wanted.max_age < 1:
+                raise CommandError("ERR maxage should be greater than 0")
         elif word == "skipme" and value.lower() in (b"yes", b"no"):
             wanted.skip_me = value.lower() == b"yes"
         elif word in known:

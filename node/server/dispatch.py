@@ -338,6 +338,7 @@ class Dispatcher:
         if session.transaction is not None and entry.spec.name not in _RUN_INSIDE_MULTI:
             session.transaction.queue(entry, argv, flags)
             if session.transaction.queued_bytes > server.config.client_query_buffer_limit:
+                server.statistics.clients_that_sent_too_much += 1
                 server.hang_up(session, "its transaction exceeds client-query-buffer-limit")
                 return NO_REPLY
             return QUEUED

@@ -105,7 +105,12 @@ def _clients(server: Server) -> Fields:
         ("client_recent_max_output_buffer", max((session.out_bytes for session in sessions), default=0)),
         ("blocked_clients", len(server.blocked)),
         ("tracking_clients", len(server.tracking.trackers)),
+        ("pubsub_clients", sum(session.subscriptions is not None for session in sessions)),
+        ("watching_clients", sum(bool(session.watched) for session in sessions)),
         ("clients_in_timeout_table", _clients_with_deadline(server)),
+        ("total_watched_keys", len({key for session in sessions for key in session.watched})),
+        ("total_blocking_keys", server.key_waits.keys),
+        ("total_blocking_keys_on_nokey", server.key_waits.keys_that_must_stay),
     ]
 
 
@@ -294,6 +299,8 @@ def _stats(server: Server) -> Fields:
         ("expired_time_cap_reached_count", 0),
         ("evicted_keys", keyspace.evicted),
         ("evicted_clients", statistics.clients_evicted),
+        ("client_query_buffer_limit_disconnections", statistics.clients_that_sent_too_much),
+        ("client_output_buffer_limit_disconnections", statistics.clients_that_took_too_little),
         ("keyspace_hits", keyspace.hits),
         ("keyspace_misses", keyspace.misses),
         ("pubsub_channels", len(server.pubsub.channels)),

@@ -99,6 +99,16 @@ class KeyWaits:
         """Lines that cannot be served while MIGRATE has a key of theirs on its way."""
         self._lines: dict[tuple[Database, bytes], Line] = {}
 
+    @property
+    def keys(self) -> int:
+        """How many keys somebody waits for."""
+        return len(self._lines)
+
+    @property
+    def keys_that_must_stay(self) -> int:
+        """Of how many of them somebody wants to know when they are gone."""
+        return sum(bool(line.if_gone) for line in self._lines.values())
+
     # --- waiting -----------------------------------------------------------------------------------
 
     def begin(self, session: Session, wait: KeyWait) -> None:

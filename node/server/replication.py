@@ -117,6 +117,7 @@ class Replication:
                 replica.hang_up()
             elif replica.exceeds(limit, config.repl_backlog_size, now_ms):
                 self._note(Level.WARNING, f"Replica {_name(replica)} takes its data too slowly; closing it")
+                self.server.statistics.clients_that_took_too_little += 1
                 replica.hang_up()
         if (
             self.following is None

@@ -294,6 +294,11 @@ class Session(Call):
 
     # --- waiting -----------------------------------------------------------------------------------
 
+    @property
+    def is_script(self) -> bool:
+        """Whether scripts run their commands in it."""
+        return False
+
     def wait_for_keys(self, wait: KeyWait) -> Reply:
         """See `Call`; the command's reply is sent once the wait is over."""
         if self.in_exec or self.is_primary_link:

@@ -49,6 +49,9 @@ class Statistics:
         self.connections_received = 0
         self.connections_rejected = 0
         self.clients_evicted = 0
+        self.clients_that_sent_too_much = 0
+        self.clients_that_took_too_little = 0
+        """Hung up on for `client-query-buffer-limit` and `client-output-buffer-limit`."""
         self.input_bytes = 0
         self.output_bytes = 0
         self.snapshots_begun = 0

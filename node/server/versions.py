@@ -1,4 +1,4 @@
 """The versions a server claims."""
 
-REDIS_VERSION = "7.2.4"
+REDIS_VERSION = "8.0.0"
 """The Redis whose commands and protocol this server follows; clients switch features on by it."""

@@ -16,6 +16,8 @@ PAIRED_DRAWS = frozenset({b"HRANDFIELD", b"ZRANDMEMBER"})
 SCANS = frozenset({b"SCAN", b"SSCAN"})
 PAIRED_SCANS = frozenset({b"HSCAN", b"ZSCAN"})
 TIMES = frozenset({b"idle", b"seen-time"})
+SINCE_7_2 = frozenset({b"inactive", b"active-time"})
+"""Fields of XINFO that Redis 7.0 does not have; they tell times as well."""
 MILLISECONDS = frozenset({b"PTTL", b"PEXPIRETIME", b"HPTTL", b"HPEXPIRETIME"})
 SECONDS = frozenset({b"TTL", b"EXPIRETIME", b"HTTL", b"HEXPIRETIME"})
 LATE_MS = 20_000
@@ -58,7 +60,9 @@ def _without_times(reply: Reply) -> Reply:
     if len(parts) in (3, 4) and parts[-1][0] == parts[-2][0] == b":":
         return kind, [*parts[:-2], parts[-1]]
     shown = [_without_times(part) for part in parts]
-    hidden = [place + 1 for place, (_, name) in enumerate(shown) if isinstance(name, bytes) and name in TIMES]
+    names = [(place, name) for place, (_, name) in enumerate(shown) if isinstance(name, bytes)]
+    hidden = {place + 1 for place, name in names if name in TIMES | SINCE_7_2}
+    hidden |= {place for place, name in names if name in SINCE_7_2}
     return kind, [part for place, part in enumerate(shown) if place not in hidden]
 
 
@@ -107,6 +111,7 @@ def _late(name: bytes, mine: Reply, real: Reply) -> bool:
 
 
 _TOO_SMALL = b"ERR The ID specified in XADD is equal or smaller than the target stream top item"
+_WRONG_ID = b"ERR Invalid stream ID specified as stream command argument"
 _TOO_LARGE = b"ERR Elements are too large to be stored"
 
 KNOWN = (
@@ -129,6 +134,10 @@ KNOWN = (
     Difference(
         "Where no sequence number is left for `ms-*`, Redis's text is by an errno that something else set.",
         lambda name, mine, real: name == b"XADD" and {mine[1], real[1]} == {_TOO_SMALL, _TOO_LARGE},
+    ),
+    Difference(
+        "XREAD knows `+`, the last entry, since 7.4, and XREADGROUP says why it does not.",
+        lambda name, mine, real: name in (b"XREAD", b"XREADGROUP") and real == (b"-", _WRONG_ID),
     ),
     Difference("The two run a command at different times.", _late),
 )

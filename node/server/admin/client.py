@@ -22,6 +22,7 @@ UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
 COMMON = Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
 _ADMIN = Flag.ADMIN | COMMON
+_YES_OR_NO = (token("YES"), token("NO"))
 _ON_OFF = one_of("enabled", token("ON"), token("OFF"))
 
 container(
@@ -66,21 +67,14 @@ def client_info(session: Session) -> Reply:
     summary="Describes every connection, or those of a type, or those of some ids, a line each.",
     arguments=(
         Arg(
-            "normal_master_replica_pubsub",
+            "client-type",
             "oneof",
             token="TYPE",
             optional=True,
             since="5.0.0",
             arguments=(token("NORMAL"), token("MASTER"), token("REPLICA"), token("PUBSUB")),
         ),
-        Arg(
-            "id",
-            "block",
-            token="ID",
-            optional=True,
-            since="6.2.0",
-            arguments=(Arg("client-id", "integer", multiple=True),),
-        ),
+        Arg("client-id", "integer", token="ID", optional=True, multiple=True, since="6.2.0"),
     ),
     history=(
         ("2.8.12", "Shows an id that no other connection has."),
@@ -89,6 +83,9 @@ def client_info(session: Session) -> Reply:
         ("6.2.0", "Shows the local address; added the `ID` option."),
         ("7.0.0", "Shows the RESP version and the sizes of buffers."),
         ("7.0.3", "Shows which connection is redirected to."),
+        ("7.2.0", "Shows the client library."),
+        ("7.4.0", "Shows how many keys are watched."),
+        ("8.0.0", "Shows the I/O thread."),
     ),
     tips=("nondeterministic_output",),
 )
@@ -128,7 +125,7 @@ def _client_id(text: bytes) -> int:
     arguments=(
         one_of(
             "filter",
-            Arg("ip:port"),
+            Arg("old-format"),
             Arg(
                 "new-format",
                 "oneof",
@@ -136,7 +133,7 @@ def _client_id(text: bytes) -> int:
                 arguments=(
                     Arg("client-id", "integer", token="ID", optional=True, since="2.8.12"),
                     Arg(
-                        "normal_master_slave_pubsub",
+                        "client-type",
                         "oneof",
                         token="TYPE",
                         optional=True,
@@ -150,9 +147,16 @@ def _client_id(text: bytes) -> int:
                         ),
                     ),
                     Arg("username", token="USER", optional=True),
-                    Arg("ip:port", token="ADDR", optional=True),
-                    Arg("ip:port", token="LADDR", optional=True, since="6.2.0"),
-                    Arg("yes/no", token="SKIPME", optional=True),
+                    Arg("addr", token="ADDR", optional=True),
+                    Arg("laddr", token="LADDR", optional=True, since="6.2.0"),
+                    Arg(
+                        "skipme",
+                        "oneof",
+                        token="SKIPME",
+                        optional=True,
+                        arguments=(token("YES"), token("NO")),
+                    ),
+                    Arg("maxage", "integer", token="MAXAGE", optional=True, since="7.4.0"),
                 ),
             ),
         ),
@@ -163,6 +167,7 @@ def _client_id(text: bytes) -> int:
         ("3.2.0", "Added `master` to the types."),
         ("5.0.0", "Added `replica` to the types."),
         ("6.2.0", "Added the `LADDR` filter."),
+        ("7.4.0", "Added the `MAXAGE` filter."),
     ),
 )
 def client_kill(session: Session, *words: bytes) -> Reply:

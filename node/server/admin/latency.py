@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
-from shoal.node.resp.replies import CommandError, Reply, Verbatim, quoted
+from shoal.node.resp.replies import CommandError, Pairs, Reply, Verbatim, quoted
 from shoal.node.server.admin.help import help_reply
 from shoal.node.server.entries import Entry
 from shoal.node.server.latency import LatencyEvent, cumulative
@@ -187,8 +187,7 @@ def _is_wanted(name: str, wanted: list[str]) -> bool:
 
 
 def _distribution(entry: Entry) -> Reply:
-    rows: Reply = {str(bound).encode(): count for bound, count in cumulative(entry.histogram)}
-    return {b"calls": entry.calls, b"histogram_usec": rows}
+    return {b"calls": entry.calls, b"histogram_usec": Pairs(list(cumulative(entry.histogram)))}
 
 
 @command(

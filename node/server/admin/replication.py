@@ -167,7 +167,7 @@ def role(session: Session) -> Reply:
 @command(
     "WAIT",
     arity=3,
-    flags=Flag.NOSCRIPT,
+    flags=Flag.BLOCKING,
     group="generic",
     since="3.0.0",
     complexity="O(1)",
@@ -195,7 +195,7 @@ def wait(session: Session, numreplicas: bytes, timeout: bytes) -> Reply:
 @command(
     "WAITAOF",
     arity=4,
-    flags=Flag.NOSCRIPT,
+    flags=Flag.BLOCKING,
     group="generic",
     since="7.2.0",
     complexity="O(1)",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from shoal.node.server.parameters import INT_MAX, LONG_MAX, ULONG_MAX, Choice, Integer, Memory, YesNo
+from shoal.node.server.parameters import INT_MAX, LONG_MAX, ULONG_MAX, Choice, Integer, Memory, Text, YesNo
 from shoal.node.server.special_parameters import KeyspaceEvents
 
 _FREED_AT_ONCE = "none: values are freed by reference count; a flush drops whole tables at once"
 _NO_DEFRAGMENTATION = "none: Python's allocator cannot be told to move what it holds"
 _ONE_STRUCTURE = "none: a value is one Python structure whatever its size"
+_SET_AS_IN_7_0 = "none: a small set of words is a hashtable, as in Redis 7.0, which can read it"
 
 _POLICIES = (
     "volatile-lru",
@@ -45,14 +46,15 @@ class DatasetDirectives:
     list_max_listpack_size = Integer(-2, -INT_MAX - 1, INT_MAX, alias="list-max-ziplist-size")
     list_compress_depth = Integer(0, effect=_ONE_STRUCTURE)
     set_max_intset_entries = Integer(512, 0, LONG_MAX)
-    set_max_listpack_entries = Integer(128, 0, LONG_MAX)
-    set_max_listpack_value = Memory(64, 0, LONG_MAX)
+    set_max_listpack_entries = Integer(128, 0, LONG_MAX, effect=_SET_AS_IN_7_0)
+    set_max_listpack_value = Memory(64, 0, LONG_MAX, effect=_SET_AS_IN_7_0)
     zset_max_listpack_entries = Integer(128, 0, LONG_MAX, alias="zset-max-ziplist-entries")
     zset_max_listpack_value = Memory(64, 0, LONG_MAX, alias="zset-max-ziplist-value")
     hll_sparse_max_bytes = Memory(3000, 0, LONG_MAX)
     stream_node_max_bytes = Memory(4096, 0, LONG_MAX)
     stream_node_max_entries = Integer(100, 0, LONG_MAX)
 
+    locale_collate = Text(effect="none: SORT ALPHA compares bytes, in any locale")
     activerehashing = YesNo(True, effect="none: Python resizes its tables itself")
     activedefrag = YesNo(False, effect=_NO_DEFRAGMENTATION)
     active_defrag_ignore_bytes = Memory(100 << 20, 1, LONG_MAX, effect=_NO_DEFRAGMENTATION)

@@ -17,6 +17,7 @@ from shoal.node.server.parameters import (
 from shoal.node.server.special_parameters import BindAddresses, BufferLimit, OutputBufferLimits
 
 _NO_THREADS = "none: a node is one thread by design"
+_IN_TURN = "none: who connects is let in between two turns of those who are here, whatever their number"
 
 
 class NetworkDirectives:
@@ -33,6 +34,8 @@ class NetworkDirectives:
     socket_mark_id = Integer(0, 0, UINT_MAX, mutable=False, effect="none: sockets are not marked")
 
     maxclients = Integer(10000, 1, UINT_MAX)
+    max_new_connections_per_cycle = Integer(10, 1, 1000, effect=_IN_TURN)
+    max_new_tls_connections_per_cycle = Integer(1, 1, 1000, effect=NO_TLS)
     timeout = Integer(0)
     client_output_buffer_limit = OutputBufferLimits(
         {

@@ -36,6 +36,9 @@ class ReplicationDirectives:
     repl_diskless_sync = YesNo(
         True, effect="differs: a snapshot always goes from memory to the replicas, never by way of disk"
     )
+    replica_full_sync_buffer_limit = Memory(
+        0, 0, LONG_MAX, effect="none: the stream waits in the primary's backlog until the snapshot is there"
+    )
     repl_diskless_sync_delay = Integer(5)
     repl_diskless_sync_max_replicas = Integer(0)
     repl_diskless_load = Choice(

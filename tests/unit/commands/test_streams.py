@@ -62,7 +62,7 @@ def test_only_idle_entries_are_claimed_and_listed(client: Client) -> None:
     client.frozen_ms = NOW + 100
     client("XREADGROUP GROUP g a STREAMS s >")
     assert client("XPENDING s g IDLE 100 - + 10") == [[b"1-0", b"a", 100, 1]]
-    assert client("XINFO CONSUMERS s g") == [{b"name": b"a", b"pending": 2, b"idle": 0}]
+    assert client("XINFO CONSUMERS s g") == [{b"name": b"a", b"pending": 2, b"idle": 0, b"inactive": 0}]
     assert client("XCLAIM s g b 101 1 2") == []
     assert client("XCLAIM s g b 100 1 2 JUSTID") == [b"1-0"]
     client.frozen_ms = NOW + 250
