@@ -51,7 +51,6 @@ def describe(session: Session, *running: bytes) -> bytes:
         ("db", session.db.index),
         *_subscription_counts(session),
         ("multi", in_multi),
-        ("watch", len(session.watched)),
         ("qbuf", unread),
         ("qbuf-free", 0),
         ("argv-mem", session.parser.buffered - session.parser.unparsed),
@@ -69,6 +68,7 @@ def describe(session: Session, *running: bytes) -> bytes:
         ("resp", session.resp),
         ("lib-name", _text(session.lib_name)),
         ("lib-ver", _text(session.lib_version)),
+        ("watch", len(session.watched)),
         ("io-thread", 0),
     ]
     return " ".join(f"{name}={value}" for name, value in facts).encode()
