@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_UNSENT_SNAPSHOT_BYTES = 256 * 1024
 """More of a snapshot is made only while less than this waits for the socket."""
 
+CATCH_UP_BYTES_PER_TURN = 128 * 1024
+"""How much of what waits for a replica in the backlog one turn sends it, beside what is new."""
+
 KEEP_ALIVE_MS = 1000
 
 
@@ -51,7 +54,10 @@ class AttachedReplica:
         self.snapshot: SharedSnapshot | None = None
         """The one that it is being given."""
         self.lacks_from: int | None = None
-        """The first byte of the stream that waits in the backlog until it has all of its snapshot."""
+        """The first byte of the stream that waits for it in the backlog; None if nothing does."""
+        self.gets_stream_at_once = False
+        """Whether it has been sent all of the stream so far, so that what comes next goes to it directly."""
+        self._stream_seen_to = 0
         self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
         self._last_unsent = 0
         self._over_soft_limit_since_ms: int | None = None
@@ -109,23 +115,59 @@ class AttachedReplica:
             self.session.close_after_reply()
         elif self.knows_end_mark:
             self.state = ReplicaState.AWAITING_ACK
-        else:
-            self.go_online()
+        elif self.lacks_from is not None:
+            self.go_online(self.lacks_from)
 
     # --- the stream --------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> None:
-        """The next bytes of the stream."""
-        if self.state is ReplicaState.ONLINE:
+        """The next bytes of the stream. They are in the backlog too, for who cannot have them yet."""
+        if self.gets_stream_at_once:
             self.session.send_bytes(data)
 
-    def go_online(self) -> None:
-        """Send what waited; from now on the stream goes out as it arises."""
+    def go_online(self, next_offset: int) -> None:
+        """It has what the stream goes on from at this offset: give it what waits, then what arises."""
+        replication = self.session.server.replication
         self.state = ReplicaState.ONLINE
-        backlog = self.session.server.replication.history.backlog
-        if self.lacks_from is not None and backlog is not None:
-            self.session.send_bytes(backlog.read_from(self.lacks_from))
-            self._wait_for_stream(None)
+        self._stream_seen_to = replication.history.offset
+        self._wait_for_stream(next_offset)
+        replication.catching_up.append(self)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Send a turn's part of what waits in the backlog; once nothing is left, the stream goes on directly.
+
+        How it arises: while a replica is given its snapshot, and while one has lost its link, what is written
+        waits in the backlog. That may be as much as the dataset.
+        What goes wrong without a rule: sent at once it is copied at once, and every client waits for that.
+        Sent in parts it may never end, for a busy server may write more in a turn than a part holds. And
+        what arises meanwhile must not be sent before what waits.
+        The rule: all that a replica gets comes out of the backlog, in order, until nothing is left there.
+        Each turn sends a part: a fixed size, and as much as was written since the turn before. It sends
+        none while too much waits for the replica's socket.
+        Why it ends: with every part, what waits becomes less by the fixed size, whatever is written. One
+        whose socket does not take its parts is slower than the writes, and what it lacks counts against its
+        output buffer's limit wherever it waits.
+        """
+        history = self.session.server.replication.history
+        arisen, self._stream_seen_to = history.offset - self._stream_seen_to, history.offset
+        if self.lacks_from is None or history.backlog is None or not self.has_room:
+            return
+        part = history.backlog.read_from(self.lacks_from, CATCH_UP_BYTES_PER_TURN + arisen)
+        if part:
+            self.session.send_bytes(part)
+        next_offset = self.lacks_from + len(part)
+        if next_offset <= history.offset:
+            self._wait_for_stream(next_offset)
+        else:
+            self._stop_catching_up()
+            self.gets_stream_at_once = True
+
+    def _stop_catching_up(self) -> None:
+        catching_up = self.session.server.replication.catching_up
+        if self in catching_up:
+            catching_up.remove(self)
+        self._wait_for_stream(None)
 
     def _wait_for_stream(self, offset: int | None) -> None:
         self.lacks_from = offset
@@ -136,7 +178,7 @@ class AttachedReplica:
         self.acked_offset = max(self.acked_offset, offset)
         self.last_seen_ms = now_ms
         if self.state is ReplicaState.AWAITING_ACK and self.lacks_from is not None:
-            self.go_online()
+            self.go_online(self.lacks_from)
 
     # --- its end -----------------------------------------------------------------------------------
 
@@ -162,4 +204,5 @@ class AttachedReplica:
     def stop(self) -> None:
         """It gets nothing more."""
         self.session.server.replication.full_syncs.forget(self)
-        self._wait_for_stream(None)
+        self.gets_stream_at_once = False
+        self._stop_catching_up()

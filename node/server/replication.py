@@ -43,6 +43,8 @@ class Replication:
         """Every client that said REPLCONF or PSYNC, by session id."""
         self.attached: list[AttachedReplica] = []
         """Those that are fed."""
+        self.catching_up: list[AttachedReplica] = []
+        """Those of them that are given what waited for them in the backlog."""
         self.following: Following | None = None
         self.async_loading = False
         """On while a snapshot comes in beside the data that are served, and the role is not to change."""
@@ -84,9 +86,12 @@ class Replication:
     # --- turns -------------------------------------------------------------------------------------
 
     def begin_turn(self, now_ms: int) -> None:
-        """Go on with snapshots; now and then look after links, acknowledgements and the backlog."""
+        """Go on with what replicas are given; now and then look after links, acknowledgements and backlog."""
         if self.full_syncs.under_way:
             self.full_syncs.go_on(now_ms)
+        if self.catching_up:
+            for replica in list(self.catching_up):
+                replica.catch_up()
         if now_ms >= self._next_housekeeping_ms:
             self._next_housekeeping_ms = now_ms + HOUSEKEEPING_MS
             if self.following is not None:
@@ -100,6 +105,8 @@ class Replication:
     @property
     def wants_turn(self) -> bool:
         """Whether there is work that waits neither for a client nor for time."""
+        if self.catching_up and any(replica.has_room for replica in self.catching_up):
+            return True
         return bool(self.full_syncs.under_way) and self.full_syncs.wants_turn
 
     def _look_after_replicas(self, now_ms: int) -> None:
@@ -154,7 +161,7 @@ class Replication:
             replica.feed(data)
 
     def keep_what_replicas_lack(self) -> None:
-        """Have the backlog hold what those who are being given a snapshot need next."""
+        """Have the backlog hold what replicas are still to be given out of it."""
         if self.history.backlog is not None:
             waiting = [replica.lacks_from for replica in self.attached if replica.lacks_from is not None]
             self.history.backlog.keep_from(min(waiting, default=None))
@@ -176,8 +183,8 @@ class Replication:
         if history.backlog is not None and history.continues(replid, offset):
             answer = b"+CONTINUE %b" % history.replid.encode() if replica.knows_second_id else b"+CONTINUE"
             self._attach(replica)
-            session.send_bytes(answer + b"\r\n" + history.backlog.read_from(offset))
-            replica.go_online()
+            session.send_bytes(answer + b"\r\n")
+            replica.go_online(offset)
             self.partial_syncs += 1
             self._note(Level.NOTICE, f"Partial resynchronization request from {_name(replica)} accepted")
             return

@@ -298,7 +298,7 @@ def test_what_is_propagated_is_the_effect_after_what_caused_it(world, writer):
     assert history.backlog is not None
     commands = [
         b" ".join(words).decode()
-        for words in CommandParser().feed(history.backlog.read_from(history.backlog.first_offset))
+        for words in CommandParser().feed(history.backlog.read_from(history.backlog.first_offset, 1 << 20))
     ]
     assert commands == [
         "SELECT 0",

@@ -191,7 +191,7 @@ def test_a_message_goes_to_replicas_as_typed_and_with_no_listener_too(world: Wor
     client("SPUBLISH", "a", "m")
     backlog = world.server.replication.history.backlog
     assert backlog is not None
-    assert bytes(backlog.read_from(begin + 1)) == (
+    assert bytes(backlog.read_from(begin + 1, 1 << 20)) == (
         b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$7\r\npublish\r\n$1\r\na\r\n$1\r\nm\r\n"
         b"*3\r\n$8\r\nSPUBLISH\r\n$1\r\na\r\n$1\r\nm\r\n"
     )
