@@ -115,12 +115,21 @@ def score_of(place: Place) -> int:
 
 def place_of(score: float) -> Place:
     """The middle of the smallest cell that a score stands for."""
-    bits = int(score) & (1 << 64) - 1 if math.isfinite(score) else 1 << 63
-    bounds = Cell(bits, STEP_MAX).bounds
+    bounds = Cell(_as_uint64(score), STEP_MAX).bounds
     return Place(
         _within((bounds.west + bounds.east) / 2, LONGITUDE_LIMIT),
         _within((bounds.south + bounds.north) / 2, LATITUDE_LIMIT),
     )
+
+
+def _as_uint64(score: float) -> int:
+    """A score without its fraction, as C makes it on x86-64: GEO commands take any sorted set for places.
+
+    What 64 bits do not hold becomes 0 above, and the sign alone below.
+    """
+    if score >= 1 << 64:
+        return 0
+    return 1 << 63 if score < -(1 << 63) else int(score) & (1 << 64) - 1
 
 
 def standard_geohash(place: Place) -> str:

@@ -101,13 +101,15 @@ class StreamReader:
 
 def _read_stream(kind: int) -> Reading:
     """Asks for one primitive after the other; what it says of itself twice must agree."""
-    stream = Stream()
+    stream, least = Stream(), 0
     for _ in range((yield Source.length)):
         node = _node(*(yield _key_and_listpack))
-        if stream.nodes and node.first_id <= stream.nodes.peekitem(-1)[1].last_id:
+        if node.first_id < least:
             raise RdbError("a stream's nodes are not in the order of their ids")
         stream.add_node(node)
         stream.length += len(node)
+        # Of those that are there: after greater ones were deleted, XSETID may have let lesser ones follow.
+        least = 1 + (node.id(len(node) - 1) if len(node) else node.first_id)
     if (yield Source.length) != stream.length:
         raise RdbError("a stream does not hold as many entries as it says")
     stream.last_id = yield _two_lengths

@@ -1,6 +1,6 @@
 """Commands out of plain bytes: a grammar that reads one command from the digits of one large number.
 
-Hypothesis takes a tenth of a millisecond for each choice, so that it makes one for a whole batch: some bytes.
+Hypothesis takes a tenth of a millisecond for each choice, so that it makes one for a whole batch: a seed.
 Here every choice takes the number's remainder by how many ways there are, and leaves the quotient to the
 next. A number whose digits are used up goes on with zeros, which choose what stands first.
 

@@ -113,3 +113,16 @@ def scores(server: LocalServer | RealServer) -> list[tuple[bytes, float]]:
     flat = server.run("ZRANGE", "found", "0", "-1", "WITHSCORES").value
     assert isinstance(flat, list)
     return [(member, float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
+
+
+EDGES = ("2.5", "-0.25", "-1", "inf", "-inf", "1e20", "-1e20", "1.8e19", "9.3e18", "-9.3e18", str(1 << 63))
+
+
+@pytest.mark.parametrize("score", EDGES)
+def test_any_score_is_a_place(redis7: RealServer, score: str) -> None:
+    ours = LocalServer()
+    for server in (ours, redis7):
+        server.run("DEL", "z")
+        server.run("ZADD", "z", score, "m")
+    for question in (("GEOPOS", "z", "m"), ("GEOSEARCH", "z", "FROMMEMBER", "m", "BYRADIUS", 1, "m")):
+        assert ours.run(*question) == redis7.run(*question)

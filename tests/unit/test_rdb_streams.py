@@ -90,6 +90,14 @@ def test_what_is_written_is_the_second_form() -> None:
     assert encode_value(stream) == (bytes((rdb.STREAM_2,)), stream_data())
 
 
+def test_a_node_may_begin_below_what_was_deleted_in_the_one_before() -> None:
+    """XDEL takes 7-0 away, XSETID steps back to 5-1, and XADD puts 6-0 into a new node."""
+    first = pack([1, 1, 1, b"f", 0, 2, 0, 0, b"a", 4, 3, 2, 0, b"b", 4])
+    second = pack([1, 0, 1, b"f", 0, 2, 0, 0, b"c", 4])
+    stream = read(rdb.STREAM_2, stream_data(nodes=[(an_id(5), first), (an_id(6), second)], last_id=6))
+    assert list(stream.entries()) == [(5 << 64, [b"f", b"a"]), (6 << 64, [b"f", b"c"])]
+
+
 def test_an_unknown_count_stays_unknown() -> None:
     stream = read(rdb.STREAM_2, stream_data(entries_read=(1 << 64) - 1))
     assert stream.groups[b"g"].entries_read is None
