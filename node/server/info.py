@@ -85,8 +85,21 @@ def _server(server: Server) -> Fields:
         ("executable", facts.executable),
         ("config_file", config.file or ""),
         ("io_threads_active", 0),
+        *_listeners(server),
         *_shutdown(server),
     ]
+
+
+def _listeners(server: Server) -> Fields:
+    """Where clients may connect, a line each."""
+    config = server.config
+    listeners = []
+    if config.port:
+        binds = ",".join(f"bind={address}" for address in config.bind)
+        listeners.append(f"name=tcp,{binds},port={config.port}")
+    if config.unixsocket:
+        listeners.append(f"name=unix,bind={config.unixsocket}")
+    return [(f"listener{number}", listener) for number, listener in enumerate(listeners)]
 
 
 def _shutdown(server: Server) -> Fields:
@@ -126,7 +139,7 @@ def _script_memory(server: Server) -> Fields:
     scripts = server.scripts
     libraries = scripts.functions.libraries
     in_eval, in_functions = scripts.memory_bytes, scripts.functions.memory_bytes
-    kept_scripts = sum(len(script.body) for script in scripts.cached.values())
+    kept_scripts = sum(len(script.body) for script in scripts.cache.by_digest.values())
     kept_functions = sum(map(len, server.keyspace.functions))
     return [
         ("used_memory_lua", in_eval),
@@ -139,7 +152,7 @@ def _script_memory(server: Server) -> Fields:
         ("used_memory_scripts", kept_scripts + kept_functions),
         ("used_memory_scripts_eval", kept_scripts),
         ("used_memory_scripts_human", human_bytes(kept_scripts + kept_functions)),
-        ("number_of_cached_scripts", len(scripts.cached)),
+        ("number_of_cached_scripts", len(scripts.cache.by_digest)),
         ("number_of_functions", sum(len(library.functions) for library in libraries.values())),
         ("number_of_libraries", len(libraries)),
     ]
@@ -299,6 +312,7 @@ def _stats(server: Server) -> Fields:
         ("expired_time_cap_reached_count", 0),
         ("evicted_keys", keyspace.evicted),
         ("evicted_clients", statistics.clients_evicted),
+        ("evicted_scripts", statistics.scripts_evicted),
         ("client_query_buffer_limit_disconnections", statistics.clients_that_sent_too_much),
         ("client_output_buffer_limit_disconnections", statistics.clients_that_took_too_little),
         ("keyspace_hits", keyspace.hits),
@@ -316,6 +330,8 @@ def _stats(server: Server) -> Fields:
         ("total_error_replies", server.error_counts.total()),
         ("total_reads_processed", statistics.reads),
         ("total_writes_processed", statistics.writes),
+        ("eventloop_cycles", statistics.turns),
+        ("instantaneous_eventloop_cycles_per_sec", round(statistics.turns_rate.per_second)),
         *[(f"acl_access_denied_{reason.label}", count) for reason, count in server.acl.denied.items()],
     ]
 

@@ -32,6 +32,7 @@ CONSTANTS = (
             "allocator_allocated": 0,
             "allocator_active": 0,
             "allocator_resident": 0,
+            "allocator_muzzy": 0,
             "allocator_frag_ratio": "1.00",
             "allocator_frag_bytes": 0,
             "allocator_rss_ratio": "1.00",
@@ -43,7 +44,11 @@ CONSTANTS = (
     Constants(
         "memory",
         "buffers count towards used_memory like everything else",
-        {"mem_cluster_links": 0},
+        {
+            "mem_cluster_links": 0,
+            "mem_replica_full_sync_buffer": 0,
+            "mem_overhead_db_hashtable_rehashing": 0,
+        },
     ),
     Constants(
         "persistence",
@@ -51,6 +56,15 @@ CONSTANTS = (
         {
             "aof_last_cow_size": 0,
             "module_fork_last_cow_size": 0,
+        },
+    ),
+    Constants(
+        "stats",
+        "a turn is not timed, which would cost as much as a small command",
+        {
+            "eventloop_duration_sum": 0,
+            "eventloop_duration_cmd_sum": 0,
+            "instantaneous_eventloop_duration_usec": 0,
         },
     ),
     Constants(

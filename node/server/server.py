@@ -129,6 +129,7 @@ class Server:
     def begin_turn(self, now_ms: int) -> None:
         """Note the time, expire what is due, wake whom time wakes, and go on with what was left over."""
         self.keyspace.now_ms = now_ms
+        self.statistics.turns += 1
         if now_ms >= self.statistics.next_sample_ms:
             self._look_at_itself()
         if self.scripts.suspension.wants_turn:
@@ -236,6 +237,7 @@ class Server:
         if session.closing or session.blocked is not None:
             return
         if isinstance(error, QueryBufferExceeded):
+            self.statistics.clients_that_sent_too_much += 1
             self.hang_up(session, "its unfinished command exceeds client-query-buffer-limit")
             return
         session.send(CommandError(f"ERR Protocol error: {error}".encode("latin-1")))

@@ -39,6 +39,7 @@ class Statistics:
         self.commands_rate = Rate()
         self.input_rate = Rate()
         self.output_rate = Rate()
+        self.turns_rate = Rate()
         self.next_sample_ms = 0
         self.migrate_links = 0
         """How many connections to other nodes are kept for the next MIGRATE; not for RESETSTAT."""
@@ -49,6 +50,8 @@ class Statistics:
         self.connections_received = 0
         self.connections_rejected = 0
         self.clients_evicted = 0
+        self.scripts_evicted = 0
+        self.turns = 0
         self.clients_that_sent_too_much = 0
         self.clients_that_took_too_little = 0
         """Hung up on for `client-query-buffer-limit` and `client-output-buffer-limit`."""
@@ -65,3 +68,4 @@ class Statistics:
         self.commands_rate.note(now_ms, commands)
         self.input_rate.note(now_ms, self.input_bytes)
         self.output_rate.note(now_ms, self.output_bytes)
+        self.turns_rate.note(now_ms, self.turns)

@@ -10,6 +10,8 @@ import pytest
 from tests.differential.executor import RealServer
 from tests.differential.test_scripts import Both
 from tests.peers import REDIS8_SERVER, needs
+from tests.unit.server.client import World
+from tests.unit.server.test_script_cache import evict
 
 pytestmark = [pytest.mark.peers, needs(REDIS8_SERVER)]
 
@@ -134,3 +136,11 @@ def _inactive(both: Both, consumer: bytes) -> tuple[bool, bool]:
     at = [answer.index(b"\r\n%b\r\n" % consumer) for answer in told]
     first, second = (b"inactive\r\n:-1\r\n" in answer[place:] for answer, place in zip(told, at, strict=True))
     return first, second
+
+
+def test_of_scripts_sent_by_eval_redis_8_keeps_the_same(redis8: RealServer) -> None:
+    def ask(*words: str | int) -> object:
+        return redis8.run(*map(str, words)).value
+
+    ask("SCRIPT", "FLUSH")
+    assert evict(ask)[:2] == evict(World().client())[:2]

@@ -73,7 +73,9 @@ def _load_and_run(
 ) -> Reply:
     scripts = session.server.scripts
     keys = _count_keys(key_count, words)
-    return scripts.run(session, scripts.load(body), keys, words, read_only)
+    script = scripts.load(body)
+    scripts.cache.use(script)
+    return scripts.run(session, script, keys, words, read_only)
 
 
 @command(
@@ -110,12 +112,13 @@ def _evaluate_cached(
     session: Session, digest: bytes, key_count: bytes, words: Sequence[bytes], read_only: bool
 ) -> Reply:
     scripts = session.server.scripts
-    script = scripts.cached.get(digest) or scripts.cached.get(digest.lower())
+    script = scripts.cache.of_digest(digest)
     if script is None:
         if len(digest) == _DIGEST_LENGTH:
             _count_keys(key_count, words)
         raise CommandError(_NO_SCRIPT)
     keys = _count_keys(key_count, words)
+    scripts.cache.use(script)
     return scripts.run(session, script, keys, words, read_only)
 
 
@@ -146,7 +149,10 @@ container("SCRIPT", group="scripting", since="2.6.0", summary="The cache of Lua 
     summary="Compiles a script and keeps it; its digest.",
 )
 def script_load(session: Session, body: bytes) -> Reply:
-    return session.server.scripts.load(body).name
+    scripts = session.server.scripts
+    script = scripts.load(body)
+    scripts.cache.keep(script)
+    return script.name
 
 
 @command(
@@ -161,8 +167,8 @@ def script_load(session: Session, body: bytes) -> Reply:
     summary="Whether scripts with these digests are kept.",
 )
 def script_exists(session: Session, *digests: bytes) -> Reply:
-    cached = session.server.scripts.cached
-    return [int(digest.lower() in cached) for digest in digests]
+    cache = session.server.scripts.cache
+    return [int(cache.of_digest(digest) is not None) for digest in digests]
 
 
 @command(
@@ -176,7 +182,7 @@ def script_exists(session: Session, *digests: bytes) -> Reply:
     summary="Returns a script that is kept, as it was sent. Valkey's.",
 )
 def script_show(session: Session, digest: bytes) -> Reply:
-    script = session.server.scripts.cached.get(digest.lower())
+    script = session.server.scripts.cache.of_digest(digest)
     if script is None:
         raise CommandError("NOSCRIPT No matching script.")
     return script.body

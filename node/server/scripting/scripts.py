@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from shoal.node.server.scripting.calls import ScriptCalls
 from shoal.node.server.scripting.debugger import ScriptDebugger
 from shoal.node.server.scripting.functions import Functions
 from shoal.node.server.scripting.runs import Runnable, ScriptRun, check_may_run, effective_flags
+from shoal.node.server.scripting.script_cache import CachedScript, ScriptCache
 from shoal.node.server.scripting.suspension import Suspension
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
@@ -41,13 +41,6 @@ _UNKILLABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CachedScript(Runnable):
-    """A script that can be run by its digest, which is its name."""
-
-    body: bytes
-
-
 class Scripts:
     """Everything about scripts that one server has. It is the `Caller` of its interpreter."""
 
@@ -57,10 +50,7 @@ class Scripts:
         self.calls = ScriptCalls(self)
         self.call = self.calls.call
         self.suspension = Suspension(server)
-        self.cached: dict[bytes, CachedScript] = {}
-        """By digest, in lower case."""
-        self._by_body: dict[bytes, CachedScript] = {}
-        """The same, without the cost of a digest for each EVAL."""
+        self.cache = ScriptCache()
         self._interpreter: Interpreter | None = None
         self._random = Lrand48(server.rng.getrandbits(32))
         self.loading_since_ns: int | None = None
@@ -93,8 +83,8 @@ class Scripts:
         return self._interpreter.memory_bytes if self._interpreter is not None else 0
 
     def load(self, body: bytes) -> CachedScript:
-        """A script, compiled and kept."""
-        cached = self._by_body.get(body)
+        """A script, compiled and kept for a while."""
+        cached = self.cache.of_body(body)
         if cached is None:
             digest = sha1(body).hexdigest().encode()
             flags, source = split_shebang(body)
@@ -111,13 +101,12 @@ class Scripts:
                 is_brief=is_brief,
                 body=body,
             )
-            self.cached[digest] = self._by_body[body] = cached
+            self.server.statistics.scripts_evicted += self.cache.add(cached)
         return cached
 
     def flush(self) -> None:
         """Forget every script, and the Lua state with them."""
-        self.cached.clear()
-        self._by_body.clear()
+        self.cache = ScriptCache()
         self._interpreter = None
 
     def flags_of_call(self, entry: Entry, argv: Sequence[bytes]) -> Flag:
@@ -129,7 +118,7 @@ class Scripts:
             function = self.functions.find(script)
             return function.flags if function is not None else _NO_FLAGS
         if entry.spec.name.startswith("EVALSHA"):
-            cached = self.cached.get(script.lower())
+            cached = self.cache.of_digest(script)
             return cached.flags if cached is not None else _NO_FLAGS
         try:
             return int(split_shebang(script)[0])

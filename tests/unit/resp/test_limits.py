@@ -7,7 +7,7 @@ import pytest
 from shoal.node.resp import limits
 from shoal.node.resp.parser import CommandParser, QueryBufferExceeded
 from shoal.node.resp.writer import encode_command
-from tests.unit.server.client import World
+from tests.unit.server.client import World, fields
 
 EDGE = pytest.mark.parametrize("beyond", [-1, 0, 1])
 
@@ -108,6 +108,8 @@ def test_client_query_buffer_limit_takes_effect_at_once_and_closes_without_a_wor
     client.send(b"*2\r\n$4\r\nECHO\r\n$3000000\r\n" + b"x" * (1 << 20))
     assert client.received() == []
     assert client.is_hung_up
+    stats = fields(world.client()("INFO", "stats"))
+    assert stats["client_query_buffer_limit_disconnections"] == "1"
 
 
 def test_the_queue_of_a_transaction_counts_as_unfinished():

@@ -246,6 +246,7 @@ def test_info_counts_who_waits_and_who_has_a_deadline(world, writer):
     waiting(world, "BLPOP", "k", 10)
     info = fields(writer("INFO", "clients"))
     assert (info["blocked_clients"], info["clients_in_timeout_table"]) == ("2", "1")
+    assert (info["total_blocking_keys"], info["total_blocking_keys_on_nokey"]) == ("1", "0")
     writer("RPUSH", "k", 1, 2)
     assert fields(writer("INFO", "clients"))["blocked_clients"] == "0"
 

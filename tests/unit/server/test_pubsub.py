@@ -177,6 +177,7 @@ def test_limits_set_now_hold_for_the_next_message() -> None:
     publisher("CONFIG", "SET", "client-output-buffer-limit", "pubsub 150 0 0")
     publisher("PUBLISH", "a", "m" * 100)
     assert slow.is_hung_up
+    assert fields(publisher("INFO", "stats"))["client_output_buffer_limit_disconnections"] == "1"
 
 
 # --- what replicas and the append-only file get --------------------------------------------------------
