@@ -1,12 +1,15 @@
 """`python -m tests.bench.complexity`: how each command's time grows while its collections double and double.
 
 One server without sockets for each size; the commands of `complexity_cases.py`; the shortest of several
-calls counts. From the smallest dataset to the largest, eight times its size, the time of a command that
-promises O(1) or O(log N) may at most double, of one that promises O(N) or O(N log N) become 24 times as long
-(the smallest lies in the processor's caches, the largest does not; O(N^2) would be 64 times). Where a pattern
-and the text are both of that size, and the promise is their product, it may become 100 times as long.
-What a command costs before it looks at any data is the same at each size and is not taken off. So some growth
-may hide in a short command, but none that would matter at these sizes.
+calls counts, in processor time. What else runs on the machine still takes caches away, so a command that
+grows too much is measured again, and counts if it does so three times.
+
+From the smallest dataset to the largest, eight times its size, the time of a command that promises O(1) or
+O(log N) may at most double, of one that promises O(N) or O(N log N) become 24 times as long (the smallest
+lies in the processor's caches, the largest does not; O(N^2) would be 64 times). Where a pattern and the text
+are both of that size, and the promise is their product, it may become 100 times as long. What a command costs
+before it looks at any data is the same at each size and is not taken off. So some growth may hide in a short
+command, but none that would matter at these sizes.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from tests.bench.complexity_cases import DATASET, GROWS, MULTIPLIES, STAYS
 
 SIZES = (4_000, 8_000, 16_000, 32_000)
 MOST = {"stays": 2.0, "grows": 24.0, "multiplies": 100.0}
+ATTEMPTS = 3
 CALLS = {"stays": 200, "grows": 5, "multiplies": 3}
 GROUPS = frozenset(
     {"string", "bitmap", "list", "set", "hash", "sorted-set", "stream", "geo", "hyperloglog", "generic"}
@@ -77,13 +81,13 @@ class Dataset:
         return [word.encode() for word in words]
 
     def run(self, line: str) -> float:
-        """Run a command; the seconds it took. RuntimeError if it is refused."""
+        """Run a command; the seconds of processor time it took. RuntimeError if it is refused."""
         if line == "{entries}":
             return sum(self.run(f"XADD stream {number}-1 f v") for number in range(1, self.size + 1))
         data = encode_command(self.words(line))
-        began = time.perf_counter()
+        began = time.thread_time()
         self.server.receive(self.session, data)
-        took = time.perf_counter() - began
+        took = time.thread_time() - began
         answer = b"".join(self.session.out)
         self.session.out.clear()
         self.session.out_bytes = 0
@@ -127,6 +131,19 @@ _MANY = {
 }
 
 
+def measure_growth(datasets: list[Dataset], case: str, kind: str) -> list[float]:
+    """The seconds a command takes at each size, measured again while they grow too much."""
+    times = [float("inf")] * len(datasets)
+    for _ in range(ATTEMPTS):
+        times = [
+            min(best, dataset.measure(case, CALLS[kind]))
+            for best, dataset in zip(times, datasets, strict=True)
+        ]
+        if times[-1] <= MOST[kind] * times[0]:
+            break
+    return times
+
+
 def cases(text: str) -> Iterator[str]:
     """The commands of a table."""
     for line in text.strip().splitlines():
@@ -148,15 +165,12 @@ def main() -> int:
     missed = 0
     for kind, table in tables.items():
         for case in table:
-            times = [dataset.measure(case, CALLS[kind]) * 1e6 for dataset in datasets]
+            times = measure_growth(datasets, case, kind)
             growth = times[-1] / times[0]
-            if growth > MOST[kind]:
-                missed += 1
+            missed += growth > MOST[kind]
             if show_all or growth > MOST[kind]:
-                print(
-                    f"{growth:6.2f}x (at most {MOST[kind]:.0f}x)  {case}  "
-                    + "  ".join(f"{t:.1f}" for t in times)
-                )
+                shown = "  ".join(f"{seconds * 1e6:.1f}" for seconds in times)
+                print(f"{growth:6.2f}x (at most {MOST[kind]:.0f}x)  {case}  {shown}", flush=True)
     measured = sum(map(len, tables.values()))
     print(f"{measured} cases, {missed} grow faster than they promise")
     return int(missed > 0)
