@@ -46,7 +46,7 @@ class ActiveExpiry:
             server.propagation.propagate_each()
         if keyspace.expiry_mode is not ExpiryMode.DELETE:
             return
-        began_ns = server.dispatcher.clock_ns()
+        began_ns = server.stopwatch.clock_ns()
         for database in keyspace.databases:
             if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
                 self.next_ms = now_ms
@@ -54,4 +54,4 @@ class ActiveExpiry:
             if hashes.at and expire_due_fields(database, EXPIRED_KEYS_PER_TURN) >= EXPIRED_KEYS_PER_TURN:
                 self.next_ms = now_ms
         server.propagation.propagate_each()
-        server.note_spike("expire-cycle", began_ns)
+        server.stopwatch.note_spike("expire-cycle", began_ns)

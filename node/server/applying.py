@@ -45,10 +45,11 @@ def _apply_password(server: Server) -> None:
 def _apply_slowlog(server: Server) -> None:
     slow_us = server.config.slowlog_log_slower_than
     spike_ms = server.config.latency_monitor_threshold
-    server.slow_after_ns = 1000 * min(
+    server.stopwatch.slow_after_ns = 1000 * min(
         slow_us if slow_us >= 0 else NEVER_SLOW_US, spike_ms * 1000 if spike_ms else NEVER_SLOW_US
     )
-    server.dispatcher.share_clock(shared=server.slow_after_ns >= NOTABLE_FOR_FAST_NS)
+    are_shared = server.stopwatch.slow_after_ns >= NOTABLE_FOR_FAST_NS
+    server.stopwatch.share(server.dispatcher.table.all_entries, shared=are_shared)
     server.slowlog.resize(server.config.slowlog_max_len)
 
 

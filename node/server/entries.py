@@ -61,7 +61,7 @@ class Entry:
         self.min_args = spec.min_args
         self.max_args = spec.max_args
         self.shares_clock = True
-        """See `Dispatcher.settle_clock`."""
+        """See `Stopwatch.settle`."""
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         self.goes_with_writes = self.is_write or bool(spec.flags & Flag.NO_ASYNC_LOADING)
         """Whether it takes the short way only where writes do. On a replica they do not."""

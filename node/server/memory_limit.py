@@ -137,7 +137,7 @@ class MemoryLimit:
         )
 
     def _measure(self) -> None:
-        clock_ns = self.server.dispatcher.clock_ns
+        clock_ns = self.server.stopwatch.clock_ns
         began_ns = clock_ns()
         self._headroom = self.limit - self.used_bytes() + self.uncounted_bytes()
         cost_ms = (clock_ns() - began_ns) // 1_000_000
@@ -207,7 +207,7 @@ class MemoryLimit:
         if config.maxmemory_policy == "noeviction":
             return
         reserve = min(max(self.limit // RESERVE_SHARE, LEAST_RESERVE_BYTES), MOST_RESERVE_BYTES)
-        clock_ns = server.dispatcher.clock_ns
+        clock_ns = server.stopwatch.clock_ns
         began_ns, evicted = clock_ns(), 0
         while self._headroom < reserve:
             victim = self._victims.choose(config.maxmemory_policy, config.maxmemory_samples)
@@ -219,7 +219,7 @@ class MemoryLimit:
                 self.is_evicting = self._headroom < 0
                 break
         server.propagation.propagate_each()
-        server.note_spike("eviction-cycle", began_ns)
+        server.stopwatch.note_spike("eviction-cycle", began_ns)
 
     def _evict_key(self, database: Database, key: bytes) -> int:
         """Delete a key; returns about how many bytes it took."""

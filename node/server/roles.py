@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 _UNBLOCKED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 
-_MISCONF = (
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
-    "Commands that may modify the data set are disabled, because this instance is configured to report "
-    "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
-    "Redis logs for details about the RDB error."
-)
-
 
 def become_primary(server: Server) -> None:
     """Go on as a primary with the data there is. Harmless for a node that is one."""
@@ -60,31 +53,6 @@ def _end_waits(server: Server) -> None:
         for session in server.blocked.waiting_for(reason):
             server.blocked.end_wait_in_vain(session, CommandError(_UNBLOCKED))
             session.close_after_reply()
-
-
-def check_replication_gates(server: Server) -> None:
-    """Raise what a write gets because of the node's role, or of a primary's missing replicas."""
-    config = server.config
-    if not server.is_primary:
-        if config.replica_read_only:
-            raise CommandError("READONLY You can't write against a read only replica.")
-    elif cannot_save(server):
-        raise CommandError(_MISCONF)
-    elif server.aof.error is not None:
-        raise CommandError(f"MISCONF Errors writing to the AOF file: {server.aof.error}")
-    elif wants_replicas(server) and server.replication.count_good_replicas() < config.min_replicas_to_write:
-        raise CommandError("NOREPLICAS Not enough good replicas to write.")
-
-
-def wants_replicas(server: Server) -> bool:
-    """Whether writes are to be refused without enough replicas."""
-    return bool(server.config.min_replicas_to_write and server.config.min_replicas_max_lag)
-
-
-def cannot_save(server: Server) -> bool:
-    """Whether writes are to be refused because the last snapshot failed: they might never be saved."""
-    config = server.config
-    return bool(config.stop_writes_on_bgsave_error and config.save and not server.persistence.last_save_ok)
 
 
 def expiry_mode(server: Server) -> ExpiryMode:

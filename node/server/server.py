@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from shoal.cluster.effects import Level, Note
 from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
-from shoal.node.commands.spec import Flag
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.resp.parser import Arguments, QueryBufferExceeded
 from shoal.node.resp.replies import CommandError, Status
-from shoal.node.server import roles
+from shoal.node.server import gates, roles
 from shoal.node.server.acl.access import AccessControl
 from shoal.node.server.active_expiry import ActiveExpiry
 from shoal.node.server.append_only import AppendOnly
@@ -31,7 +30,7 @@ from shoal.node.server.client_memory import ClientMemory
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import CloseSession, ReplaceSnapshot, ServerEffect
-from shoal.node.server.entries import Entry, nothing_served
+from shoal.node.server.entries import nothing_served
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.key_waits import KeyWaits
 from shoal.node.server.latency import LatencyMonitor
@@ -46,6 +45,7 @@ from shoal.node.server.scripting.scripts import Scripts
 from shoal.node.server.session import Session
 from shoal.node.server.slowlog import Slowlog
 from shoal.node.server.statistics import Statistics
+from shoal.node.server.stopwatch import Stopwatch
 from shoal.node.server.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class Server:
         self.latency = LatencyMonitor()
         self.error_counts: Counter[str] = Counter()
         self.slowlog = Slowlog()
-        self.slow_after_ns = 10_000_000
-        """From here on a command is worth a second look: the slow log's threshold, or the monitor's."""
+        self.stopwatch = Stopwatch(self, clock_ns)
         self.pause = Pause()
         self.persistence = PersistenceState()
         self.aof = AppendOnly(self)
@@ -119,7 +118,7 @@ class Server:
         self.open_for_writes = True
         self.is_stale_replica = False
         self.is_out_of_memory = False
-        self.dispatcher = Dispatcher(self, clock_ns)
+        self.dispatcher = Dispatcher(self)
         self.replication = Replication(self)
         self.scripts = Scripts(self)
         follow_config(self)
@@ -267,6 +266,11 @@ class Server:
         self.effects.append(ReplaceSnapshot())
         self.replication.full_syncs.give_up()
 
+    def take_effects(self) -> list[ServerEffect]:
+        """What is to be done next, in order: what must be on disk first comes first."""
+        effects, self.effects = self.effects, []
+        return self.aof.effects() + effects if self.aof.pending else effects
+
     # --- clients -----------------------------------------------------------------------------------
 
     def connect(self, address: str, local_address: str) -> Session:
@@ -312,8 +316,8 @@ class Server:
             self.open_for_reads
             and not self.migrating_keys
             and self.is_primary
-            and not roles.wants_replicas(self)
-            and not roles.cannot_save(self)
+            and not gates.wants_replicas(self)
+            and not gates.cannot_save(self)
             and self.aof.error is None
             and not self.is_out_of_memory
             and not self.memory.is_near
@@ -336,10 +340,6 @@ class Server:
         self.persistence.loading = None
         self.suspension_ended()
 
-    def check_writable(self) -> None:
-        """Raise the error a write gets now, if any."""
-        roles.check_replication_gates(self)
-
     def resume_paused(self) -> None:
         """A pause ended: whoever was held is judged anew, and perhaps held by another."""
         self.refresh_gates()
@@ -351,24 +351,6 @@ class Server:
         self.refresh_gates()
         if self.replication.following is not None:
             self.replication.following.catch_up()
-
-    def note_slow(self, session: Session, entry: Entry, argv: Arguments, microseconds: int) -> None:
-        """A command took long: for the slow log, the latency monitor, or both."""
-        flags = entry.spec.flags
-        threshold_us = self.config.slowlog_log_slower_than
-        if 0 <= threshold_us <= microseconds and not flags & Flag.SKIP_SLOWLOG:
-            self.slowlog.note(session, argv, microseconds)
-        threshold_ms = self.config.latency_monitor_threshold
-        if 0 < threshold_ms <= microseconds // 1000:
-            event = "fast-command" if flags & Flag.FAST else "command"
-            self.latency.note(event, session.now_ms // 1000, microseconds // 1000)
-
-    def note_spike(self, event: str, began_ns: int) -> None:
-        """For the latency monitor: what ends now has taken long, perhaps."""
-        threshold_ms = self.config.latency_monitor_threshold
-        spent_ms = (self.dispatcher.clock_ns() - began_ns) // 1_000_000
-        if 0 < threshold_ms <= spent_ms:
-            self.latency.note(event, self.keyspace.now_ms // 1000, spent_ms)
 
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""
@@ -416,10 +398,3 @@ class Server:
     def replication_progress(self) -> ReplicationProgress:
         """How far the data stream of this node is, for the cluster machine."""
         return self.replication.progress()
-
-    # --- propagation -------------------------------------------------------------------------------
-
-    def take_effects(self) -> list[ServerEffect]:
-        """What is to be done next, in order: what must be on disk first comes first."""
-        effects, self.effects = self.effects, []
-        return self.aof.effects() + effects if self.aof.pending else effects

@@ -26,7 +26,7 @@ def let_time_pass(server: Server) -> None:
     """Each look at the clock finds it a second later."""
     stopwatch = Stopwatch()
     stopwatch.step_us = 1_000_000
-    server.dispatcher.clock_ns = stopwatch
+    server.stopwatch.clock_ns = stopwatch
     server.config.busy_reply_threshold = 1
 
 

@@ -196,7 +196,7 @@ def function_stats(session: Session) -> Reply:
     run = server.scripts.busy
     running: Reply = None
     if run is not None:
-        elapsed_ns = server.dispatcher.clock_ns() - run.started_ns
+        elapsed_ns = server.stopwatch.clock_ns() - run.started_ns
         running = {
             b"name": run.script.name,
             b"command": list(server.scripts.suspension.command),

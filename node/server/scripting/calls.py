@@ -10,6 +10,7 @@ from shoal.cluster.routing import Refusal, Request, Serve, route
 from shoal.cluster.slots import BRACE, key_slot
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply
+from shoal.node.server import gates
 from shoal.node.server.entries import ANY_SLOT, SERVED
 from shoal.node.server.scripting.runs import EVERYWHERE, TO_LOG, TO_REPLICAS, ScriptRun
 from shoal.node.server.scripting.script_session import ScriptSession
@@ -31,7 +32,7 @@ class ScriptCalls:
         self.scripts = scripts
         self.server = scripts.server
         self.session = ScriptSession(scripts.server)
-        self.clock_ns = scripts.server.dispatcher.clock_ns
+        self.clock_ns = scripts.server.stopwatch.clock_ns
         self.entries = scripts.server.dispatcher.entries
         self.keyspace = scripts.server.keyspace
 
@@ -74,8 +75,8 @@ class ScriptCalls:
         elapsed_ns = clock_ns() - began_ns
         entry.nanoseconds += elapsed_ns
         entry.histogram_ns[elapsed_ns.bit_length()] += 1
-        if elapsed_ns >= server.slow_after_ns:
-            server.note_slow(session, entry, list(words), elapsed_ns // 1000)
+        if elapsed_ns >= server.stopwatch.slow_after_ns:
+            server.stopwatch.note_slow(session, entry, list(words), elapsed_ns // 1000)
         return reply
 
 
@@ -109,11 +110,11 @@ def _call_carefully(server: Server, session: Session, run: ScriptRun, words: lis
         if debugger is not None:
             debugger.command_refused(error.text)
         return error
-    before, dispatcher = len(server.propagation.operations), server.dispatcher
-    began_ns, timed_entry = dispatcher.command_started_ns, dispatcher.timed_entry
-    reply = dispatcher.perform(session, entry, words)
+    before, stopwatch = len(server.propagation.operations), server.stopwatch
+    began_ns, timed_entry = stopwatch.started_ns, stopwatch.entry
+    reply = server.dispatcher.perform(session, entry, words)
     # What the command took was counted as its own; the script's own time is all of it.
-    dispatcher.command_started_ns, dispatcher.timed_entry = began_ns, timed_entry
+    stopwatch.started_ns, stopwatch.entry = began_ns, timed_entry
     if run.caller.tracker is not None:
         server.tracking.script_called(run.caller.tracker, entry, run.keys)
     if run.targets != EVERYWHERE:
@@ -156,7 +157,7 @@ def _check(server: Server, run: ScriptRun, entry: Entry, words: Sequence[bytes])
         raise CommandError("ERR Write commands are not allowed from read-only scripts.")
     obeys = run.caller.is_primary_link
     if entry.changes_data and not run.wrote and not obeys:
-        server.check_writable()
+        gates.check_writable(server)
     if flags & _DENYOOM and run.was_out_of_memory and not (run.allows_out_of_memory or run.wrote or obeys):
         raise CommandError("OOM command not allowed when used memory > 'maxmemory'.")
     if entry.changes_data:

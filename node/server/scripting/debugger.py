@@ -131,7 +131,7 @@ class ScriptDebugger:
         if run is None or run.killed:
             return _KILLED
         # The time its user took does not count as the script's.
-        run.started_ns, run.is_busy = self.scripts.server.dispatcher.clock_ns(), False
+        run.started_ns, run.is_busy = self.scripts.server.stopwatch.clock_ns(), False
         return None
 
     def note(self, text: bytes) -> None:

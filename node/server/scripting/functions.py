@@ -155,7 +155,7 @@ class Functions:
             library.functions[registered.name] = self._function(registered)
             return None
 
-        scripts.loading_since_ns = scripts.server.dispatcher.clock_ns()
+        scripts.loading_since_ns = scripts.server.stopwatch.clock_ns()
         try:
             found = self.interpreter.load_library(source, NAME_OF_LIBRARIES, accept)
         finally:

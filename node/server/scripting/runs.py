@@ -11,7 +11,7 @@ from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError
 from shoal.node.scripting.interpreter import Interpreter, Script
 from shoal.node.scripting.shebang import ScriptFlag
-from shoal.node.server import roles
+from shoal.node.server import gates
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -75,7 +75,7 @@ class ScriptRun:
         self.words = words
         """Its keys, so many, and its arguments."""
         self.read_only = read_only
-        self.started_ns = server.dispatcher.command_started_ns
+        self.started_ns = server.stopwatch.started_ns
         self.was_out_of_memory = server.is_out_of_memory
         self.slot = key_slot(words[0]) if key_count and server.cluster is not None else None
         """Cluster mode: the one slot it may touch; None until that is known."""
@@ -147,10 +147,10 @@ def _check_may_write(server: Server) -> None:
     if not server.is_primary:
         if server.config.replica_read_only:
             raise CommandError("READONLY Can not run script with write flag on readonly replica")
-    elif roles.cannot_save(server):
+    elif gates.cannot_save(server):
         raise CommandError(
             "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."
             " Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
         )
     else:
-        roles.check_replication_gates(server)
+        gates.check_writable(server)

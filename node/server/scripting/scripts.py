@@ -203,7 +203,7 @@ class Scripts:
         self.calls.session.resp = version
 
     def look_up(self) -> bytes | None:
-        run, now_ns = self.running, self.server.dispatcher.clock_ns()
+        run, now_ns = self.running, self.server.stopwatch.clock_ns()
         if run is None:
             began_ns = self.loading_since_ns
             return _LOAD_TIMEOUT if began_ns is not None and now_ns - began_ns > LOAD_LIMIT_NS else None

@@ -72,7 +72,7 @@ class Suspension:
         """Run a command's body; NO_REPLY if it was suspended, and the client is told when it ends."""
         if self._is_at_work:
             return body(given)  # part of a transaction that is being run so already
-        began_ns = self.server.dispatcher.command_started_ns
+        began_ns = self.server.stopwatch.started_ns
         worker = self._worker
         if worker is None:
             worker = self._worker = greenlet(self._work)
@@ -151,7 +151,7 @@ class Suspension:
         session.propagated = None
         if propagation.operations:
             propagation.propagate_recorded(session)
-        server.dispatcher.note_long_call(session, entry, self.command, self._began_ns)
+        server.stopwatch.add_to_call(session, entry, self.command, self._began_ns)
         server.refresh_gates()
         session.end_suspension(reply)
         server.suspension_ended()
