@@ -55,6 +55,8 @@ def encode_command(words: Sequence[bytes]) -> bytes:
 
 
 _SHORT = 512
+BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(_SHORT))
+_ARRAY_HEADERS = tuple(b"*%d\r\n" % size for size in range(_SHORT))
 _HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
 """What stands between two bulk strings, by the size of the second."""
 _FEW = 8
@@ -80,7 +82,10 @@ def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
 
 
 def _bulk(reply: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    size = len(reply)
+    if size < _SHORT:
+        return BULK_HEADERS[size] + reply + b"\r\n"
+    return b"$%d\r\n%b\r\n" % (size, reply)
 
 
 def _integer(reply: int) -> bytes:
@@ -109,7 +114,9 @@ def _nothing(reply: NoReply) -> bytes:
 
 
 def _array2(reply: Sequence[Reply]) -> bytes:
-    return b"*%d\r\n" % len(reply) + _items(reply, _RESP2)
+    size = len(reply)
+    header = _ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size
+    return header + _items(reply, _RESP2)
 
 
 def _map2(reply: dict[bytes, Reply]) -> bytes:
