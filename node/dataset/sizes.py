@@ -18,7 +18,6 @@ from shoal.node.dataset.values import ListValue, SetValue, Value
 
 FLOAT_BYTES = getsizeof(0.5)
 POINTER_BYTES = 8
-PAIR_BYTES = getsizeof((None, None))
 
 
 def key_bytes(key: bytes, value: Value, *, expires: bool, samples: int) -> int:
@@ -43,9 +42,7 @@ def value_bytes(value: Value, samples: int = 0) -> int:
         case SetValue():
             return getsizeof(value) + _total(map(getsizeof, value), len(value), samples)
         case SortedSet():
-            members = (
-                getsizeof(member) + FLOAT_BYTES + PAIR_BYTES + POINTER_BYTES for member in value.scores
-            )
+            members = (getsizeof(member) + FLOAT_BYTES + 2 * POINTER_BYTES for member in value.scores)
             return getsizeof(value.scores) + _total(members, len(value.scores), samples)
 
         case Stream():

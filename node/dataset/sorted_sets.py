@@ -6,14 +6,11 @@ counting and removing then know only ranks.
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sortedcontainers import SortedList
-
+from shoal.node.dataset.ranking import Ranking
 from shoal.node.dataset.table import Table
 
 
@@ -50,7 +47,7 @@ class SortedSet:
 
     def __init__(self) -> None:
         self.scores: Table[float] = Table()
-        self.order: SortedList[tuple[float, bytes]] = SortedList()
+        self.order = Ranking()
 
     @classmethod
     def of(cls, scores: Mapping[bytes, float]) -> SortedSet:
@@ -58,7 +55,7 @@ class SortedSet:
         made = cls()
         for member, score in scores.items():
             made.scores.put(member, score + 0.0)
-        made.order.update((score, member) for member, score in made.scores.items())
+        made.order = Ranking(zip(made.scores.values(), made.scores, strict=True))
         return made
 
     def __len__(self) -> int:
@@ -79,9 +76,9 @@ class SortedSet:
         """`add` for who knows that the member's score is this one (None: it is new), and another now."""
         score += 0.0
         if old is not None:
-            self.order.remove((old, member))
+            self.order.remove(old, member)
         self.scores.put(member, score)
-        self.order.add((score, member))
+        self.order.add(score, member)
 
     def discard(self, member: bytes) -> bool:
         """Remove a member; False if it was not there."""
@@ -89,7 +86,7 @@ class SortedSet:
         if score is None:
             return False
         self.scores.discard(member)
-        self.order.remove((score, member))
+        self.order.remove(score, member)
         return True
 
     # --- ranks -------------------------------------------------------------------------------------
@@ -97,7 +94,7 @@ class SortedSet:
     def rank(self, member: bytes) -> int | None:
         """The member's position in ascending order, 0 first; None if it is not there."""
         score = self.scores.get(member)
-        return None if score is None else int(self.order.bisect_left((score, member)))
+        return None if score is None else self.order.rank(score, member)
 
     def ranks_between(self, start: int, stop: int) -> range:
         """Ranks from `start` to `stop`, both included; negative ones count from the end (-1 is the last)."""
@@ -109,8 +106,8 @@ class SortedSet:
     def ranks_of_scores(self, scores: ScoreRange) -> range:
         """Ranks of the members whose score lies in the range."""
         return _ranks(
-            self._rank_of_score(scores.low, after=scores.low_open),
-            self._rank_of_score(scores.high, after=not scores.high_open),
+            self.order.rank_of_score(scores.low, after=scores.low_open),
+            self.order.rank_of_score(scores.high, after=not scores.high_open),
         )
 
     def ranks_of_members(self, members: LexRange) -> range:
@@ -121,52 +118,45 @@ class SortedSet:
         if members.nothing:
             return _ranks(0, 0)
         low, high = members.low, members.high
-        first = 0 if low is None else self._rank_of_bytes(low.member, after=low.open)
-        stop = len(self) if high is None else self._rank_of_bytes(high.member, after=not high.open)
+        first = 0 if low is None else self.order.rank_of_bytes(low.member, after=low.open)
+        stop = len(self) if high is None else self.order.rank_of_bytes(high.member, after=not high.open)
         return _ranks(first, stop)
-
-    def _rank_of_score(self, score: float, *, after: bool) -> int:
-        """Where members of this score begin, or where they end."""
-        if not after:
-            return int(self.order.bisect_left((score, b"")))
-        if score == math.inf:
-            return len(self)
-        return int(self.order.bisect_left((math.nextafter(score, math.inf), b"")))
-
-    def _rank_of_bytes(self, member: bytes, *, after: bool) -> int:
-        """Where members from this one on begin, or those greater than it. O(log² n)."""
-        find = bisect_right if after else bisect_left
-        return find(range(len(self)), member, key=lambda rank: self.order[rank][1])
 
     # --- reading and removing by rank --------------------------------------------------------------
 
     def at(self, ranks: range) -> list[tuple[bytes, float]]:
         """(member, score) of these ranks, a falling range from the highest down. O(log n + len(ranks))."""
-        return [(member, score) for score, member in self._chosen(ranks)]
+        first, stop = _ends(ranks)
+        found = list(zip(self.order.members(first, stop), self.order.scores(first, stop), strict=True))
+        if ranks.step < 0:
+            found.reverse()
+        return found
 
     def members(self, ranks: range) -> list[bytes]:
         """`at` without the scores."""
-        return [member for _, member in self._chosen(ranks)]
-
-    def _chosen(self, ranks: range) -> list[tuple[float, bytes]]:
-        first, stop = _ends(ranks)
-        chosen: list[tuple[float, bytes]] = self.order[first:stop]
+        found = self.order.members(*_ends(ranks))
         if ranks.step < 0:
-            chosen.reverse()
-        return chosen
+            found.reverse()
+        return found
 
     def pop(self, *, highest: bool) -> tuple[bytes, float]:
         """Remove the member at one end; returns it and its score. IndexError from an empty set."""
-        score, member = self.order.pop(-1 if highest else 0)
-        self.scores.discard(member)
+        score, member = self.order.pop(highest=highest)
+        scores = self.scores
+        if scores.births is None:
+            del scores[member]
+        else:
+            scores.discard(member)
         return member, score
 
     def remove(self, ranks: range) -> None:
         """Remove the members of these ranks, a rising or falling range without gaps."""
+        if not ranks:
+            return
         first, stop = _ends(ranks)
-        for _, member in self.order[first:stop]:
+        for member in self.order.members(first, stop):
             self.scores.discard(member)
-        del self.order[first:stop]
+        self.order.remove_between(first, stop)
 
 
 def _ranks(first: int, stop: int) -> range:

@@ -13,6 +13,7 @@ from struct import unpack
 
 from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.numbers import INT64_MAX, parse_float, parse_integer
+from shoal.node.dataset.ranking import Ranking
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import ListValue, SetValue, Value
@@ -214,7 +215,7 @@ def _scored(members: list[bytes], scores: Sequence[float]) -> SortedSet:
     value.scores.update(zip(members, scores, strict=True))
     if len(value) != len(members):
         raise DuplicateElementError("a sorted set holds a member twice")
-    value.order.update((number, member) for member, number in value.scores.items())
+    value.order = Ranking(zip(value.scores.values(), value.scores, strict=True))
     return value
 
 
