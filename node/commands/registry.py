@@ -6,6 +6,7 @@ and a plug-in does the same. A name taken twice is an error at import, not a sur
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ from shoal.node.commands.spec import Arg, ChannelSpec, CommandSpec, Flag, Handle
 
 COMMANDS: dict[bytes, CommandSpec] = {}
 """Every command by its lower-case name; subcommands hang below their container."""
+
+PLUG_INS: dict[str, str] = {}
+"""The modules of others whose commands are in the table: name -> file."""
 
 H = TypeVar("H", bound=Handler)
 
@@ -96,6 +100,8 @@ def add(spec: CommandSpec) -> None:
     if key in table:
         raise ValueError(f"the command {spec.name} is declared twice")
     table[key] = spec
+    if spec.plug_in is not None:
+        PLUG_INS[spec.plug_in] = getattr(sys.modules[spec.plug_in], "__file__", None) or ""
 
 
 def find(words: list[bytes]) -> CommandSpec | None:

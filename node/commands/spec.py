@@ -176,6 +176,8 @@ _GROUP_CATEGORIES = {
 }
 """The ACL category that follows from a command's group."""
 
+_OUR_PACKAGE = __name__.partition(".")[0]
+
 Handler = Callable[..., Reply]
 """`handler(call, *arguments)`: the arguments after the command's (or subcommand's) name, as bytes."""
 
@@ -209,6 +211,13 @@ class CommandSpec:
     def full_name(self) -> str:
         """As COMMAND INFO and error texts spell it: `get`, `config|get`."""
         return self.name.lower()
+
+    @cached_property
+    def plug_in(self) -> str | None:
+        """The module that declares it, unless that is one of ours."""
+        if self.handler is None or self.handler.__module__.partition(".")[0] == _OUR_PACKAGE:
+            return None
+        return self.handler.__module__
 
     @cached_property
     def is_write(self) -> bool:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from shoal import __version__
+from shoal.node.commands.registry import PLUG_INS
 from shoal.node.server.append_only import AofState, AppendOnly
 from shoal.node.server.info_constants import constant_fields
 from shoal.node.server.latency import percentile_us
@@ -349,7 +350,8 @@ def _cpu(server: Server) -> Fields:
 
 
 def _modules(server: Server) -> Fields:
-    return []
+    about = "ver=1,api=1,filters=0,usedby=[],using=[],options=[]"
+    return [("module", f"name={name},{about}") for name in PLUG_INS]
 
 
 def _commandstats(server: Server) -> Fields:

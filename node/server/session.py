@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from shoal.node.commands.call import Call, KeyWait
 from shoal.node.commands.registry import find
 from shoal.node.resp.parser import Arguments, CommandParser
-from shoal.node.resp.replies import NO_REPLY, Reply
+from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.resp.writer import encode
 from shoal.node.server.blocking import Blocked, BlockReason
 
@@ -249,6 +249,15 @@ class Session(Call):
     def is_local(self) -> bool:
         """Whether the client is on this machine: over loopback or a unix socket."""
         return is_local_address(self.address)
+
+    def require_permission(self, name: str, permission: str) -> None:
+        """Raise unless the directive `enable-<name>-command` grants the command to this client."""
+        if not self.may_use(permission):
+            raise CommandError(
+                f"ERR {name} command not allowed. If the enable-{name.lower()}-command option is set to "
+                '"local", you can run it from a local connection, otherwise you need to set this option in '
+                "the configuration file, and then restart the server."
+            )
 
     def may_use(self, permission: str) -> bool:
         """What a `yes`, `no` or `local` directive, such as `enable-debug-command`, grants this client."""

@@ -48,6 +48,10 @@ def test_the_example_is_a_command_like_any_other(tmp_path: Path) -> None:
         assert sorted(info[6]) == ["@fast", "@string", "@write"]
         assert node.ask("COMMAND", "DOCS", "greet")[1][1] == "Greets whom a key names."
         assert node.ask("COMMAND", "GETKEYS", "greet", "name") == ["name"]
+        assert node.ask("COMMAND", "LIST", "FILTERBY", "MODULE", "greeting") == ["greet"]
+        listed = ["name", "greeting", "ver", 1, "path", str(EXAMPLE / "greeting.py"), "args", []]
+        assert node.ask("MODULE", "LIST") == node.ask("HELLO")[-1] == [listed]
+        assert "module:name=greeting,ver=1," in node.ask("INFO", "modules")
         assert "greet" in node.ask("ACL", "CAT", "string")
         assert node.ask("EVAL", "return redis.call('GREET', KEYS[1])", 1, "scripted") == "Hello, stranger!"
         with redis.Redis(port=node.port) as client:

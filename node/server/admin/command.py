@@ -116,7 +116,8 @@ def command_list(session: Session, *options: bytes) -> Reply:
         raise CommandError("ERR syntax error")
     kind, wanted = options[1].lower(), options[2].lower()
     if kind == b"module":
-        return []
+        plug_in = options[2].decode("utf-8", "replace")
+        return [s.full_name.encode() for s in _with_subcommands() if s.plug_in == plug_in]
     if kind == b"aclcat":
         return [s.full_name.encode() for s in _with_subcommands() if wanted.decode() in s.acl_categories]
     if kind == b"pattern":

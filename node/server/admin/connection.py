@@ -8,6 +8,7 @@ from shoal.node.commands.spec import Arg, Flag, block
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import OK, PONG, CommandError, Reply, Status, quoted
 from shoal.node.server.acl.users import DEFAULT
+from shoal.node.server.admin.module import loaded_modules
 from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
 
@@ -145,7 +146,7 @@ def hello(session: Session, *words: bytes) -> Reply:
         b"id": session.id,
         b"mode": b"standalone" if server.cluster is None else b"cluster",
         b"role": server.role_name,
-        b"modules": [],
+        b"modules": loaded_modules(),
     }
 
 

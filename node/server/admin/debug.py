@@ -38,11 +38,6 @@ from shoal.node.server.blocking import Blocked, BlockReason
 from shoal.node.server.effects import LoadLog, LoadSnapshot, ReplaceSnapshot
 from shoal.node.server.session import Session
 
-DISALLOWED = (
-    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", '
-    "you can run it from a local connection, otherwise you need to set this option in the "
-    "configuration file, and then restart the server."
-)
 _DUMP_FOOTER_BYTES = 10
 _RELOAD_SLICE = 1 << 20
 _NO_SUCH_TYPE = (
@@ -64,8 +59,7 @@ Subcommand = Callable[..., Reply]
     internal=True,
 )
 def debug(session: Session, name: bytes, *words: bytes) -> Reply:
-    if not session.may_use(session.server.config.enable_debug_command):
-        raise CommandError(DISALLOWED)
+    session.require_permission("DEBUG", session.server.config.enable_debug_command)
     found = _SUBCOMMANDS.get(name.lower())
     if found is None or not found[1] <= len(words) <= found[2]:
         raise CommandError(

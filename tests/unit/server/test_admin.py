@@ -70,6 +70,18 @@ def test_debug_is_closed_unless_opened_and_may_be_open_to_local_clients_only() -
     assert world.client("10.0.0.9:1")("DEBUG", "DIGEST").startswith("ERR DEBUG command not allowed.")
 
 
+def test_no_module_of_redis_is_loaded_and_who_may_not_try_is_told_so() -> None:
+    client = World().client()
+    assert client("MODULE", "LIST") == []
+    for words in (["LOAD", "/x.so"], ["LOADEX", "/x.so", "CONFIG", "a", "b"], ["UNLOAD", "x"]):
+        assert client("MODULE", *words).startswith("ERR MODULE command not allowed.")
+    client = World(enable_module_command="local").client()
+    assert (
+        client("MODULE", "LOAD", "/x.so") == "ERR Error loading the extension. Please check the server logs."
+    )
+    assert client("MODULE", "UNLOAD", "x") == "ERR Error unloading module: no such module with that name"
+
+
 @pytest.mark.parametrize(
     ("kind", "resp2", "resp3"),
     [
