@@ -115,8 +115,17 @@ def _nothing(reply: NoReply) -> bytes:
 
 def _array2(reply: Sequence[Reply]) -> bytes:
     size = len(reply)
-    header = _ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size
-    return header + _items(reply, _RESP2)
+    if size < _FEW:
+        data = _ARRAY_HEADERS[size]
+        for item in reply:
+            data += _RESP2[type(item)](item)
+        return data
+    return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + _items(reply, _RESP2)
+
+
+def _double2(reply: float) -> bytes:
+    text = format_float(reply)
+    return BULK_HEADERS[len(text)] + text + b"\r\n"
 
 
 def _map2(reply: dict[bytes, Reply]) -> bytes:
@@ -135,7 +144,7 @@ _RESP2: dict[type, Encoder] = {
     int: _integer,
     bool: _integer,
     type(None): lambda reply: b"$-1\r\n",
-    float: lambda reply: _bulk(format_float(reply)),
+    float: _double2,
     list: _array2,
     tuple: _array2,
     dict: _map2,
