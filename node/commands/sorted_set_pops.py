@@ -56,12 +56,14 @@ def _pop(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: bool) -> 
     if len(count) > 1:
         raise CommandError(SYNTAX_ERROR)
     wanted = require_count(count[0]) if count else 1
-    value = call.db.change_sorted_set(key)
+    value = call.db.change_as(key, SortedSet)
     if value is None:
         return []
     if not count:
         member, score = value.pop(highest=highest)
-        _popped(call, key, value, highest=highest)
+        call.db.changed(key, "zpopmax" if highest else "zpopmin")
+        if not value.scores:
+            call.db.delete_if_empty(key, value)
         return [member, score]
     return PairList([*pop_members(call, key, value, wanted, highest=highest)])
 
@@ -76,13 +78,9 @@ def pop_members(
     popped = value.at(ranks)
     if popped:
         value.remove(ranks)
-        _popped(call, key, value, highest=highest)
+        call.db.changed(key, "zpopmax" if highest else "zpopmin")
+        call.db.delete_if_empty(key, value)
     return popped
-
-
-def _popped(call: Call, key: bytes, value: SortedSet, *, highest: bool) -> None:
-    call.db.changed(key, "zpopmax" if highest else "zpopmin")
-    call.db.delete_if_empty(key, value)
 
 
 @command(
@@ -106,7 +104,7 @@ def zmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
     highest = parse_end(where)
     count = parse_pop_count(options)
     for key in keys:
-        value = call.db.change_sorted_set(key)
+        value = call.db.change_as(key, SortedSet)
         if value is not None:
             popped = pop_members(call, key, value, count, highest=highest)
             call.propagate(b"ZPOPMAX" if highest else b"ZPOPMIN", key, b"%d" % len(popped))

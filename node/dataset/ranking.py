@@ -85,19 +85,16 @@ class Ranking:
             chunk, place = self._place(score, member)
             if self._members[chunk][place : place + 1] != [member]:
                 raise ValueError("the order of a sorted set does not hold a member of it")
-        self._take(chunk, place)
+        self.take(chunk, place)
 
-    def pop(self, *, highest: bool) -> tuple[float, bytes]:
-        """Remove the pair at one end; IndexError if there is none."""
-        return self._take(len(self._lasts) - 1, -1) if highest else self._take(0, 0)
-
-    def _take(self, chunk: int, place: int) -> tuple[float, bytes]:
+    def take(self, chunk: int, place: int) -> tuple[float, bytes]:
+        """Remove the pair at this place: (0, 0) is that of the first, (-1, -1) of the last."""
         scores = self._scores[chunk]
         taken = scores.pop(place), self._members[chunk].pop(place)
         if self._sizes is not None:
-            self._sizes.add(chunk, -1)
+            self._sizes.add(chunk % len(self._lasts), -1)
         if len(scores) < self._limit >> 3:
-            self._mend(chunk)
+            self._mend(chunk % len(self._lasts))
         else:
             self._lasts[chunk] = scores[-1]
         return taken

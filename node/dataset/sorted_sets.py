@@ -77,7 +77,11 @@ class SortedSet:
         score += 0.0
         if old is not None:
             self.order.remove(old, member)
-        self.scores.put(member, score)
+        scores = self.scores
+        if scores.births is None:
+            scores[member] = score
+        else:
+            scores.put(member, score)
         self.order.add(score, member)
 
     def discard(self, member: bytes) -> bool:
@@ -141,7 +145,8 @@ class SortedSet:
 
     def pop(self, *, highest: bool) -> tuple[bytes, float]:
         """Remove the member at one end; returns it and its score. IndexError from an empty set."""
-        score, member = self.order.pop(highest=highest)
+        end = -1 if highest else 0
+        score, member = self.order.take(end, end)
         scores = self.scores
         if scores.births is None:
             del scores[member]

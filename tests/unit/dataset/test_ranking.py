@@ -55,10 +55,10 @@ class AnyChanges(RuleBasedStateMachine):
         self.model.remove(pair)
 
     @precondition(lambda self: self.model)
-    @rule(highest=st.booleans(), count=st.integers(1, 20))
-    def pop(self, highest: bool, count: int) -> None:
+    @rule(end=st.sampled_from([0, -1]), count=st.integers(1, 20))
+    def take(self, end: int, count: int) -> None:
         for _ in range(min(count, len(self.model))):
-            assert self.ranking.pop(highest=highest) == self.model.pop(-1 if highest else 0)
+            assert self.ranking.take(end, end) == self.model.pop(end)
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
