@@ -176,7 +176,7 @@ def _take_or_wait(
     """Take from the first list that holds anything; wait for one of them if none does."""
 
     def serve(key: bytes) -> Reply:
-        value = call.db.change_list(key)
+        value = call.db.change_as(key, ListValue)
         return NO_REPLY if value is None else take(key, value)
 
     for key in keys:

@@ -100,7 +100,7 @@ def _take_or_wait(
     """Take from the first sorted set that holds anything; wait for one of them if none does."""
 
     def serve(key: bytes) -> Reply:
-        value = call.db.change_sorted_set(key)
+        value = call.db.change_as(key, SortedSet)
         return NO_REPLY if value is None else take(key, value)
 
     for key in keys:

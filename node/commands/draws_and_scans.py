@@ -10,6 +10,7 @@ from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key,
 from shoal.node.dataset.glob import compile_glob
 from shoal.node.dataset.hashes import HashValue
 from shoal.node.dataset.numbers import format_float
+from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.table import Table, V
 from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import CommandError, PairList, Reply
@@ -43,7 +44,7 @@ def srandmember(call: Call, key: bytes, *count: bytes) -> Reply:
     if len(count) > 1:
         raise CommandError(SYNTAX_ERROR)
     wanted = require_signed_count(count[0]) if count else None
-    value = call.db.read_set(key)
+    value = call.db.read_as(key, SetValue)
     if wanted is None:
         return None if value is None else value.random_key(call.rng)
     return [] if value is None else list(_draw(call, value, wanted))
@@ -89,10 +90,10 @@ def hrandfield(call: Call, key: bytes, *options: bytes) -> Reply:
 )
 def zrandmember(call: Call, key: bytes, *options: bytes) -> Reply:
     if not options:
-        value = call.db.read_sorted_set(key)
+        value = call.db.read_as(key, SortedSet)
         return None if value is None else value.scores.random_key(call.rng)
     count, with_scores = parse_random_count(options, b"WITHSCORES")
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     if value is None:
         return []
     members = _draw(call, value.scores, count)
@@ -123,7 +124,7 @@ def _draw(call: Call, table: Table[V], count: int) -> list[bytes]:
 )
 def sscan(call: Call, key: bytes, cursor: bytes, *words: bytes) -> Reply:
     place = parse_cursor(cursor)
-    value = call.db.read_set(key)
+    value = call.db.read_as(key, SetValue)
     if value is None:
         return [b"0", []]
     place, members = _scan(value, place, parse_scan_options(words))
@@ -167,7 +168,7 @@ def hscan(call: Call, key: bytes, cursor: bytes, *words: bytes) -> Reply:
 )
 def zscan(call: Call, key: bytes, cursor: bytes, *words: bytes) -> Reply:
     place = parse_cursor(cursor)
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     if value is None:
         return [b"0", []]
     scores = value.scores

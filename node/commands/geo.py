@@ -19,6 +19,7 @@ from shoal.node.dataset.geohash import (
     standard_geohash,
 )
 from shoal.node.dataset.numbers import require_float
+from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Decimal, Reply
 
 UNIT = one_of("unit", token("M"), token("KM"), token("FT"), token("MI"))
@@ -97,7 +98,7 @@ def geoadd(call: Call, key: bytes, *words: bytes) -> Reply:
 
 
 def _places(call: Call, key: bytes, members: tuple[bytes, ...]) -> list[Place | None]:
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     scores = [None if value is None else value.scores.get(member) for member in members]
     return [None if score is None else place_of(score) for score in scores]
 

@@ -122,7 +122,7 @@ class Found:
     history=(_UNITS_SINCE,),
 )
 def geosearch(call: Call, key: bytes, *words: bytes) -> Reply:
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     search = Search("geosearch")
     _parse(search, value, words, _GEOSEARCH_OPTIONS | _PART_OPTIONS)
     return _answer(call, search, value)
@@ -146,7 +146,7 @@ def geosearch(call: Call, key: bytes, *words: bytes) -> Reply:
     history=(_UNITS_SINCE,),
 )
 def geosearchstore(call: Call, destination: bytes, source: bytes, *words: bytes) -> Reply:
-    value = call.db.read_sorted_set(source)
+    value = call.db.read_as(source, SortedSet)
     search = Search("geosearchstore", destination=destination)
     _parse(search, value, words, _GEOSEARCH_OPTIONS | _PART_OPTIONS | {b"STOREDIST": 0})
     return _answer(call, search, value)
@@ -269,7 +269,7 @@ def _around_place(
     words: tuple[bytes, ...],
     options: Options,
 ) -> Reply:
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     search = Search("georadius", parse_place(*place), has_centre=True)
     _parse_radius(search, radius)
     _parse(search, value, words, options)
@@ -284,7 +284,7 @@ def _around_member(
     words: tuple[bytes, ...],
     options: Options,
 ) -> Reply:
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     search = Search("georadius", has_centre=True, radius=0.0)
     if value is not None:
         search.centre = _place_of_member(value, member)

@@ -30,7 +30,7 @@ _START_STOP = (key_arg(), Arg("start", "integer"), Arg("stop", "integer"))
     arguments=(key_arg(),),
 )
 def llen(call: Call, key: bytes) -> Reply:
-    value = call.db.read_list(key)
+    value = call.db.read_as(key, ListValue)
     return 0 if value is None else len(value)
 
 
@@ -47,7 +47,7 @@ def llen(call: Call, key: bytes) -> Reply:
 )
 def lrange(call: Call, key: bytes, start: bytes, stop: bytes) -> Reply:
     first, last = require_integer(start), require_integer(stop)
-    value = call.db.read_list(key)
+    value = call.db.read_as(key, ListValue)
     if value is None:
         return []
     first, last = _within(value, first, last)
@@ -67,7 +67,7 @@ def lrange(call: Call, key: bytes, start: bytes, stop: bytes) -> Reply:
 )
 def ltrim(call: Call, key: bytes, start: bytes, stop: bytes) -> Reply:
     first, last = require_integer(start), require_integer(stop)
-    value = call.db.change_list(key)
+    value = call.db.change_as(key, ListValue)
     if value is None:
         return OK
     first, last = _within(value, first, last)
@@ -105,7 +105,7 @@ def _within(value: ListValue, start: int, stop: int) -> tuple[int, int]:
     arguments=(key_arg(), Arg("index", "integer")),
 )
 def lindex(call: Call, key: bytes, index: bytes) -> Reply:
-    value = call.db.read_list(key)
+    value = call.db.read_as(key, ListValue)
     if value is None:
         return None
     place = require_integer(index)
@@ -124,7 +124,7 @@ def lindex(call: Call, key: bytes, index: bytes) -> Reply:
     arguments=(key_arg(), Arg("index", "integer"), Arg("element")),
 )
 def lset(call: Call, key: bytes, index: bytes, element: bytes) -> Reply:
-    value = call.db.change_list(key)
+    value = call.db.change_as(key, ListValue)
     if value is None:
         raise CommandError("ERR no such key")
     place = require_integer(index)
@@ -150,7 +150,7 @@ def linsert(call: Call, key: bytes, where: bytes, pivot: bytes, element: bytes) 
     side = where.upper()
     if side not in (b"BEFORE", b"AFTER"):
         raise CommandError(SYNTAX_ERROR)
-    value = call.db.change_list(key)
+    value = call.db.change_as(key, ListValue)
     if value is None:
         return 0
     try:
@@ -175,7 +175,7 @@ def linsert(call: Call, key: bytes, where: bytes, pivot: bytes, element: bytes) 
 )
 def lrem(call: Call, key: bytes, count: bytes, element: bytes) -> Reply:
     limit = require_integer(count)
-    value = call.db.change_list(key)
+    value = call.db.change_as(key, ListValue)
     if value is None:
         return 0
     removed = value.remove_matching(element, limit)
@@ -204,7 +204,7 @@ def lrem(call: Call, key: bytes, count: bytes, element: bytes) -> Reply:
 )
 def lpos(call: Call, key: bytes, element: bytes, *options: bytes) -> Reply:
     rank, count, max_length = _parse_lpos(options)
-    value = call.db.read_list(key)
+    value = call.db.read_as(key, ListValue)
     if value is None:
         return None if count is None else []
     candidates: Iterable[bytes] = value if rank > 0 else reversed(value)

@@ -107,7 +107,7 @@ def rpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
 
 
 def _push(call: Call, key: bytes, elements: tuple[bytes, ...], *, left: bool, create: bool) -> int:
-    value = call.db.change_list(key)
+    value = call.db.change_as(key, ListValue)
     if value is None:
         if not create:
             return 0
@@ -160,7 +160,7 @@ def _pop(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: b
     if len(count) > 1:
         raise CommandError(f"ERR wrong number of arguments for '{name}' command")
     wanted = require_count(count[0]) if count else None
-    value = call.db.change_list(key)
+    value = call.db.change_as(key, ListValue)
     if value is None:
         return None if wanted is None else NULL_ARRAY
     if wanted is not None:
@@ -205,7 +205,7 @@ def lmpop(call: Call, numkeys: bytes, *rest: bytes) -> Reply:
     left = parse_side(where)
     count_limit = parse_pop_count(count)
     for key in keys:
-        value = call.db.change_list(key)
+        value = call.db.change_as(key, ListValue)
         if value is not None:
             elements = pop_elements(call, key, value, count_limit, left=left)
             call.propagate(b"LPOP" if left else b"RPOP", key, b"%d" % len(elements))
@@ -254,10 +254,10 @@ def move_element(
     call: Call, source: bytes, destination: bytes, *, from_left: bool, to_left: bool
 ) -> bytes | None:
     """Move one element and return it; None if there is no source list."""
-    popped_from = call.db.change_list(source)
+    popped_from = call.db.change_as(source, ListValue)
     if popped_from is None:
         return None
-    pushed_to = call.db.change_list(destination)
+    pushed_to = call.db.change_as(destination, ListValue)
     element = popped_from.popleft() if from_left else popped_from.pop()
     if pushed_to is None:
         pushed_to = ListValue()

@@ -136,7 +136,7 @@ def sdiffstore(call: Call, destination: bytes, *keys: bytes) -> Reply:
 
 def _read_sets(call: Call, keys: Iterable[bytes]) -> list[SetValue]:
     """The sets of these keys, empty ones for missing keys; WRONGTYPE before anything is computed."""
-    return [call.db.read_set(key) or _EMPTY for key in keys]
+    return [call.db.read_as(key, SetValue) or _EMPTY for key in keys]
 
 
 def union(sets: Sequence[SetValue]) -> set[bytes]:

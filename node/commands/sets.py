@@ -30,7 +30,7 @@ _NAMED_AT_ONCE = 1024
     history=(("2.4.0", "Takes more than one `member`."),),
 )
 def sadd(call: Call, key: bytes, *members: bytes) -> Reply:
-    value = call.db.change_set(key)
+    value = call.db.change_as(key, SetValue)
     if value is None:
         value = SetValue()
         call.db.set(key, value)
@@ -56,7 +56,7 @@ def sadd(call: Call, key: bytes, *members: bytes) -> Reply:
     history=(("2.4.0", "Takes more than one `member`."),),
 )
 def srem(call: Call, key: bytes, *members: bytes) -> Reply:
-    value = call.db.change_set(key)
+    value = call.db.change_as(key, SetValue)
     if value is None:
         return 0
     removed = sum(value.discard(member) for member in members)
@@ -78,10 +78,10 @@ def srem(call: Call, key: bytes, *members: bytes) -> Reply:
     arguments=(key_arg("source"), key_arg("destination", spec=1), Arg("member")),
 )
 def smove(call: Call, source: bytes, destination: bytes, member: bytes) -> Reply:
-    taken_from = call.db.change_set(source)
+    taken_from = call.db.change_as(source, SetValue)
     if taken_from is None:
         return 0
-    put_into = call.db.change_set(destination)
+    put_into = call.db.change_as(destination, SetValue)
     if taken_from is put_into:
         return int(member in taken_from)
     if not taken_from.discard(member):
@@ -114,7 +114,7 @@ def spop(call: Call, key: bytes, *count: bytes) -> Reply:
     if len(count) > 1:
         raise CommandError(SYNTAX_ERROR)
     wanted = require_count(count[0]) if count else None
-    value = call.db.change_set(key)
+    value = call.db.change_as(key, SetValue)
     if value is None:
         return None if wanted is None else SetReply([])
     if wanted is None:
@@ -156,7 +156,7 @@ def _remove_drawn(call: Call, key: bytes, value: SetValue, members: list[bytes])
     tips=("nondeterministic_output_order",),
 )
 def smembers(call: Call, key: bytes) -> Reply:
-    value = call.db.read_set(key)
+    value = call.db.read_as(key, SetValue)
     return SetReply([] if value is None else list(value))
 
 
@@ -172,7 +172,7 @@ def smembers(call: Call, key: bytes) -> Reply:
     arguments=(key_arg(), Arg("member")),
 )
 def sismember(call: Call, key: bytes, member: bytes) -> Reply:
-    value = call.db.read_set(key)
+    value = call.db.read_as(key, SetValue)
     return int(value is not None and member in value)
 
 
@@ -188,7 +188,7 @@ def sismember(call: Call, key: bytes, member: bytes) -> Reply:
     arguments=_MEMBERS,
 )
 def smismember(call: Call, key: bytes, *members: bytes) -> Reply:
-    value = call.db.read_set(key)
+    value = call.db.read_as(key, SetValue)
     return [int(value is not None and member in value) for member in members]
 
 
@@ -204,5 +204,5 @@ def smismember(call: Call, key: bytes, *members: bytes) -> Reply:
     arguments=(key_arg(),),
 )
 def scard(call: Call, key: bytes) -> Reply:
-    value = call.db.read_set(key)
+    value = call.db.read_as(key, SetValue)
     return 0 if value is None else len(value)

@@ -31,7 +31,7 @@ _MEMBERS = (key_arg(), Arg("min"), Arg("max"))
 )
 def zcount(call: Call, key: bytes, low: bytes, high: bytes) -> Reply:
     scores = parse_score_range(low, high)
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     return 0 if value is None else len(value.ranks_of_scores(scores))
 
 
@@ -48,7 +48,7 @@ def zcount(call: Call, key: bytes, low: bytes, high: bytes) -> Reply:
 )
 def zlexcount(call: Call, key: bytes, low: bytes, high: bytes) -> Reply:
     members = parse_lex_range(low, high)
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     return 0 if value is None else len(value.ranks_of_members(members))
 
 
@@ -101,7 +101,7 @@ def zremrangebylex(call: Call, key: bytes, low: bytes, high: bytes) -> Reply:
 
 
 def _remove(call: Call, key: bytes, event: str, ranks_in: Callable[[SortedSet], range]) -> int:
-    value = call.db.change_sorted_set(key)
+    value = call.db.change_as(key, SortedSet)
     if value is None:
         return 0
     ranks = ranks_in(value)

@@ -30,7 +30,7 @@ def _sort_by(*, since: str | None = None) -> Arg:
 
 
 def _read(call: Call, key: bytes, query: RangeQuery) -> Reply:
-    value = call.db.read_sorted_set(key)
+    value = call.db.read_as(key, SortedSet)
     if value is None:
         return []
     ranks = query.select(value)
@@ -183,6 +183,6 @@ def zrangestore(
     call: Call, destination: bytes, source: bytes, start: bytes, stop: bytes, *options: bytes
 ) -> Reply:
     query = parse_query(start, stop, options, storing=True)
-    value = call.db.read_sorted_set(source)
+    value = call.db.read_as(source, SortedSet)
     chosen = {} if value is None else dict(value.at(query.select(value)))
     return store_result(call, destination, SortedSet.of(chosen), "zrangestore")

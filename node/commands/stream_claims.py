@@ -104,7 +104,7 @@ class _Claim:
     tips=("nondeterministic_output",),
 )
 def xclaim(call: Call, key: bytes, name: bytes, consumer: bytes, min_idle_ms: bytes, *words: bytes) -> Reply:
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     group = find_group(stream, key, name)
     assert stream is not None
     idle_ms = max(require_integer(min_idle_ms, "ERR Invalid min-idle-time argument for XCLAIM"), 0)
@@ -207,7 +207,7 @@ def xautoclaim(
     idle_ms = max(require_integer(min_idle_ms, "ERR Invalid min-idle-time argument for XAUTOCLAIM"), 0)
     first = parse_range_start(start)
     count, just_ids = _parse_autoclaim_options(words)
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     group = find_group(stream, key, name)
     assert stream is not None
     if count * ID_BYTES >> ADDRESS_BITS:  # what Redis then cannot allocate, whatever the machine has

@@ -40,7 +40,7 @@ container("XGROUP", group="stream", since="5.0.0", summary="Holds the commands t
 )
 def xgroup_create(call: Call, key: bytes, name: bytes, last_id: bytes, *words: bytes) -> Reply:
     options = _parse_options(words, "CREATE")
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     if stream is None and not options.make_stream:
         raise CommandError(NO_KEY)
     if last_id == b"$":
@@ -201,7 +201,7 @@ def _parse_options(words: tuple[bytes, ...], subcommand: str) -> _Options:
 
 
 def _existing_stream(call: Call, key: bytes) -> Stream:
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     if stream is None:
         raise CommandError(NO_KEY)
     return stream

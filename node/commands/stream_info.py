@@ -199,7 +199,7 @@ def xinfo_help(call: Call) -> Reply:
 
 
 def _existing_stream(call: Call, key: bytes) -> Stream:
-    stream = call.db.read_stream(key)
+    stream = call.db.read_as(key, Stream)
     if stream is None:
         raise CommandError("ERR no such key")
     return stream

@@ -13,6 +13,7 @@ from shoal.node.commands.stream_deliveries import find_group
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import format_id, parse_range_end, parse_range_start, parse_strict_id
+from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 
@@ -28,7 +29,7 @@ from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
     arguments=(key_arg(), Arg("group"), Arg("id", multiple=True)),
 )
 def xack(call: Call, key: bytes, name: bytes, *ids: bytes) -> Reply:
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     group = None if stream is None else stream.groups.get(name)
     if group is None:
         return 0
@@ -66,7 +67,7 @@ def xack(call: Call, key: bytes, name: bytes, *ids: bytes) -> Reply:
 )
 def xpending(call: Call, key: bytes, name: bytes, *words: bytes) -> Reply:
     filters = _parse_filters(words) if words else None
-    group = find_group(call.db.read_stream(key), key, name)
+    group = find_group(call.db.read_as(key, Stream), key, name)
     return _summary(group) if filters is None else _listing(call, group, filters)
 
 

@@ -11,7 +11,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_ids import format_id, parse_range_end, parse_range_start
-from shoal.node.dataset.streams import Entry
+from shoal.node.dataset.streams import Entry, Stream
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 _COUNT = Arg("count", "integer", token="COUNT", optional=True)
@@ -61,7 +61,7 @@ def _range(
         if word.upper() != b"COUNT" or value is None:
             raise CommandError(SYNTAX_ERROR)
         count = max(require_integer(value), 0)
-    stream = call.db.read_stream(key)
+    stream = call.db.read_as(key, Stream)
     if stream is None:
         return []
     if count == 0:

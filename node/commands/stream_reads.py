@@ -55,7 +55,7 @@ def xread(call: Call, *words: bytes) -> Reply:
     read_last: dict[bytes, int] = {}
     found: list[tuple[Reply, Reply]] = []
     for key, text in zip(request.keys, request.texts, strict=True):
-        stream = call.db.read_stream(key)
+        stream = call.db.read_as(key, Stream)
         after = id_read_last(text, stream)
         read_last.setdefault(key, after)
         if stream is not None and stream.top_id > after:
@@ -64,7 +64,7 @@ def xread(call: Call, *words: bytes) -> Reply:
         return ByKey(found)
 
     def serve(key: bytes) -> Reply:
-        stream = call.db.read_stream(key)
+        stream = call.db.read_as(key, Stream)
         if stream is None or stream.top_id <= read_last[key]:
             return NO_REPLY
         return ByKey([(key, shown(stream.entries(read_last[key] + 1), request.count or COUNT_AFTER_WAIT))])
@@ -92,12 +92,12 @@ def xread(call: Call, *words: bytes) -> Reply:
 def xreadgroup(call: Call, *words: bytes) -> Reply:
     request = parse_read(words, "XREADGROUP", call.now_ms)
     for key, text in zip(request.keys, request.texts, strict=True):
-        find_group(call.db.read_stream(key), key, request.group, "in XREADGROUP with GROUP option")
+        find_group(call.db.read_as(key, Stream), key, request.group, "in XREADGROUP with GROUP option")
         request.ids.append(id_to_read_for_group(text))
     propagate_nothing_else(call)
     found: list[tuple[Reply, Reply]] = []
     for key, after in zip(request.keys, request.ids, strict=True):
-        stream = call.db.change_stream(key)
+        stream = call.db.change_as(key, Stream)
         entries = None if stream is None else _read_for_group(call, request, key, stream, after)
         if entries is not None:
             found.append((key, entries))
@@ -105,7 +105,7 @@ def xreadgroup(call: Call, *words: bytes) -> Reply:
         return ByKey(found)
 
     def serve(key: bytes) -> Reply:
-        stream = call.db.change_stream(key)
+        stream = call.db.change_as(key, Stream)
         if stream is None:
             return NO_REPLY
         if request.group not in stream.groups:

@@ -57,7 +57,7 @@ def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
         raise CommandError("ERR wrong number of arguments for 'xadd' command")
     if given == _ZERO:
         raise CommandError("ERR The ID specified in XADD must be greater than 0-0")
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     if stream is None and not options.create:
         return None
     entry_id = given.following(0 if stream is None else stream.last_id, call.now_ms)
@@ -88,7 +88,7 @@ def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
     arguments=(key_arg(),),
 )
 def xlen(call: Call, key: bytes) -> Reply:
-    stream = call.db.read_stream(key)
+    stream = call.db.read_as(key, Stream)
     return 0 if stream is None else len(stream)
 
 
@@ -104,7 +104,7 @@ def xlen(call: Call, key: bytes) -> Reply:
     arguments=(key_arg(), Arg("id", multiple=True)),
 )
 def xdel(call: Call, key: bytes, *ids: bytes) -> Reply:
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     if stream is None:
         return 0
     wanted = [parse_strict_id(text) for text in ids]
@@ -132,7 +132,7 @@ def xtrim(call: Call, key: bytes, *words: bytes) -> Reply:
     check_trim_strategy(options, needed=True)
     trim = options.trim(call)
     assert trim is not None
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     if stream is None:
         return 0
     dropped = stream.trim(trim)
@@ -163,7 +163,7 @@ def xtrim(call: Call, key: bytes, *words: bytes) -> Reply:
 def xsetid(call: Call, key: bytes, last_id: bytes, *words: bytes) -> Reply:
     new_id = parse_strict_id(last_id)
     entries_added, max_deleted_id = _parse_setid_options(new_id, words)
-    stream = call.db.change_stream(key)
+    stream = call.db.change_as(key, Stream)
     if stream is None:
         raise CommandError("ERR no such key")
     if len(stream):

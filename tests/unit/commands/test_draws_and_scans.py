@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import CommandError, PairList, Reply
 from tests.differential.executor import LocalServer
 from tests.unit.commands.client import Client
@@ -112,5 +113,5 @@ def test_a_replica_ends_with_the_members_chance_left(changes: list[tuple[str, in
         primary.run("SPOP", "b", member % 3)
         primary.run("SPOP", "a")
     for key in (b"a", b"b"):
-        mine, theirs = (server.keyspace.databases[0].read_set(key) for server in (primary, replica))
+        mine, theirs = (server.keyspace.databases[0].read_as(key, SetValue) for server in (primary, replica))
         assert (None if mine is None else set(mine)) == (None if theirs is None else set(theirs))
