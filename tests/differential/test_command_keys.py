@@ -36,6 +36,8 @@ HOSTILE = tuple(as_bytes(word) for word in (*NOT_ONE, 0, 1, 2, 3, -1, 1000))
 MOST_KEYS = 3
 OF_NO_REDIS = frozenset({"RESTORE-KEYS", "SCRIPT|SHOW"})
 """Ours, and Valkey's."""
+LONGER_SINCE = frozenset({"ZRANK", "ZREVRANK"})
+"""They take one word more in Redis 8.0 than in 7.0."""
 
 
 def every_command() -> Iterator[CommandSpec]:
@@ -221,7 +223,7 @@ def test_the_keys_of_any_command_line_are_those_that_redis_finds(
     counts = []
     with speaking(protocol, redis7) as old, speaking(protocol, redis8) as new:
         for spec in every_command():
-            is_old = spec.full_name.encode() in known_to_redis7
+            is_old = spec.full_name.encode() in known_to_redis7 and spec.name not in LONGER_SINCE
             lines = Lines(spec)
             drawn = [line for _ in range(LINES) for line in (lines.drawn(), lines.spoiled())]
             comparable = [
