@@ -33,6 +33,10 @@ class Disk:
         """A file to be read in parts."""
         return path.open("rb")
 
+    def read_at(self, file: BinaryIO, size: int, offset: int) -> bytes:
+        """At most so many bytes from there on; none at the file's end."""
+        return os.pread(file.fileno(), size, offset)
+
     def open_to_append(self, path: Path) -> int:
         """A descriptor that writes at the end of the file, made if it is not there."""
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)

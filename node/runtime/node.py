@@ -37,6 +37,7 @@ from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sockets import Sockets
 from shoal.node.runtime.startup_loading import StartupLoading
 from shoal.node.runtime.supervisor import report_ready
+from shoal.node.runtime.sync_files import SyncFiles
 from shoal.node.server.cluster_bridge import ClusterBridge
 from shoal.node.server.cluster_settings import apply_config
 from shoal.node.server.effects import (
@@ -44,13 +45,17 @@ from shoal.node.server.effects import (
     AppendToLog,
     ClosePrimaryLink,
     CloseSession,
+    CloseSnapshot,
+    GiveUpSnapshot,
     LoadLog,
     LoadSnapshot,
     OpenPrimaryLink,
+    ReadSnapshot,
     ReplaceSnapshot,
     RestartLog,
     RewriteLog,
     RoleChanged,
+    SaveForReplicas,
     SaveSnapshot,
     SendToPrimary,
     ServerEffect,
@@ -84,6 +89,7 @@ class Node:
         self.nodes_file = nodes_file
         self.append_only = append_only
         self.snapshots = Snapshots(server, log, append_only.files.disk)
+        self.sync_files = SyncFiles(server, log, self.snapshots, append_only.files.disk, self._start_turn)
         self.ending = Ending(server, log, self.snapshots, self.leave, self._start_turn)
         self.migrations = Migrations(self)
         self.oom_score = OomScore(server.config, log)
@@ -212,6 +218,14 @@ class Node:
                 self._save(waiting)
             case ReplaceSnapshot():
                 self.snapshots.replace()
+            case SaveForReplicas():
+                self.sync_files.save()
+            case GiveUpSnapshot():
+                self.sync_files.give_up()
+            case ReadSnapshot():
+                self.sync_files.read(effect)
+            case CloseSnapshot(snapshot):
+                self.sync_files.close(snapshot)
             case Shutdown():
                 self.ending.begin(effect)
             case AbortShutdown(waiting):

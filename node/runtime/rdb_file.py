@@ -59,7 +59,8 @@ class SnapshotFile:
         compress: bool,
     ) -> None:
         self._disk = disk
-        self._path = path
+        self.path = path
+        """Where it is once it is whole."""
         self._temporary = path.with_name(f"temp-{os.getpid()}.rdb")
         self._fd = disk.create(self._temporary)
         self.changes_at_start = keyspace.changes
@@ -98,11 +99,11 @@ class SnapshotFile:
         """Let the complete file replace the one before. OSError ends the save."""
         with self._abandoned_if_it_fails():
             self._close()
-            self._disk.rename(self._temporary, self._path)
+            self._disk.rename(self._temporary, self.path)
 
     def settle(self) -> None:
         """Wait until the disk knows the file by its name. OSError."""
-        self._disk.sync_folder(self._path.parent)
+        self._disk.sync_folder(self.path.parent)
 
     async def settle_in_thread(self) -> None:
         """`settle`, while other work goes on. OSError."""

@@ -12,6 +12,7 @@ from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.resp.replies import OK, CommandError, Reply
 from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb
 from shoal.node.runtime.slices import between_slices, load_in_slices, slice_bytes
+from shoal.node.server.persistence import can_be_pictured
 
 if TYPE_CHECKING:
     from shoal.node.runtime.disk import Disk
@@ -48,7 +49,7 @@ class Snapshots:
         if self.server.persistence.in_progress_since is not None:
             self._answer(waiting, CommandError("ERR Background save already in progress"))
             return None
-        self.log.notice("Background saving started")
+        self.log.notice(f"Background saving started by pid {self.server.host.facts().process_id}")
         try:
             self._running = self._open()
         except OSError as error:
@@ -75,6 +76,7 @@ class Snapshots:
                 if self._running is save:
                     self._running, reply = None, OK
                     self._succeeded(save)
+                    self.log.notice("Background saving terminated with success")
         except OSError as error:
             if self._running is save:
                 self._running, reply = None, CommandError(f"ERR {error}")
@@ -88,6 +90,10 @@ class Snapshots:
     def _answer(self, waiting: Session | None, reply: Reply) -> None:
         if waiting is not None:
             self.server.blocked.end_wait(waiting, reply)
+
+    def is_writing(self, save: SnapshotFile | None) -> bool:
+        """Whether it is this one that is being written in slices."""
+        return save is not None and self._running is save
 
     def give_up(self) -> None:
         """Abandon the snapshot that is being written in slices, if there is one: another takes its file."""
@@ -187,10 +193,9 @@ class Snapshots:
         """Whether a save point is reached, or a save was asked for, and nothing else writes all the data."""
         state, server = self.server.persistence, self.server
         now = server.keyspace.now_ms // 1000
-        if server.loading or state.in_progress_since is not None or server.aof.rewriting_since is not None:
+        is_free = state.in_progress_since is None and server.aof.rewriting_since is None
+        if not is_free or not can_be_pictured(server):
             return False
-        if server.scripts.suspension.is_suspended:
-            return False  # half of what a script does is no state to go back to
         if now < self._failed_at + RETRY_AFTER_SECONDS:
             return False
         if state.save_scheduled:

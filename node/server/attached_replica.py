@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shoal.node.server.effects import CloseSession
 
 if TYPE_CHECKING:
+    from shoal.node.server.saved_snapshot import SavedSnapshot
     from shoal.node.server.session import Session
     from shoal.node.server.shared_snapshot import SharedSnapshot
     from shoal.node.server.special_parameters import BufferLimit
@@ -51,7 +52,7 @@ class AttachedReplica:
         self.synced_offset = -1
         """How far its append-only file is durable; -1 if it has none."""
         self.last_seen_ms = now_ms
-        self.snapshot: SharedSnapshot | None = None
+        self.snapshot: SharedSnapshot | SavedSnapshot | None = None
         """The one that it is being given."""
         self.lacks_from: int | None = None
         """The first byte of the stream that waits for it in the backlog; None if nothing does."""
@@ -63,8 +64,17 @@ class AttachedReplica:
         self._over_soft_limit_since_ms: int | None = None
 
     @property
+    def name(self) -> str:
+        """For the log: where it can be reached, if it said so."""
+        return f"{self.host}:{self.port}" if self.port else self.session.address
+
+    @property
     def is_online(self) -> bool:
         return self.state is ReplicaState.ONLINE
+
+    @property
+    def wants_everything(self) -> bool:
+        return self.wants_data and self.wants_functions
 
     def lag_seconds(self, now_ms: int) -> int:
         """Whole seconds since it last acknowledged anything."""
@@ -82,7 +92,7 @@ class AttachedReplica:
         self.state = ReplicaState.PREPARING
         self._keep_alive_due_ms = now_ms + KEEP_ALIVE_MS
 
-    def begin_snapshot(self, snapshot: SharedSnapshot, next_offset: int) -> None:
+    def begin_snapshot(self, snapshot: SharedSnapshot | SavedSnapshot, next_offset: int) -> None:
         """What comes next is a snapshot; the stream from `next_offset` on waits in the backlog."""
         self.snapshot = snapshot
         self._wait_for_stream(None if self.wants_snapshot_only else next_offset)
@@ -108,12 +118,12 @@ class AttachedReplica:
         self.last_seen_ms = max(self.last_seen_ms, self.session.last_seen_ms)
         self._last_unsent = unsent
 
-    def end_snapshot(self) -> None:
+    def end_snapshot(self, *, ends_in_mark: bool) -> None:
         """It has been sent all of it."""
         self.snapshot = None
         if self.wants_snapshot_only:
             self.session.close_after_reply()
-        elif self.knows_end_mark:
+        elif ends_in_mark:
             self.state = ReplicaState.AWAITING_ACK
         elif self.lacks_from is not None:
             self.go_online(self.lacks_from)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from shoal.cluster.effects import Effect
 
 if TYPE_CHECKING:
+    from shoal.node.server.attached_replica import AttachedReplica
     from shoal.node.server.migration import MigrateKeys
+    from shoal.node.server.saved_snapshot import SavedSnapshot
     from shoal.node.server.session import Session
 
 
@@ -73,6 +75,33 @@ class ReplaceSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveForReplicas:
+    """Write the snapshot to disk that replicas wait for, if that can begin now."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpSnapshot:
+    """Write no further at the snapshot that replicas waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSnapshot:
+    """Read a part of a snapshot's file for a replica, without anybody waiting for the disk."""
+
+    snapshot: SavedSnapshot
+    replica: AttachedReplica
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSnapshot:
+    """No more of this snapshot's file is wanted."""
+
+    snapshot: SavedSnapshot
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End the process, after a snapshot if `save` (None: as configured). If that fails, `waiting` is told.
 
@@ -133,6 +162,7 @@ class ClosePrimaryLink:
 ServerEffect: TypeAlias = (
     "Effect"
     " | AppendToLog | SyncLog | RewriteLog | LoadLog | LoadSnapshot | RestartLog"
-    " | SaveSnapshot | ReplaceSnapshot | Shutdown | AbortShutdown"
+    " | SaveSnapshot | ReplaceSnapshot | SaveForReplicas | GiveUpSnapshot | ReadSnapshot | CloseSnapshot"
+    " | Shutdown | AbortShutdown"
     " | CloseSession | RoleChanged | OpenPrimaryLink | SendToPrimary | ClosePrimaryLink | MigrateKeys"
 )

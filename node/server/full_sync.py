@@ -12,17 +12,16 @@ _ONE_KEY = 1
 
 
 class FullSync:
-    """The bytes of a snapshot of the moment this was created, in the form its replicas understand.
+    """The bytes of a snapshot of the moment this was created, which go out as they are made.
 
-    Replicas that know the end mark get the data as it is made. Others must be told the size first, so
-    all of it is made before the first byte goes out.
+    Their number is not known before; a mark that cannot occur in them by chance ends them.
     """
 
     def __init__(
         self,
         keyspace: Keyspace,
         auxiliary: Mapping[bytes, bytes],
-        end_mark: bytes | None,
+        end_mark: bytes,
         *,
         with_data: bool = True,
         with_functions: bool = True,
@@ -30,9 +29,7 @@ class FullSync:
         self.finished = False
         """Whether everything has been handed out."""
         self._end_mark = end_mark
-        self._made: list[bytes] = [] if end_mark is None else [b"$EOF:%b\r\n" % end_mark]
-        self._whole: memoryview | None = None
-        """Without an end mark: everything, once it is made."""
+        self._made = b"$EOF:%b\r\n" % end_mark
         self._writer = RdbWriter(checksum=False)
         self._writer.header(auxiliary, lowest_version(keyspace))
         for code in keyspace.functions if with_functions else ():
@@ -50,22 +47,16 @@ class FullSync:
         return self._walk.told
 
     def next_part(self, budget: int) -> bytes:
-        """Go on by about `budget` bytes; returns what can be sent now, which may be nothing."""
-        if self._whole is not None:
-            return self._next_slice(self._whole, budget)
-        if self._walk.step(budget):
+        """Go on by about `budget` bytes; returns what is to be sent now."""
+        done = self._walk.step(budget)
+        if done:
             self._writer.end()
-        self._made.append(self._writer.take())
-        if self._end_mark is not None:
-            if self._walk.done:
-                self._made.append(self._end_mark)
-                self.finished = True
-            part, self._made = b"".join(self._made), []
-            return part
-        if self._walk.done:
-            data, self._made = b"".join(self._made), []
-            self._whole = memoryview(b"$%d\r\n%b" % (len(data), data))
-        return b""
+        made, self._made = self._made, b""
+        part = made + self._writer.take()
+        if done:
+            self.finished = True
+            part += self._end_mark
+        return part
 
     def next_keys(self, count: int) -> bytes:
         """`next_part`, but so many keys; for none, only what changes made it necessary to tell."""
@@ -75,11 +66,6 @@ class FullSync:
         while self.is_walking and self.keys_told < enough:
             parts.append(self.next_part(_ONE_KEY))
         return b"".join(parts)
-
-    def _next_slice(self, whole: memoryview, budget: int) -> bytes:
-        part, self._whole = bytes(whole[:budget]), whole[budget:]
-        self.finished = not self._whole
-        return part
 
     def stop(self) -> None:
         """Nobody wants it any more."""

@@ -9,7 +9,9 @@ from shoal.cluster.effects import Level, Note
 from shoal.node.replication.stream import NO_DATABASE
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.full_sync import FullSync
+from shoal.node.server.persistence import can_be_pictured
 from shoal.node.server.shared_snapshot import Form, SharedSnapshot
+from shoal.node.server.syncs_by_disk import SyncsByDisk
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -28,7 +30,9 @@ class FullSyncs:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.by_disk = SyncsByDisk(server)
         self.under_way: list[SharedSnapshot] = []
+        """Those that go from memory to the replicas."""
         self._gathering: dict[Form, Gathering] = {}
 
     @property
@@ -40,7 +44,10 @@ class FullSyncs:
     def request(self, replica: AttachedReplica, now_ms: int) -> None:
         """A replica wants a snapshot. Perhaps the wait of those that want the same is over with that."""
         replica.await_snapshot(now_ms)
-        form = Form(replica.knows_end_mark, replica.wants_data, replica.wants_functions)
+        if self._goes_by_disk(replica):
+            self.by_disk.request(replica)
+            return
+        form = Form(replica.wants_data, replica.wants_functions)
         for snapshot in self.under_way:
             if snapshot.can_be_joined and snapshot.form == form:
                 self._note("Waiting for end of BGSAVE for SYNC")
@@ -48,30 +55,33 @@ class FullSyncs:
                 return
         gathering = self._gathering.setdefault(form, Gathering(now_ms))
         gathering.replicas.append(replica)
-        if self._is_due(form, gathering, now_ms):
+        if self._is_due(gathering, now_ms):
             self._begin(form)
         else:
             self._note("Delay next BGSAVE for diskless SYNC")
 
-    def look(self, now_ms: int) -> None:
-        """Begin the snapshots whose time has come; let those who wait on know that we live.
+    def _goes_by_disk(self, replica: AttachedReplica) -> bool:
+        """Not a part of the data: in the file, whose place is that of all, it would be taken for that."""
+        is_wanted = not self.server.config.repl_diskless_sync or not replica.knows_end_mark
+        return is_wanted and replica.wants_everything
 
-        None begins while a script is suspended: what it did so far would be in it, and again in the stream.
-        """
+    def look(self, now_ms: int) -> None:
+        """Begin the snapshots whose time has come; let those who wait on know that we live."""
+        self.by_disk.look(now_ms)
         for form, gathering in list(self._gathering.items()):
-            if self._is_due(form, gathering, now_ms):
+            if self._is_due(gathering, now_ms):
                 self._begin(form)
             else:
                 for replica in gathering.replicas:
                     replica.keep_alive(now_ms)
 
-    def _is_due(self, form: Form, gathering: Gathering, now_ms: int) -> bool:
+    def _is_due(self, gathering: Gathering, now_ms: int) -> bool:
         config = self.server.config
-        if self.server.scripts.suspension.is_suspended:
+        if not can_be_pictured(self.server):
             return False
         most = config.repl_diskless_sync_max_replicas
         return (
-            not (config.repl_diskless_sync and form.has_end_mark)
+            not config.repl_diskless_sync
             or now_ms - gathering.since_ms >= config.repl_diskless_sync_delay * 1000
             or 0 < most <= len(gathering.replicas)
         )
@@ -83,7 +93,7 @@ class FullSyncs:
         if replication.following is None:
             replication.reader.database = NO_DATABASE
         self._note("Starting BGSAVE for SYNC with target: replicas sockets")
-        end_mark = server.rng.randbytes(20).hex().encode() if form.has_end_mark else None
+        end_mark = server.rng.randbytes(20).hex().encode()
         parts = {"with_data": form.with_data, "with_functions": form.with_functions}
         sync = FullSync(server.keyspace, replication.snapshot_facts(), end_mark, **parts)
         snapshot = SharedSnapshot(form, sync, replication.history)
@@ -105,13 +115,15 @@ class FullSyncs:
 
     def forget(self, replica: AttachedReplica) -> None:
         """A replica is gone, or gets nothing more."""
-        snapshot, replica.snapshot = replica.snapshot, None
-        if snapshot is not None:
+        snapshot = replica.snapshot
+        if isinstance(snapshot, SharedSnapshot):
+            replica.snapshot = None
             snapshot.leave(replica)
             if snapshot.is_over:
                 self.under_way.remove(snapshot)
                 self._note("Diskless rdb transfer, last replica dropped, ending the snapshot.")
             return
+        self.by_disk.forget(replica)
         for form, gathering in list(self._gathering.items()):
             if replica in gathering.replicas:
                 gathering.replicas.remove(replica)

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoal.node.server.server import Server
+
+
+def can_be_pictured(server: Server) -> bool:
+    """Whether all data are as somebody could want them back: not half loaded, nor half of what a script does.
+
+    In a replica's snapshot the half would be followed, in the stream, by the whole.
+    """
+    return not server.loading and not server.scripts.suspension.is_suspended
 
 
 @dataclass(slots=True)

@@ -89,6 +89,8 @@ class Replication:
         """Go on with what replicas are given; now and then look after links, acknowledgements and backlog."""
         if self.full_syncs.under_way:
             self.full_syncs.go_on(now_ms)
+        if self.full_syncs.by_disk.sending:
+            self.full_syncs.by_disk.go_on()
         if self.catching_up:
             for replica in list(self.catching_up):
                 replica.catch_up()
@@ -107,7 +109,10 @@ class Replication:
         """Whether there is work that waits neither for a client nor for time."""
         if self.catching_up and any(replica.has_room for replica in self.catching_up):
             return True
-        return bool(self.full_syncs.under_way) and self.full_syncs.wants_turn
+        full_syncs = self.full_syncs
+        return (bool(full_syncs.under_way) and full_syncs.wants_turn) or (
+            bool(full_syncs.by_disk.sending) and full_syncs.by_disk.wants_turn
+        )
 
     def _look_after_replicas(self, now_ms: int) -> None:
         config = self.server.config
@@ -120,10 +125,10 @@ class Replication:
             silent_ms = now_ms - replica.last_seen_ms
             if replica.speaks_psync and silent_ms > config.repl_timeout * 1000:
                 during = "(streaming sync)" if replica.is_online else "(full sync)"
-                self._note(Level.WARNING, f"Disconnecting timedout replica {during}: {_name(replica)}")
+                self._note(Level.WARNING, f"Disconnecting timedout replica {during}: {replica.name}")
                 replica.hang_up()
             elif replica.exceeds(limit, config.repl_backlog_size, now_ms):
-                self._note(Level.WARNING, f"Replica {_name(replica)} takes its data too slowly; closing it")
+                self._note(Level.WARNING, f"Replica {replica.name} takes its data too slowly; closing it")
                 self.server.statistics.clients_that_took_too_little += 1
                 replica.hang_up()
         if (
@@ -177,8 +182,8 @@ class Replication:
 
     def synchronize(self, session: Session, replid: str, offset: int) -> None:
         """PSYNC: go on with the byte at `offset` if that is possible, else with a snapshot."""
-        self._check_can_feed()
         replica = self.introduce(session)
+        self._check_can_feed(replica)
         history = self.history
         if history.backlog is not None and history.continues(replid, offset):
             answer = b"+CONTINUE %b" % history.replid.encode() if replica.knows_second_id else b"+CONTINUE"
@@ -186,7 +191,7 @@ class Replication:
             session.send_bytes(answer + b"\r\n")
             replica.go_online(offset)
             self.partial_syncs += 1
-            self._note(Level.NOTICE, f"Partial resynchronization request from {_name(replica)} accepted")
+            self._note(Level.NOTICE, f"Partial resynchronization request from {replica.name} accepted")
             return
         if replid != "?":
             self.refused_partial_syncs += 1
@@ -194,7 +199,7 @@ class Replication:
 
     def note_wrong_offset(self, session: Session) -> None:
         """A replica asks to go on from what is no offset."""
-        name = _name(self.introduce(session))
+        name = self.introduce(session).name
         self._note(Level.WARNING, f"Replica {name} asks for synchronization but with a wrong offset")
 
     def take_over(self, replid: str) -> None:
@@ -207,12 +212,12 @@ class Replication:
 
     def synchronize_blindly(self, session: Session) -> None:
         """SYNC: a snapshot, then the stream, for whoever does not know PSYNC."""
-        self._check_can_feed()
         replica = self.introduce(session)
+        self._check_can_feed(replica)
         replica.speaks_psync = False
         self._begin_full_sync(replica)
 
-    def _check_can_feed(self) -> None:
+    def _check_can_feed(self, replica: AttachedReplica) -> None:
         """Refuse to be copied from: without a primary's stream, and while we came back with nothing.
 
         The second keeps the only copies of the data that are left; see `health.reconsider_silence`.
@@ -222,6 +227,8 @@ class Replication:
             raise CommandError("NOMASTERLINK Can't SYNC while I hold no data and a replica may take over")
         if self.following is not None and not self.following.is_connected:
             raise CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
+        if not replica.wants_everything and not replica.knows_end_mark:
+            raise CommandError("ERR Filtered replica requires EOF capability")
 
     def _begin_full_sync(self, replica: AttachedReplica) -> None:
         """It needs all the data. Its snapshot's moment is still to come; from then on it gets the stream."""
@@ -231,7 +238,7 @@ class Replication:
                 history.begin_anew(self._new_replid(), self._least_offset)
             history.keep_backlog(self.server.config.repl_backlog_size)
         self.requested_full_syncs += 1
-        self._note(Level.NOTICE, f"Full resync requested by replica {_name(replica)}")
+        self._note(Level.NOTICE, f"Full resync requested by replica {replica.name}")
         self._attach(replica)
         self.full_syncs.request(replica, self.server.keyspace.now_ms)
 
@@ -297,7 +304,7 @@ class Replication:
             replica.stop()
             self.attached.remove(replica)
             self._alone_since_ms = self.server.keyspace.now_ms
-            self._note(Level.NOTICE, f"Connection with replica {_name(replica)} lost.")
+            self._note(Level.NOTICE, f"Connection with replica {replica.name} lost.")
 
     def refuse_reply(self, session: Session, entry: Entry | None, reply: Reply) -> None:
         """A replica asked for what has an answer, which has no place in the stream."""
@@ -390,7 +397,3 @@ class Replication:
 
     def _note(self, level: Level, text: str) -> None:
         self.server.effects.append(Note(level, text))
-
-
-def _name(replica: AttachedReplica) -> str:
-    return f"{replica.host}:{replica.port}" if replica.port else replica.session.address

@@ -22,9 +22,8 @@ SNAPSHOT_BYTES_PER_TURN = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a snapshot holds and how it is sent; replicas that want the same may share one."""
+    """What a snapshot holds; replicas that want the same may share one."""
 
-    has_end_mark: bool
     with_data: bool
     with_functions: bool
 
@@ -113,4 +112,4 @@ class SharedSnapshot:
         """All have been sent all of it."""
         replicas, self.replicas = self.replicas, []
         for replica in replicas:
-            replica.end_snapshot()
+            replica.end_snapshot(ends_in_mark=True)

@@ -71,6 +71,9 @@ class FaultyDisk(Disk):
     def open_to_read(self, path: Path) -> BinaryIO:
         return self._call("open_to_read", lambda: super(FaultyDisk, self).open_to_read(path))
 
+    def read_at(self, file: BinaryIO, size: int, offset: int) -> bytes:
+        return self._call("read_at", lambda: super(FaultyDisk, self).read_at(file, size, offset))
+
     def open_to_append(self, path: Path) -> int:
         fd = self._call("open_to_append", lambda: super(FaultyDisk, self).open_to_append(path))
         self._paths[fd] = path

@@ -137,26 +137,21 @@ def test_those_who_wait_hear_that_we_live() -> None:
     assert replica.raw.endswith(b"+OK\r\n" + 10 * b"\n")
 
 
-@pytest.mark.parametrize("diskless", [True, False])
-def test_enough_replicas_or_no_delay_at_all_begin_at_once(*, diskless: bool) -> None:
+def test_enough_replicas_begin_at_once() -> None:
     primary = Primary(most=2)
-    primary.server.config.repl_diskless_sync = diskless
     first = Replica(primary)
     primary.turns(1, first)
-    assert bool(first.snapshot) is not diskless
+    assert not first.snapshot
     second = Replica(primary)
     primary.turns(1, first, second)
     assert first.snapshot
     assert second.snapshot
 
 
-@pytest.mark.parametrize("knows_end_mark", [True, False])
-def test_who_comes_before_the_first_part_is_sent_joins(*, knows_end_mark: bool) -> None:
+def test_who_comes_before_the_first_part_is_sent_joins() -> None:
     primary = Primary(delay=0)
     primary.server.config.rdb_key_save_delay = 1_000_000
-    ask = [(b"PSYNC", b"?", b"-1")]
-    if knows_end_mark:
-        ask.insert(0, (b"REPLCONF", b"capa", b"eof"))
+    ask = [(b"REPLCONF", b"capa", b"eof"), (b"PSYNC", b"?", b"-1")]
     first, second = (primary.server.connect(f"127.0.0.1:{port}", "127.0.0.1:6379") for port in (7000, 7001))
     for words in ask:
         primary.server.receive(first, encode_command(words))
@@ -172,10 +167,9 @@ def test_who_comes_before_the_first_part_is_sent_joins(*, knows_end_mark: bool) 
             received[session] += b"".join(session.out).replace(b"\n\n", b"\n")
             session.out.clear()
             session.out_bytes = 0
-    if knows_end_mark:
-        for session in received:
-            primary.server.receive(session, encode_command((b"REPLCONF", b"ACK", b"1")))
-            received[session] += b"".join(session.out)
+    for session in received:
+        primary.server.receive(session, encode_command((b"REPLCONF", b"ACK", b"1")))
+        received[session] += b"".join(session.out)
     assert primary.server.statistics.snapshots_begun == 1
     told = [data[data.index(b"+FULLRESYNC") :].replace(b"\r\n\n", b"\r\n") for data in received.values()]
     assert told[0] == told[1]

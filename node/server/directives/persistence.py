@@ -37,7 +37,7 @@ class PersistenceDirectives:
     save = SavePoints(((3600, 1), (300, 100), (60, 10000)))
     rdbchecksum = YesNo(True, mutable=False)
     rdbcompression = YesNo(True, effect="for files, and where python-lzf is installed: `shoal[compression]`")
-    rdb_del_sync_files = YesNo(False, effect="none: a full synchronisation leaves no file behind")
+    rdb_del_sync_files = YesNo(False)
     rdb_save_incremental_fsync = YesNo(True, effect=_NOT_FORKED)
     stop_writes_on_bgsave_error = YesNo(True)
     sanitize_dump_payload = Choice(

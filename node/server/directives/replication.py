@@ -33,9 +33,7 @@ class ReplicationDirectives:
     repl_backlog_size = Memory(1 << 20, 1, LONG_MAX)
     repl_backlog_ttl = Integer(3600, 0, LONG_MAX)
     repl_disable_tcp_nodelay = YesNo(False, effect="none: what a replica is to get is sent at once")
-    repl_diskless_sync = YesNo(
-        True, effect="differs: a snapshot always goes from memory to the replicas, never by way of disk"
-    )
+    repl_diskless_sync = YesNo(True)
     replica_full_sync_buffer_limit = Memory(
         0, 0, LONG_MAX, effect="none: the stream waits in the primary's backlog until the snapshot is there"
     )
