@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,10 @@ def test_real_replicas_load_what_we_send_whichever_way_they_load(program: Progra
     with ExitStack() as stack:
         primary = stack.enter_context(server(OURS, tmp_path / "primary"))
         fill(primary)
-        for load in LOADS:
+        for diskless, load in (*product(("yes",), LOADS), ("no", "disabled"), ("no", "swapdb")):
+            primary.config_set("repl-diskless-sync", diskless)
             options = ("--repl-diskless-load", load, *TWO_CHANNELS.get(program[0], ()))
-            replica = stack.enter_context(server(program, tmp_path / load, *options))
+            replica = stack.enter_context(server(program, tmp_path / f"{load} {diskless}", *options))
             follow(replica, primary)
             change(primary, times=5)
             until_caught_up(replica, primary)
