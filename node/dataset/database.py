@@ -164,13 +164,14 @@ class Database:
 
         Every alteration is followed by `changed`. A container that became empty must be `delete`d.
         """
-        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+        value = self.tables[slot].get(key)
         if value is None or (key in self.expires and self._has_expired(key)):
             return None
         keyspace = self.keyspace
         self.accessed[key] = keyspace.now_ms
         if keyspace.snapshots:
-            self.save_for_snapshots(key)
+            self.save_for_snapshots(key, slot)
         return value
 
     def change_as(self, key: bytes, kind: type[K]) -> K | None:
@@ -219,7 +220,7 @@ class Database:
         slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
         keyspace = self.keyspace
         if keyspace.snapshots:
-            self.save_for_snapshots(key)
+            self.save_for_snapshots(key, slot)
         if key in self.expires and (not keep_expiry or self._has_expired(key)):
             self.expires.pop(key, None)  # unless it has gone with the key
         table = self.tables[slot]
@@ -261,7 +262,7 @@ class Database:
         if key in self.tables[slot]:
             return False
         if self.keyspace.snapshots:
-            self.save_for_snapshots(key)
+            self.save_for_snapshots(key, slot)
         self._put_new(slot, key, value)
         self.accessed[key] = self.keyspace.now_ms
         return True
@@ -375,7 +376,7 @@ class Database:
     def set_expiry(self, key: bytes, at_ms: int | None) -> None:
         """Give an existing key a time to live, or take it away with None. `changed` follows."""
         if self.keyspace.snapshots:
-            self.save_for_snapshots(key)
+            self.save_for_snapshots(key, key_slot(key))
         if at_ms is None:
             self.expires.pop(key, None)
             return
@@ -496,7 +497,7 @@ class Database:
 
     def _remove(self, key: bytes, slot: int) -> None:
         if self.keyspace.snapshots:
-            self.save_for_snapshots(key)
+            self.save_for_snapshots(key, slot)
         table = self.tables[slot]
         table.discard(key)
         if not table:
@@ -505,7 +506,6 @@ class Database:
         self.expires.pop(key, None)
         self.accessed.pop(key, None)
 
-    def save_for_snapshots(self, key: bytes) -> None:
-        slot = key_slot(key)
+    def save_for_snapshots(self, key: bytes, slot: int) -> None:
         for snapshot in self.keyspace.snapshots:
             snapshot.before_change(self, slot, key)

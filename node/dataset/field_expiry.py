@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoal.cluster.slots import key_slot
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.values import Value
@@ -68,7 +69,7 @@ def _expire_fields(database: Database, key: bytes, value: ExpiringHash) -> int:
     next_ms = value.deadlines.next_ms()
     if next_ms is None or next_ms > keyspace.now_ms:
         return 0
-    database.save_for_snapshots(key)
+    database.save_for_snapshots(key, key_slot(key))
     fields = value.take_due(keyspace.now_ms)
     keyspace.expired_fields += len(fields)
     database.announce(key, "hexpired", by_command=False)

@@ -29,8 +29,10 @@ class Snapshot(Protocol):
     """How many keys there were."""
     told: int
     """How many of them are told so far, in their turn or because they were about to change."""
-    copied: int
-    """What was told because it was about to change, in bytes."""
+
+    @property
+    def copied(self) -> int:
+        """What was told because it was about to change, in bytes."""
 
     def before_change(self, database: Database, slot: int, key: bytes) -> None:
         """Called before a key is altered, added or removed, so that its old value can be kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
@@ -47,6 +47,12 @@ class AofSave:
         self._walk.stop()
 
     # --- the walk's sink ---------------------------------------------------------------------------
+
+    def add_short_strings(
+        self, database: int, keys: dict[bytes, Value], expires: Mapping[bytes, int], budget: int
+    ) -> int:
+        """None: a command is a command."""
+        return 0
 
     def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
         """Write a key; returns its size in bytes. There is no command that says how much it was used."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.persistence.rdb_writer import RdbWriter, lowest_version
 
+MOST_IN_A_PART = 128 * 1024
+"""About: a part ends with the piece that reaches this."""
 _ONE_KEY = 1
 
 
@@ -29,7 +32,9 @@ class FullSync:
         self.finished = False
         """Whether everything has been handed out."""
         self._end_mark = end_mark
-        self._made = b"$EOF:%b\r\n" % end_mark
+        self._made = deque([b"$EOF:%b\r\n" % end_mark])
+        """What has not been handed out, a turn's worth in each piece."""
+        self._made_bytes = len(self._made[0])
         self._writer = RdbWriter(checksum=False)
         self._writer.header(auxiliary, lowest_version(keyspace))
         for code in keyspace.functions if with_functions else ():
@@ -46,17 +51,41 @@ class FullSync:
         """How many keys are in it by now, those included that were about to be overwritten."""
         return self._walk.told
 
-    def next_part(self, budget: int) -> bytes:
-        """Go on by about `budget` bytes; returns what is to be sent now."""
+    def gather(self) -> None:
+        """Take in what changes made it necessary to tell, though nothing can be sent now."""
+        if not self._walk.done:
+            self._make(0)
+
+    def next_part(self, budget: int, least: int = 1) -> bytes:
+        """Go on by about `budget` bytes; returns what is to be sent now, if that is not less than `least`.
+
+        If more than a part was made while nothing could be sent, that goes out first, a part at a time.
+        """
+        if not self._walk.done:
+            self._make(budget if self._made_bytes < MOST_IN_A_PART else 0)
+        if self._made_bytes < least and not self._walk.done:
+            return b""
+        return self._take_made()
+
+    def _make(self, budget: int) -> None:
         done = self._walk.step(budget)
         if done:
             self._writer.end()
-        made, self._made = self._made, b""
-        part = made + self._writer.take()
+        made = self._writer.take()
         if done:
-            self.finished = True
-            part += self._end_mark
-        return part
+            made += self._end_mark
+        if made:
+            self._made.append(made)
+            self._made_bytes += len(made)
+
+    def _take_made(self) -> bytes:
+        part, size = [], 0
+        while self._made and size < MOST_IN_A_PART:
+            part.append(self._made.popleft())
+            size += len(part[-1])
+        self._made_bytes -= size
+        self.finished = self._walk.done and not self._made
+        return b"".join(part)
 
     def next_keys(self, count: int) -> bytes:
         """`next_part`, but so many keys; for none, only what changes made it necessary to tell."""

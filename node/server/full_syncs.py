@@ -10,7 +10,7 @@ from shoal.node.replication.stream import NO_DATABASE
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.full_sync import FullSync
 from shoal.node.server.persistence import can_be_pictured
-from shoal.node.server.shared_snapshot import Form, SharedSnapshot
+from shoal.node.server.shared_snapshot import Form, SharedSnapshot, share_of_turn
 from shoal.node.server.syncs_by_disk import SyncsByDisk
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class FullSyncs:
         self.under_way: list[SharedSnapshot] = []
         """Those that go from memory to the replicas."""
         self._gathering: dict[Form, Gathering] = {}
+        self._received_before = 0
 
     @property
     def wants_turn(self) -> bool:
@@ -106,8 +107,10 @@ class FullSyncs:
     def go_on(self, now_ms: int) -> None:
         """A turn's share of every snapshot under way."""
         key_delay_us = self.server.config.rdb_key_save_delay
+        received = self.server.statistics.input_bytes
+        budget, self._received_before = share_of_turn(received - self._received_before), received
         for snapshot in list(self.under_way):
-            if snapshot.go_on(now_ms, key_delay_us):
+            if snapshot.go_on(now_ms, budget, key_delay_us):
                 self.under_way.remove(snapshot)
                 left = len(snapshot.replicas)
                 self._note(f"Diskless rdb transfer, done reading from pipe, {left} replicas still up.")

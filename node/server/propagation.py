@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shoal.node.commands.call import AS_TYPED
 from shoal.node.replication.stream import Operations, render
 from shoal.node.resp.parser import Arguments
+from shoal.node.resp.writer import encode_command
 
 if TYPE_CHECKING:
     from shoal.node.server.entries import Entry
@@ -73,14 +74,21 @@ class Propagation:
     def propagate(self, session: Session, argv: Arguments) -> None:
         """`record`; but one that is propagated as it was sent, and alone, goes out in the same go.
 
-        So does the commonest of writes, and nothing is left then for `propagate_recorded` to do.
+        So does the commonest of writes, and nothing is left then for `propagate_recorded` to do. It is sent
+        from here, for the way through `_send` takes half as long again.
         """
         if session.propagated is not None or self.operations:
             self.record(session, argv)
             return
-        if self.is_wanted:
-            self._send(((session.db.index, argv),))
-            session.write_offset = self._server.replication.history.offset
+        aof, replication = self._server.aof, self._server.replication
+        has_stream = replication.has_stream
+        if has_stream or aof.is_recording:
+            operations, rendered = ((session.db.index, argv),), encode_command(argv)
+            if aof.is_recording:
+                aof.append(operations, rendered)
+            if has_stream:
+                replication.append(operations, rendered)
+            session.write_offset = replication.history.offset
 
     def propagate_recorded(self, session: Session | None = None, entry: Entry | None = None) -> None:
         """Send what the last command changed, as a transaction if it is several.

@@ -154,7 +154,9 @@ class Replication:
 
     def append(self, operations: Operations, rendered: bytes) -> None:
         """What one command changed here, where the stream begins: only if it `has_stream`."""
-        self._extend(self.reader.take(operations, rendered))
+        if len(operations) > 1 or operations[0][0] != self.reader.database:
+            rendered = self.reader.take(operations, rendered)
+        self._extend(rendered)
 
     def pass_on(self, data: bytes) -> None:
         """Bytes of the primary's stream that have been applied here."""

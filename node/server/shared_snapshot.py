@@ -16,8 +16,26 @@ from shoal.node.replication.history import History
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.full_sync import FullSync
 
-SNAPSHOT_BYTES_PER_TURN = 8 * 1024
-"""How much of a snapshot one turn makes: half a millisecond's work if the keys are small."""
+LEAST_BYTES_PER_TURN, MOST_BYTES_PER_TURN = 4 * 1024, 32 * 1024
+IDLE_BYTES_PER_TURN = 16 * 1024
+"""How much of a snapshot one turn makes, see `share_of_turn`. Of small keys, 16 KiB are half a millisecond's
+work."""
+
+BYTES_SENT_AT_ONCE = 64 * 1024
+"""Many turns' worth: a replica that is woken by each turn for a little has no less to do than the primary."""
+
+
+def share_of_turn(received: int) -> int:
+    """How many bytes of a snapshot to make in a turn, when clients sent so many in the one before.
+
+    Clients wait for whatever a turn does. So each does a little of the snapshot, rather than one in a while
+    much: whoever came just then would be those who notice. The more a turn does for clients the
+    longer it is, and the fewer there are. A fixed size would make the snapshot of a busy server last for
+    ever, while every key that is changed before its turn costs time and memory.
+    """
+    if received <= 0:
+        return IDLE_BYTES_PER_TURN
+    return min(max(LEAST_BYTES_PER_TURN, received), MOST_BYTES_PER_TURN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +98,12 @@ class SharedSnapshot:
         """Whether all of its replicas have room for more."""
         return all(replica.has_room for replica in self.replicas)
 
-    def go_on(self, now_ms: int, key_delay_us: int) -> bool:
+    def go_on(self, now_ms: int, budget: int, key_delay_us: int) -> bool:
         """Make and send the next part, if there is room; True once it is complete."""
         if not self.can_go_on:
+            self._sync.gather()
             return False
-        part = self._next_part(now_ms, key_delay_us)
+        part = self._next_part(now_ms, budget, key_delay_us)
         for replica in self.replicas:
             if part:
                 self.can_be_joined = False
@@ -93,10 +112,10 @@ class SharedSnapshot:
                 replica.keep_alive(now_ms)
         return self._sync.finished
 
-    def _next_part(self, now_ms: int, key_delay_us: int) -> bytes:
+    def _next_part(self, now_ms: int, budget: int, key_delay_us: int) -> bytes:
         if key_delay_us <= 0 or not self._sync.is_walking:
             self._pace = None
-            return self._sync.next_part(SNAPSHOT_BYTES_PER_TURN)
+            return self._sync.next_part(budget, 1 if self.can_be_joined else BYTES_SENT_AT_ONCE)
         told = self._sync.keys_told
         if self._pace is None:
             self._pace = Pace(now_ms, told)

@@ -11,7 +11,7 @@ from shoal.cluster.slots import key_slot
 from shoal.node.dataset.digest import keyspace_digest
 from shoal.node.dataset.frequencies import CountingRules
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.dataset.snapshot import LARGE_VALUE_ELEMENTS
+from shoal.node.dataset.snapshot import LARGE_VALUE_ELEMENTS, SlotWalk
 from shoal.node.dataset.usage import note_frequency, note_idle
 from shoal.node.dataset.values import ListValue
 from shoal.node.persistence.errors import RdbError
@@ -46,6 +46,29 @@ def test_what_is_written_is_read_back(content, checksum, compress, chunk):
     data = save(keyspace, checksum=checksum, compress=compress)
     assert plain_keyspace(load(data, chunk=chunk)) == plain_keyspace(keyspace)
     assert (data[-8:] == bytes(8)) is not checksum
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_strings_of_every_length_are_written_whole_beside_keys_of_other_kinds(compress):
+    keyspace = Keyspace(2)
+    keyspace.now_ms = NOW_MS
+    for database in keyspace.databases:
+        for length in (*range(130), 1000):
+            database.set(b"{k}value%d" % length, b"v" * length)
+            database.set(b"{k}" + b"k" * length, b"value")
+            database.set(b"{k}mutable%d" % length, bytearray(b"m" * length))
+        for number in range(0, 130, 5):
+            database.set_expiry(b"{k}value%d" % number, NOW_MS + 1000 + number)
+            database.set(b"{k}list%d" % number, ListValue([b"element"]))
+    for budget in (1, 100, 1 << 20):
+        writer = RdbWriter(compress=compress)
+        writer.header({})
+        walk = SlotWalk(keyspace, writer)
+        while not walk.step(budget):
+            pass
+        writer.end()
+        assert walk.told == walk.total == len(keyspace)
+        assert plain_keyspace(load(writer.take())) == plain_keyspace(keyspace)
 
 
 def test_the_checksum_does_not_depend_on_when_the_bytes_are_taken():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -19,8 +20,16 @@ from shoal.node.replication.replica import (
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.config import Config
 from shoal.node.server.effects import CloseSession
+from shoal.node.server.full_sync import MOST_IN_A_PART
 from shoal.node.server.info import info_text
 from shoal.node.server.server import Server
+from shoal.node.server.shared_snapshot import (
+    BYTES_SENT_AT_ONCE,
+    IDLE_BYTES_PER_TURN,
+    LEAST_BYTES_PER_TURN,
+    MOST_BYTES_PER_TURN,
+    share_of_turn,
+)
 
 builtin_commands.load()
 NOW_MS = 1_700_000_000_000
@@ -275,6 +284,65 @@ def test_a_snapshot_is_no_longer_slowed_once_the_delay_is_taken_back() -> None:
     primary.server.config.rdb_key_save_delay = 0
     primary.turns(200, replica)
     assert replica.has_all
+
+
+def test_the_more_clients_send_the_more_of_a_snapshot_a_turn_makes_but_never_much() -> None:
+    assert share_of_turn(0) == IDLE_BYTES_PER_TURN
+    assert share_of_turn(1) == share_of_turn(LEAST_BYTES_PER_TURN) == LEAST_BYTES_PER_TURN
+    assert share_of_turn(10_000) == 10_000
+    assert share_of_turn(1 << 30) == MOST_BYTES_PER_TURN
+
+
+def test_beside_clients_a_turn_makes_a_little_and_alone_it_makes_more() -> None:
+    primary = Primary(delay=0)
+    primary.write(b"FLUSHALL")
+    for number in range(20_000):
+        primary.write(b"SET", b"small:%d" % number, b"v")
+    replica = Replica(primary)
+    primary.turns(1, replica)
+    [walk] = primary.server.keyspace.snapshots
+    told = [walk.told]
+    for is_busy in (False, True):
+        for _ in range(8):
+            if is_busy:
+                primary.write(b"SET", b"new", b"v")
+            primary.turns(1, replica)
+        told.append(walk.told)
+    idle, busy = (now - before for before, now in pairwise(told))
+    assert idle > 3 * busy > 0
+
+
+def test_parts_are_sent_many_turns_worth_at_once_but_the_first_right_away() -> None:
+    primary = Primary(delay=0)
+    primary.write(b"FLUSHALL")
+    for number in range(20_000):
+        primary.write(b"SET", b"small:%d" % number, b"v")
+    replica, sizes = Replica(primary), list[int]()
+    while primary.server.keyspace.snapshots:
+        before = len(replica.raw)
+        primary.turns(1, replica)
+        primary.write(b"SET", b"new", b"v")
+        sizes.append(len(replica.raw) - before)
+    assert sizes[0] > 0
+    assert 0 in sizes
+    assert min(size for size in sizes[1:-1] if size) >= BYTES_SENT_AT_ONCE
+
+
+def test_what_changes_made_it_tell_while_a_replica_took_nothing_goes_out_in_parts() -> None:
+    primary = Primary(delay=0)
+    replica = Replica(primary)
+    while primary.server.replication.full_syncs.wants_turn:
+        primary.turns(1)
+    for number in range(KEYS):
+        primary.write(b"SET", b"key:%d" % number, b"new")
+        primary.turns(1)
+    replica.take()
+    assert replica.snapshot.count(VALUE) < KEYS // 2
+    while not replica.has_all:
+        before = len(replica.raw)
+        primary.turns(1, replica)
+        assert len(replica.raw) - before < MOST_IN_A_PART + 2 * len(VALUE)
+    assert replica.snapshot.count(VALUE) == KEYS
 
 
 def test_an_answer_before_the_snapshot_names_where_it_was_taken() -> None:

@@ -1,6 +1,6 @@
 """The slot walk: whatever is written meanwhile, it tells the data as they were when it began."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from unittest.mock import patch
 
 import pytest
@@ -13,10 +13,10 @@ from shoal.node.dataset.database import Database
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.snapshot import MOST_KEYS_AHEAD, SlotWalk
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.usage import Usage
+from shoal.node.dataset.usage import UNKNOWN, Usage
 from shoal.node.dataset.values import ListValue, Value
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
@@ -60,6 +60,18 @@ class Told:
 
     def __init__(self) -> None:
         self.keys: Plain = {}
+
+    def add_short_strings(
+        self, database: int, keys: dict[bytes, Value], expires: Mapping[bytes, int], budget: int
+    ) -> int:
+        spent = 0
+        while keys and spent < budget:
+            key, value = keys.popitem()
+            if type(value) is not bytes or key in expires:
+                keys[key] = value
+                break
+            spent += self.add(database, key, value, None, UNKNOWN)
+        return spent
 
     def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
         assert (database, key) not in self.keys
@@ -228,6 +240,21 @@ def test_a_large_value_is_told_over_several_steps_with_other_keys_between():
     writer.end()
     assert steps >= 10
     assert plain_keyspace(load(writer.take())) == before
+
+
+def test_keys_that_change_before_their_turn_are_told_with_the_next_slice_but_never_too_many_at_once():
+    keyspace, keys = Keyspace(1), [b"key:%d" % number for number in range(2 * MOST_KEYS_AHEAD + 10)]
+    for key in keys:
+        keyspace.databases[0].set(key, b"old")
+    told = Told()
+    walk = SlotWalk(keyspace, told)
+    for count, key in enumerate(keys, 1):
+        keyspace.databases[0].set(key, b"new")
+        assert walk.told == count
+        assert walk.copied >= count
+        assert count - len(told.keys) < MOST_KEYS_AHEAD
+    walk.step(0)
+    assert told.keys == {(0, key): (b"old", None) for key in keys}
 
 
 def test_two_walks_at_once_tell_what_each_found():

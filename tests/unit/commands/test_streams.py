@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -89,6 +89,11 @@ class Told:
 
     def __init__(self) -> None:
         self.values: dict[bytes, object] = {}
+
+    def add_short_strings(
+        self, database: int, keys: dict[bytes, Value], expires: Mapping[bytes, int], budget: int
+    ) -> int:
+        return 0
 
     def add(self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage) -> int:
         self.values[key] = plain(value)
