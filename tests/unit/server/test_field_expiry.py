@@ -31,9 +31,9 @@ def client(world: World) -> Client:
 def told(world: World) -> list[tuple[bytes, ...]]:
     """What replicas and the append-only file are told."""
     stream: list[tuple[bytes, ...]] = []
-    propagation = world.server.propagation
-    propagation._send = lambda operations: stream.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
-    world.server.aof.is_recording = True
+    log = world.server.aof
+    log.append = lambda operations, rendered: stream.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
+    log.is_recording = True
     return stream
 
 

@@ -135,9 +135,9 @@ def test_evictions_are_told_to_replicas_counted_and_announced(world: World, clie
     tracker("CLIENT", "TRACKING", "on")
     tracker("MGET", *keys)
     told: list[tuple[bytes, ...]] = []
-    propagation = world.server.propagation
-    propagation._send = lambda operations: told.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
-    world.server.aof.is_recording = True
+    log = world.server.aof
+    log.append = lambda operations, rendered: told.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
+    log.is_recording = True
     limit(world, "allkeys-random", -1_000_000)
     world.pass_time(1)
     assert client("DBSIZE") == 0
