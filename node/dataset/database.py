@@ -187,7 +187,7 @@ class Database:
         if type(value) is not kind:
             raise CommandError(WRONG_TYPE)
         if keyspace.snapshots:
-            self.save_for_snapshots(key)
+            self.save_for_snapshots(key, key_slot(key))
         return value
 
     def change_string(self, key: bytes) -> StringValue | None:
