@@ -188,7 +188,7 @@ class Replica:
 async def test_those_who_come_while_it_is_written_get_the_file_and_the_stream_behind_it(
     tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    primary = Primary(tmp_path, nursery)
+    primary = Primary(tmp_path, nursery, rdb_key_save_delay=1_000_000)
     first = Replica(primary)
     await primary.turns(3, first)
     assert primary.info("rdb_bgsave_in_progress") == "1"
@@ -198,6 +198,7 @@ async def test_those_who_come_while_it_is_written_get_the_file_and_the_stream_be
     await primary.turns(2, first, second)
     assert primary.has_told("Waiting for end of BGSAVE for SYNC")
     assert "state=wait_bgsave" in primary.info("slave0")
+    primary.server.config.rdb_key_save_delay = 0
     await primary.turns_until(lambda: first.snapshot, first)
     assert "state=send_bulk" in primary.info("slave0")
     assert primary.info("rdb_bgsave_in_progress") == "0"
