@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shoal.node.commands.call import Call
 from shoal.node.commands.expiry import has_passed
+from shoal.node.commands.help import help_command
 from shoal.node.commands.keys import place
 from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command, container
@@ -14,7 +15,7 @@ from shoal.node.dataset.encodings import encoding_of
 from shoal.node.dataset.numbers import INT64_MAX, require_integer
 from shoal.node.dataset.usage import frequency, idle_seconds, note_frequency, note_idle
 from shoal.node.persistence import dump_payload
-from shoal.node.resp.replies import OK, CommandError, Reply, Status
+from shoal.node.resp.replies import OK, CommandError, Reply
 
 NO_LFU = (
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when"
@@ -30,6 +31,7 @@ NONDETERMINISTIC = ("nondeterministic_output",)
 # --- OBJECT --------------------------------------------------------------------------------------------
 
 container("OBJECT", group="generic", since="2.2.3", summary="Looks at a value from the inside.")
+help_command("OBJECT", since="6.2.0")
 
 
 @command(
@@ -104,34 +106,6 @@ def object_freq(call: Call, key: bytes) -> Reply:
     if count is None:
         raise CommandError(NO_LFU)
     return count
-
-
-@command(
-    "OBJECT|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="generic",
-    since="6.2.0",
-    complexity="O(1)",
-    summary="Lists the subcommands.",
-)
-def object_help(call: Call) -> Reply:
-    return [
-        Status(line)
-        for line in (
-            b"OBJECT <subcommand> <key>. Subcommands are:",
-            b"ENCODING <key>",
-            b"    The name of the encoding Redis would choose for the value.",
-            b"FREQ <key>",
-            b"    How often the key is used, where an LFU eviction policy counts it.",
-            b"IDLETIME <key>",
-            b"    The seconds since the key was last used.",
-            b"REFCOUNT <key>",
-            b"    How often the value is referred to.",
-            b"HELP",
-            b"    This text.",
-        )
-    ]
 
 
 # --- DUMP and RESTORE ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at, one_of
 from shoal.node.commands.stream_deliveries import add_consumer
@@ -10,7 +11,7 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import parse_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
-from shoal.node.resp.replies import OK, CommandError, Reply, Status, quoted
+from shoal.node.resp.replies import OK, CommandError, Reply, quoted
 
 _GROUP = (key_arg(), Arg("groupname"))
 _CONSUMER = (*_GROUP, Arg("consumername"))
@@ -24,6 +25,7 @@ NO_KEY = (
 )
 
 container("XGROUP", group="stream", since="5.0.0", summary="Holds the commands that manage consumer groups.")
+help_command("XGROUP", since="5.0.0")
 
 
 @command(
@@ -138,40 +140,6 @@ def xgroup_delconsumer(call: Call, key: bytes, name: bytes, consumer: bytes) -> 
     dropped = group.delete_consumer(found)
     call.db.changed_unwatched(key, "xgroup-delconsumer")
     return dropped
-
-
-@command(
-    "XGROUP|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="stream",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Lists the subcommands.",
-)
-def xgroup_help(call: Call) -> Reply:
-    return [
-        Status(line)
-        for line in (
-            b"XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            b"CREATE <key> <groupname> <id|$> [option]",
-            b"    A new group, that reads what follows the id; $ is the last one there. Options:",
-            b"    * MKSTREAM",
-            b"      If there is no such key, an empty stream is made.",
-            b"    * ENTRIESREAD entries_read",
-            b"      How many entries were added up to the id, for replication.",
-            b"CREATECONSUMER <key> <groupname> <consumer>",
-            b"    A new consumer of the group.",
-            b"DELCONSUMER <key> <groupname> <consumer>",
-            b"    The consumer goes, and with it what is pending for it.",
-            b"DESTROY <key> <groupname>",
-            b"    The group goes.",
-            b"SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
-            b"    The group goes on behind this id.",
-            b"HELP",
-            b"    This text.",
-        )
-    ]
 
 
 class _Options:

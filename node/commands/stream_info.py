@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from shoal.node.commands.call import Call
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, key_at, token
 from shoal.node.commands.stream_ranges import shown
@@ -12,13 +13,14 @@ from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import format_id
 from shoal.node.dataset.streams import Stream
-from shoal.node.resp.replies import CommandError, Reply, Status, quoted
+from shoal.node.resp.replies import CommandError, Reply, quoted
 
 DEFAULT_FULL_COUNT = 10
 _WRONG_FULL = "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP."
 _KEY = (key_at(2, KeyUse.RO | KeyUse.ACCESS),)
 
 container("XINFO", group="stream", since="5.0.0", summary="Holds the commands that look into streams.")
+help_command("XINFO", since="5.0.0")
 
 
 @command(
@@ -169,32 +171,6 @@ def xinfo_consumers(call: Call, key: bytes, name: bytes) -> Reply:
             b"inactive": -1 if consumer.active_ms is None else max(call.now_ms - consumer.active_ms, 0),
         }
         for consumer in group.by_name()
-    ]
-
-
-@command(
-    "XINFO|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="stream",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Lists the subcommands.",
-)
-def xinfo_help(call: Call) -> Reply:
-    return [
-        Status(line)
-        for line in (
-            b"XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            b"CONSUMERS <key> <groupname>",
-            b"    Who reads for the group, and how much is pending for each.",
-            b"GROUPS <key>",
-            b"    The groups of the stream, and how far each has read.",
-            b"STREAM <key> [FULL [COUNT <count>]]",
-            b"    The stream's length, ids and ends; with FULL its entries and groups.",
-            b"HELP",
-            b"    This text.",
-        )
     ]
 
 

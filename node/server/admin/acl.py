@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal.cluster.effects import Level, Note
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
 from shoal.node.dataset.numbers import require_integer
@@ -12,7 +13,6 @@ from shoal.node.server.acl.lines import AclError
 from shoal.node.server.acl.permissions import Reason
 from shoal.node.server.acl.selectors import Selector
 from shoal.node.server.acl.users import DEFAULT
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.session import Session
 
 PASSWORD_BITS = 256
@@ -31,6 +31,7 @@ _CANNOT_SAVE = (
 _PER_USER = "O(N). Where N is the number of configured users."
 
 container("ACL", group="server", since="6.0.0", summary="Holds the commands about users and their rights.")
+help_command("ACL", since="6.0.0")
 
 # --- users ---------------------------------------------------------------------------------------------
 
@@ -263,19 +264,6 @@ def acl_save(session: Session) -> Reply:
 def _require_file(session: Session) -> None:
     if not session.server.config.aclfile:
         raise CommandError(_NO_FILE)
-
-
-@command(
-    "ACL|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="server",
-    since="6.0.0",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-)
-def acl_help(session: Session) -> Reply:
-    return help_reply("ACL")
 
 
 def bad_arguments(subcommand: str) -> CommandError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, one_of, token
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.resp.replies import NO_REPLY, OK, CommandError, Reply, Verbatim
 from shoal.node.server.admin.connection import checked_name
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.client_list import (
     SYNTAX_ERROR,
     all_clients,
@@ -28,6 +28,7 @@ _ON_OFF = one_of("enabled", token("ON"), token("OFF"))
 container(
     "CLIENT", group="connection", since="2.4.0", summary="Looks at, names, holds up or ends connections."
 )
+help_command("CLIENT", since="5.0.0")
 
 
 @command(
@@ -382,16 +383,3 @@ def client_unblock(session: Session, client: bytes, *how: bytes) -> Reply:
     else:
         session.server.blocked.end_wait_soon(target, target.blocked.on_timeout())
     return 1
-
-
-@command(
-    "CLIENT|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="connection",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Lists the subcommands.",
-)
-def client_help(session: Session) -> Reply:
-    return help_reply("CLIENT")

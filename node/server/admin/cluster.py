@@ -5,11 +5,11 @@ from __future__ import annotations
 from shoal.cluster import reports
 from shoal.cluster.slots import SLOT_COUNT, key_slot
 from shoal.cluster.view import Node
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.resp.replies import OK, CommandError, Reply, Verbatim
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.cluster_bridge import ClusterBridge
 from shoal.node.server.emptying import note_listed
 from shoal.node.server.session import Session
@@ -24,6 +24,7 @@ container(
     since="3.0.0",
     summary="Asks about the cluster this node belongs to, or changes it.",
 )
+help_command("CLUSTER", since="5.0.0")
 
 
 def cluster_of(session: Session) -> ClusterBridge:
@@ -257,19 +258,6 @@ def cluster_getkeysinslot(session: Session, slot: bytes, count: bytes) -> Reply:
     if number in cluster.view.migrating:
         note_listed(session, number, keys)
     return keys
-
-
-@command(
-    "CLUSTER|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="cluster",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Lists the subcommands.",
-)
-def cluster_help(session: Session) -> Reply:
-    return help_reply("CLUSTER")
 
 
 # --- the session's part in routing ---------------------------------------------------------------------

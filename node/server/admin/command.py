@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import COMMANDS, command
 from shoal.node.commands.spec import Arg, CommandSpec, Flag, KeyUse
 from shoal.node.dataset.glob import compile_glob
 from shoal.node.resp.replies import CommandError, Reply, SetReply, Status
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.describe import command_docs, command_info, use_names
 from shoal.node.server.session import Session
 
@@ -154,20 +154,6 @@ def command_getkeysandflags(session: Session, *words: bytes) -> Reply:
     return [[key, SetReply([Status(name.encode()) for name in use_names(use)])] for key, use in _keys(words)]
 
 
-@command(
-    "COMMAND|HELP",
-    arity=2,
-    flags=_ALWAYS,
-    group="server",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-    acl={"connection"},
-)
-def command_help(session: Session) -> Reply:
-    return help_reply("COMMAND")
-
-
 def _find(name: bytes) -> CommandSpec | None:
     """The declaration of a name such as `get` or `config|get`."""
     parent, _, child = name.lower().partition(b"|")
@@ -196,3 +182,6 @@ def _keys(words: tuple[bytes, ...]) -> list[tuple[bytes, KeyUse]]:
     if not found and not spec.flags & Flag.NO_MANDATORY_KEYS:
         raise CommandError("ERR Invalid arguments specified for command")
     return found
+
+
+help_command("COMMAND", since="5.0.0", acl={"connection"})

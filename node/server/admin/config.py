@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, block
 from shoal.node.dataset.glob import compile_glob
 from shoal.node.resp.replies import OK, CommandError, Reply
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.config import DIRECTIVES, ChangeError
 from shoal.node.server.config_file import words_of
 from shoal.node.server.config_rewrite import rewritten
@@ -22,6 +22,7 @@ container(
     since="2.0.0",
     summary="Holds the commands about the configuration of the server.",
 )
+help_command("CONFIG", since="5.0.0")
 
 
 @command(
@@ -152,19 +153,6 @@ def rewrite_config(server: Server, *, with_defaults: bool = False) -> Reply:
     except OSError as error:
         raise CommandError(f"ERR Rewriting config file: {error.strerror}") from None
     return OK
-
-
-@command(
-    "CONFIG|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="server",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-)
-def config_help(session: Session) -> Reply:
-    return help_reply("CONFIG")
 
 
 def _bytes(text: str) -> bytes:

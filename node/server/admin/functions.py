@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, one_of, token
 from shoal.node.dataset.glob import glob_match
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.persistence.functions_payload import dump_functions, restore_functions
 from shoal.node.resp.replies import OK, CommandError, Pairs, Reply, SetReply, Status
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.scripting.functions import Library
 from shoal.node.server.session import Session
 
@@ -72,6 +72,7 @@ def _call(
 
 
 container("FUNCTION", group="scripting", since="7.0.0", summary="The libraries of functions.")
+help_command("FUNCTION", since="7.0.0")
 
 
 @command(
@@ -261,16 +262,3 @@ def function_restore(session: Session, payload: bytes, *policy: bytes) -> Reply:
         restore_functions(payload), flush=how == b"flush", replace=how == b"replace"
     )
     return OK
-
-
-@command(
-    "FUNCTION|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="scripting",
-    since="7.0.0",
-    complexity="O(1)",
-    summary="Shows this text.",
-)
-def function_help(session: Session) -> Reply:
-    return help_reply("FUNCTION")

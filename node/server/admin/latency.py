@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
 from shoal.node.resp.replies import CommandError, Pairs, Reply, Verbatim, quoted
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.entries import Entry
 from shoal.node.server.latency import LatencyEvent, cumulative
 from shoal.node.server.server import Server
@@ -24,6 +24,7 @@ container(
     since="2.8.13",
     summary="Holds the commands that find out why a server is slow.",
 )
+help_command("LATENCY", since="2.8.13")
 
 
 @command(
@@ -188,16 +189,3 @@ def _is_wanted(name: str, wanted: list[str]) -> bool:
 
 def _distribution(entry: Entry) -> Reply:
     return {b"calls": entry.calls, b"histogram_usec": Pairs(list(cumulative(entry.histogram)))}
-
-
-@command(
-    "LATENCY|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="server",
-    since="2.8.13",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-)
-def latency_help(session: Session) -> Reply:
-    return help_reply("LATENCY")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.sizes import key_bytes
 from shoal.node.resp.replies import OK, CommandError, Reply, Verbatim
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
@@ -25,6 +25,7 @@ container(
     since="4.0.0",
     summary="Holds the commands that find out where memory goes.",
 )
+help_command("MEMORY", since="4.0.0")
 
 
 @command(
@@ -140,16 +141,3 @@ def memory_malloc_stats(session: Session) -> Reply:
 def memory_purge(session: Session) -> Reply:
     session.server.host.release_memory()
     return OK
-
-
-@command(
-    "MEMORY|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="server",
-    since="4.0.0",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-)
-def memory_help(session: Session) -> Reply:
-    return help_reply("MEMORY")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from shoal.cluster.effects import Level, Note
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import PLUG_INS, command, container
 from shoal.node.commands.spec import Arg, Flag
 from shoal.node.resp.replies import CommandError, Reply
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.session import Session
 
 _ADMIN = Flag.ADMIN | Flag.NOSCRIPT
@@ -16,6 +16,7 @@ _NO_VERSION = 1
 """A plug-in has none; a module without one does not exist."""
 
 container("MODULE", group="server", since="4.0.0", summary="Holds the commands about modules.")
+help_command("MODULE", since="5.0.0")
 
 
 def loaded_modules() -> list[Reply]:
@@ -95,19 +96,6 @@ def module_unload(session: Session, name: bytes) -> Reply:
     is_there = name.decode("utf-8", "replace") in PLUG_INS
     why = "operation not possible." if is_there else "no such module with that name"
     raise CommandError(f"ERR Error unloading module: {why}")
-
-
-@command(
-    "MODULE|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="server",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-)
-def module_help(session: Session) -> Reply:
-    return help_reply("MODULE")
 
 
 def _refuse_to_load(session: Session, path: bytes) -> Reply:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, ChannelSpec, Flag, KeyUse, all_keys, one_key
 from shoal.node.dataset.glob import compile_glob
 from shoal.node.resp.replies import CommandError, Reply
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.pubsub import Kind, Listeners
 from shoal.node.server.session import Session
 
@@ -158,6 +158,7 @@ def _carry_on(session: Session, channel: bytes, message: bytes, *, sharded: bool
 # --- PUBSUB --------------------------------------------------------------------------------------------
 
 container("PUBSUB", group="pubsub", since="2.8.0", summary="Tells who listens to what on this node.")
+help_command("PUBSUB", since="6.2.0")
 
 
 @command(
@@ -246,16 +247,3 @@ def _counts(listeners: Listeners, channels: tuple[bytes, ...]) -> Reply:
 )
 def pubsub_numpat(session: Session) -> Reply:
     return len(session.server.pubsub.patterns)
-
-
-@command(
-    "PUBSUB|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="pubsub",
-    since="6.2.0",
-    complexity="O(1)",
-    summary="Lists the subcommands.",
-)
-def pubsub_help(session: Session) -> Reply:
-    return help_reply("PUBSUB")

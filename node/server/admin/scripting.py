@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, counted_keys, key_arg, one_of, token
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.resp.replies import OK, CommandError, Reply
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.session import Session
 
 _FLAGS = Flag.NOSCRIPT | Flag.SKIP_MONITOR | Flag.MAY_REPLICATE | Flag.NO_MANDATORY_KEYS | Flag.STALE
@@ -135,6 +135,7 @@ def _count_keys(key_count: bytes, words: Sequence[bytes]) -> int:
 
 
 container("SCRIPT", group="scripting", since="2.6.0", summary="The cache of Lua scripts.")
+help_command("SCRIPT", since="5.0.0")
 
 
 @command(
@@ -242,16 +243,3 @@ def script_debug(session: Session, mode: bytes) -> Reply:
         raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
     session.debugs_scripts = word == b"sync"
     return OK
-
-
-@command(
-    "SCRIPT|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="scripting",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Shows this text.",
-)
-def script_help(session: Session) -> Reply:
-    return help_reply("SCRIPT")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.resp.replies import OK, CommandError, Reply
-from shoal.node.server.admin.help import help_reply
 from shoal.node.server.session import Session
 from shoal.node.server.slowlog import SlowEntry
 
@@ -15,6 +15,7 @@ _BAD_COUNT = "ERR count should be greater than or equal to -1"
 _SHOWN_BY_DEFAULT = 10
 
 container("SLOWLOG", group="server", since="2.2.12", summary="Holds the commands about the slow log.")
+help_command("SLOWLOG", since="6.2.0")
 
 
 @command(
@@ -77,16 +78,3 @@ def slowlog_len(session: Session) -> Reply:
 def slowlog_reset(session: Session) -> Reply:
     session.server.slowlog.entries.clear()
     return OK
-
-
-@command(
-    "SLOWLOG|HELP",
-    arity=2,
-    flags=Flag.LOADING | Flag.STALE,
-    group="server",
-    since="6.2.0",
-    complexity="O(1)",
-    summary="Shows what each subcommand does.",
-)
-def slowlog_help(session: Session) -> Reply:
-    return help_reply("SLOWLOG")

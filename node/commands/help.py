@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from shoal.node.commands.registry import COMMANDS
-from shoal.node.commands.spec import Arg
+from shoal.node.commands.call import Call
+from shoal.node.commands.registry import COMMANDS, command
+from shoal.node.commands.spec import Arg, Flag
 from shoal.node.resp.replies import Reply, Status
 
 
-def help_reply(name: str) -> Reply:
-    """The lines of `NAME HELP`: each subcommand with its arguments, and its summary below."""
-    lines = [f"{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
-    subcommands = COMMANDS[name.lower().encode()].subcommands
+def help_command(container: str, *, since: str, acl: frozenset[str] | set[str] = frozenset()) -> None:
+    """Declare the HELP of a container that has been declared."""
+
+    @command(
+        f"{container}|HELP",
+        arity=2,
+        flags=Flag.LOADING | Flag.STALE,
+        group=COMMANDS[container.lower().encode()].group,
+        since=since,
+        complexity="O(1)",
+        summary="Shows what each subcommand does.",
+        acl=acl,
+    )
+    def show_help(call: Call) -> Reply:
+        return _lines(container)
+
+
+def _lines(container: str) -> Reply:
+    """What it shows: each subcommand with its arguments, and its summary below."""
+    lines = [f"{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    subcommands = COMMANDS[container.lower().encode()].subcommands
     for child, spec in sorted(subcommands.items()):
         words = [child.decode().upper(), *map(spell, spec.arguments)]
         lines += [" ".join(words), f"    {spec.summary}"]
