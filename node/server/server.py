@@ -2,7 +2,10 @@
 
 The runtime calls `begin_turn`, hands over what was read with `receive`, and then carries out what has
 gathered: `effects` in order, the replication stream, and what is `outgoing` for each client. Time comes
-in through `begin_turn`; randomness and the command stopwatch are handed in at the start.
+in through `begin_turn`; randomness and the clock of the stopwatch are handed in at the start.
+
+A command's way goes on in `dispatch.py`. What else a server does has a file of its own, named like the
+attribute that `Server` has for it: `propagation.py`, `active_expiry.py`, `tracking.py` and so on.
 """
 
 from __future__ import annotations
@@ -64,37 +67,35 @@ class Server:
     def __init__(
         self, config: Config, rng: Random, clock_ns: Callable[[], int], *, now_ms: int, run_id: str
     ) -> None:
-        self.config = config
-        self.rng = rng
-        self.run_id = run_id
-        self.started_ms = now_ms
-        self.encoding_limits = EncodingLimits()
+        self.config, self.rng, self.run_id, self.started_ms = config, rng, run_id, now_ms
+        self.host: Host = NoHost()
+        """The process around this server; the runtime puts the real one here."""
+
+        # What one turn leaves for the runtime
+        self.effects: list[ServerEffect] = []
+        self.outgoing: list[Session] = []
+        """Sessions with something to send, in the order in which it arose."""
+        self.closing: list[Session] = []
+        self.runnable: deque[Session] = deque()
+        """Sessions with commands left over for the next turn."""
+
+        # The dataset, and who is told how it changes
         self.propagation = Propagation(self)
+        self.aof = AppendOnly(self)
+        self.encoding_limits = EncodingLimits()
         self.keyspace = Keyspace(1 if config.cluster_enabled else config.databases)
         self.keyspace.now_ms = now_ms
         self.keyspace.on_expired = self.propagation.record_deletion
         self.keyspace.on_fields_expired = self.propagation.record_field_deletion
         self.keyspace.on_flushed = self._replace_snapshot
-        self.acl = AccessControl(self)
+        self.active_expiry = ActiveExpiry(self)
+        self.memory = MemoryLimit(self)
+        self.persistence = PersistenceState()
+
+        # Clients: who they are, what they wait for, listen to and are owed
         self.sessions: dict[int, Session] = {}
         self.next_session_id = 1
-        self.outgoing: list[Session] = []
-        """Sessions with something to send, in the order in which it arose."""
-        self.closing: list[Session] = []
-        self.runnable: deque[Session] = deque()
-        """Sessions with commands left over from the last turn."""
-        self.effects: list[ServerEffect] = []
-        self.host: Host = NoHost()
-        """The process around this server; the runtime puts the real one here."""
-        self.statistics = Statistics()
-        self.latency = LatencyMonitor()
-        self.error_counts: Counter[str] = Counter()
-        self.slowlog = Slowlog()
-        self.stopwatch = Stopwatch(self, clock_ns)
-        self.pause = Pause()
-        self.persistence = PersistenceState()
-        self.aof = AppendOnly(self)
-        self.memory = MemoryLimit(self)
+        self.acl = AccessControl(self)
         self.blocked = BlockedClients(self)
         self.key_waits = KeyWaits(self)
         self.client_care = ClientCare(self)
@@ -103,21 +104,31 @@ class Server:
         self.tracking = Tracking(self)
         self.monitors: list[Session] = []
         """Clients that watch every command, see MONITOR."""
-        self.migrating_keys: set[bytes] = set()
+
+        # The cluster; without one, None
         self.cluster: ClusterBridge | None = None
+        self.served: bytearray | None = nothing_served() if config.cluster_enabled else None
+        """For each slot one of the levels of `entries`, from NOT_SERVED to SERVED."""
+        self.migrating_keys: set[bytes] = set()
         self.link_buffer: Callable[[int], LinkBuffer] = lambda link: LinkBuffer()
         """The send buffer of a bus link, as the runtime sees it."""
-        self.served: bytearray | None = nothing_served() if config.cluster_enabled else None
-        """Cluster mode: for each slot one of the levels of `entries`, from NOT_SERVED to SERVED."""
-        self.active_expiry = ActiveExpiry(self)
+
+        # Gates: what may run now
+        self.is_primary = True
+        self.pause = Pause()
+        self.loading = self.is_stale_replica = self.is_out_of_memory = False
+        self.open_for_reads = self.open_for_writes = True
         self.cron_is_paused = False
         """On only while a test looks at what the cron would do: DEBUG PAUSE-CRON."""
-        self.is_primary = True
-        self.loading = False
-        self.open_for_reads = True
-        self.open_for_writes = True
-        self.is_stale_replica = False
-        self.is_out_of_memory = False
+
+        # What is counted and measured
+        self.statistics = Statistics()
+        self.error_counts: Counter[str] = Counter()
+        self.stopwatch = Stopwatch(self, clock_ns)
+        self.latency = LatencyMonitor()
+        self.slowlog = Slowlog()
+
+        # What runs commands, and where they come from besides clients
         self.dispatcher = Dispatcher(self)
         self.replication = Replication(self)
         self.scripts = Scripts(self)
