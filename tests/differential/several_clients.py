@@ -15,7 +15,9 @@ from tests.differential.executor import RealServer
 from tests.unit.server.client import World
 
 Line = tuple[str, list[str]]
-"""Which client, and what it says. The client `wait` lets some milliseconds pass instead."""
+"""Which client, and what it says. The client `wait` lets so many milliseconds pass instead, or 5."""
+
+WAIT_MS = 5
 
 
 def parse(script: str) -> list[Line]:
@@ -52,8 +54,8 @@ class OurClients:
         if server.tracking.has_news:
             server.tracking.broadcast()
 
-    def wait(self) -> None:
-        self.world.pass_time(5)
+    def wait(self, milliseconds: int) -> None:
+        self.world.pass_time(milliseconds)
 
     def heard(self, name: str) -> bytes:
         """All that a client was sent since the last time."""
@@ -89,8 +91,8 @@ class RedisClients:
         self.control.run("PING")
         self.control.run("PING")
 
-    def wait(self) -> None:
-        time.sleep(0.005)
+    def wait(self, milliseconds: int) -> None:
+        time.sleep(milliseconds / 1000)
 
     def heard(self, name: str) -> bytes:
         """All that a client was sent since the last time, up to the answer to what it was told last."""
@@ -131,7 +133,7 @@ def check_same(
             who, words = line
             for clients in both:
                 if who == "wait":
-                    clients.wait()
+                    clients.wait(int(words[0]) if words else WAIT_MS)
                 else:
                     clients.tell(who, words)
             for name in names:
