@@ -24,6 +24,7 @@ from shoal.node.server.command_table import CommandTable
 from shoal.node.server.effects import CloseSession
 from shoal.node.server.entries import Entry
 from shoal.node.server.session import ReplyMode, Session
+from shoal.node.server.stopwatch import CALLS_TIMED_TOGETHER
 
 if TYPE_CHECKING:
     from shoal.node.server.server import Server
@@ -64,21 +65,18 @@ class Dispatcher:
         for entry in self.table.all_entries:
             entry.reset_statistics()
 
-    # --- the short way -----------------------------------------------------------------------------
+    # --- the short way, the hottest loop: `run` is spelled out in it --------------------------------
 
     def execute(self, session: Session, argv: Arguments) -> None:
         """Run one command of a client and queue its reply."""
         self.execute_all([(session, (argv,))])
 
     def execute_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
-        """Run the commands of some clients and queue their replies; returns those it was not through with.
-
-        It stops where one waits, leaves or is owed much. The hottest loop: `run` is spelled out in place.
-        """
+        """Run the commands of some clients and queue their replies; returns those it was not through with."""
         entries, server, keyspace, watch = self.entries, self.server, self.keyspace, self.stopwatch
         log, history, propagation, stopped = server.aof, server.replication.history, server.propagation, []
         served, ready_keys, credit = server.served, server.key_waits.ready, server.client_care.credit_bytes
-        watch.started_ns = watch.clock_ns()
+        watch.started_ns = now_ns = watch.clock_ns()
         for session, commands in batch:
             out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
             for argv in waiting:
@@ -98,9 +96,9 @@ class Dispatcher:
                     unsent = session.out_bytes
                 else:
                     if entry is not watch.entry or not entry.shares_clock:
-                        watch.settle(session)
+                        watch.settle()
                         watch.entry = entry
-                    changes, session.last_entry, watch.argv = keyspace.changes, entry, argv
+                    changes, session.last_entry, watch.latest = keyspace.changes, entry, (session, argv)
                     try:
                         if count == 2:
                             reply: Reply = entry.handler(session, argv[1])
@@ -138,7 +136,10 @@ class Dispatcher:
                     break
             else:
                 session.out_bytes = unsent
-            watch.settle(session)
+            now_ns = watch.clock_ns()
+            if watch.calls >= CALLS_TIMED_TOGETHER or now_ns - watch.started_ns >= watch.slow_after_ns:
+                watch.settle_at(now_ns)
+        watch.settle_at(now_ns)
         return stopped
 
     def _stopped(self, session: Session, unsent: int, argv: Arguments, left: Iterable[Arguments]) -> Session:
@@ -215,7 +216,7 @@ class Dispatcher:
     def execute_carefully(self, session: Session, argv: Arguments) -> None:
         """Run or queue one command of a client, or refuse it at the first gate that is closed."""
         if self.stopwatch.calls:  # what ran before
-            self.stopwatch.settle(session)
+            self.stopwatch.settle()
         entry: Entry | None = None
         try:
             entry = self.table.find(argv)

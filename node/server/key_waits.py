@@ -142,7 +142,7 @@ class KeyWaits:
         The time that the running client's command has taken is put down first.
         """
         if running is not None:
-            self.server.stopwatch.settle(running)
+            self.server.stopwatch.settle()
         while self.ready and self.server.scripts.busy is None:
             batch = self.ready[:]
             self.ready.clear()

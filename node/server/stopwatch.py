@@ -2,7 +2,8 @@
 
 Reading the clock costs as much as a GET does. A command that is declared FAST or O(1) takes no time worth
 knowing by itself, so a run of the same one in a pipeline is timed as a whole, and if that was slow, the
-latest of them is noted. Every other call is timed alone.
+latest of them is noted. So are runs of some clients one after the other, unless one was slow. Every other
+call is timed alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from shoal.node.server.session import Session
 
 
+CALLS_TIMED_TOGETHER = 16
+"""With so many a run ends where the next client's begins: many quick ones are not to seem a slow one."""
+
+
 class Stopwatch:
     """The time since the clock was last read, and the calls that took it."""
 
@@ -28,8 +33,8 @@ class Stopwatch:
         self.started_ns = 0
         """When the clock was last read: at the end of a command, or at the start of the turn."""
         self.entry: Entry | None = None
-        self.argv: Arguments = []
-        """The latest call of it."""
+        self.latest: tuple[Session | None, Arguments] = None, []
+        """Whose call of it was the latest, and its words."""
         self.calls = 0
         """Calls of `entry` whose time has not been put down yet."""
         self.slow_after_ns = 10_000_000
@@ -41,9 +46,12 @@ class Stopwatch:
             is_quick = bool(entry.spec.flags & Flag.FAST) or entry.spec.complexity == "O(1)"
             entry.shares_clock = shared and is_quick
 
-    def settle(self, session: Session | None = None) -> None:
+    def settle(self) -> None:
         """Read the clock, and put down the time since it was last read to the calls made since."""
-        now_ns = self.clock_ns()
+        self.settle_at(self.clock_ns())
+
+    def settle_at(self, now_ns: int) -> None:
+        """`settle` for who has just read the clock."""
         elapsed, self.started_ns = now_ns - self.started_ns, now_ns
         calls, entry = self.calls, self.entry
         if not calls or entry is None:
@@ -51,15 +59,17 @@ class Stopwatch:
         self.calls = 0
         entry.nanoseconds += elapsed
         entry.histogram_ns[(elapsed // calls).bit_length()] += calls
-        if session is not None and elapsed >= self.slow_after_ns and session.blocked is None:
-            self.note_slow(session, entry, list(self.argv), elapsed // 1000)
+        if elapsed >= self.slow_after_ns:
+            session, argv = self.latest
+            if session is not None and session.blocked is None:
+                self.note_slow(session, entry, list(argv), elapsed // 1000)
 
     def time_call(self, session: Session, entry: Entry, argv: Arguments) -> None:
         """A call ends that was timed alone."""
         if self.calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
             self.settle()
-        self.entry, self.argv, self.calls = entry, argv, 1
-        self.settle(session)
+        self.entry, self.latest, self.calls = entry, (session, argv), 1
+        self.settle()
 
     def add_to_call(
         self, session: Session, entry: Entry, argv: Sequence[bytes] | None, began_ns: int
