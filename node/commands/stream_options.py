@@ -34,10 +34,9 @@ class NewId(NamedTuple):
 
     def following(self, last_id: int, now_ms: int) -> int:
         """The id as given, or the least that fits; CommandError unless it is greater than the last one."""
-        if last_id == MAX_ID:
-            raise CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
+        automatic = next_id(last_id, now_ms)
         if self.milliseconds is None:
-            return max(now_ms << SEQUENCE_BITS, last_id + 1)
+            return automatic
         if self.sequence is not None:
             new_id = make_id(self.milliseconds, self.sequence)
         elif self.milliseconds == last_id >> SEQUENCE_BITS and last_id & SEQUENCE_MAX < SEQUENCE_MAX:
@@ -50,6 +49,16 @@ class NewId(NamedTuple):
 
 
 AUTOMATIC = NewId()
+
+
+def next_id(last_id: int, now_ms: int) -> int:
+    """The id that `*` stands for: of this moment, but behind the last one."""
+    entry_id = now_ms << SEQUENCE_BITS
+    if entry_id > last_id:
+        return entry_id
+    if last_id == MAX_ID:
+        raise CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
+    return last_id + 1
 
 
 def parse_new_id(text: bytes) -> NewId:

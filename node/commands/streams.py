@@ -8,9 +8,9 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of
 from shoal.node.commands.stream_options import (
     AUTOMATIC,
-    NO_TRIMMING,
     NewId,
     check_trim_strategy,
+    next_id,
     parse_new_id,
     parse_trim_options,
     trim_args,
@@ -46,12 +46,12 @@ _ZERO = NewId(0, 0)
     ),
 )
 def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
-    options, given, trim = NO_TRIMMING, AUTOMATIC, None
-    if words[0] != b"*":
-        options = parse_trim_options(words, for_xadd=True)
-        given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
-        check_trim_strategy(options, needed=False)
-        trim = options.trim(call)
+    if words[0] == b"*" and len(words) % 2:
+        return _add_next(call, key, words[1:])
+    options = parse_trim_options(words, for_xadd=True)
+    given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
+    check_trim_strategy(options, needed=False)
+    trim = options.trim(call)
     pairs = words[options.size + 1 :]
     if not pairs or len(pairs) % 2:
         raise CommandError("ERR wrong number of arguments for 'xadd' command")
@@ -73,6 +73,21 @@ def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
     if options.approximate or given.sequence is None:
         exact = options.rewritten(words[: options.size], stream)
         call.propagate(b"XADD", key, *exact, text, *pairs)
+    return text
+
+
+def _add_next(call: Call, key: bytes, pairs: tuple[bytes, ...]) -> bytes:
+    """XADD with the id that is next and no options: nearly every one, in three quarters of the time."""
+    db, limits = call.db, call.encoding_limits
+    stream = db.change_as(key, Stream)
+    if stream is None:
+        stream = Stream()
+        db.set(key, stream)
+    entry_id = next_id(stream.last_id, db.keyspace.now_ms)
+    stream.append(entry_id, pairs, limits.stream_node_max_bytes, limits.stream_node_max_entries)
+    db.changed(key, "xadd")
+    text = format_id(entry_id)
+    call.propagate(b"XADD", key, text, *pairs)
     return text
 
 

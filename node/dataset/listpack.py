@@ -16,6 +16,8 @@ COUNT_UNKNOWN = 0xFFFF
 END = b"\xff"
 _LONGEST_NUMBER = 20
 _WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
+_BEFORE_SHORT_TEXT = [bytes((0x80 | size,)) for size in range(64)]
+_BEHIND_SHORT_TEXT = [bytes((size + 1,)) for size in range(64)]
 SMALL_NUMBERS = [bytes((number, 1)) for number in range(128)]
 
 
@@ -27,7 +29,7 @@ def encode_text(text: bytes) -> bytes:
         if number is not None:
             return encode_integer(number)
     if size < 64:
-        return b"%c%b%c" % (0x80 | size, text, size + 1)
+        return _BEFORE_SHORT_TEXT[size] + text + _BEHIND_SHORT_TEXT[size]
     if size < 4096:
         element = (0xE000 | size).to_bytes(2, "big") + text
     else:

@@ -64,15 +64,16 @@ class StreamNode:
         counts = len(encode_integer(len(self))) + len(encode_integer(self.deleted))
         return HEADER_BYTES + counts + len(self._head) + len(self._packed) + len(END)
 
-    def is_full_for(self, text_bytes: int, max_bytes: int, max_entries: int) -> bool:
-        """Whether an entry with so many bytes of text begins a new node."""
+    def is_full_for(self, pairs: Sequence[bytes], max_bytes: int, max_entries: int) -> bool:
+        """Whether an entry with these names and contents begins a new node."""
+        if 0 < max_entries <= len(self._offsets) + self.deleted:
+            return True
         if not 0 < max_bytes <= LARGEST_NODE_BYTES:
             max_bytes = LARGEST_NODE_BYTES
-        if len(self._packed) + text_bytes + len(self._head) + _MOST_OF_COUNTS >= max_bytes and (
-            self.size + text_bytes >= max_bytes
-        ):
-            return True
-        return 0 < max_entries <= len(self._offsets) + self.deleted
+        text_bytes = len(b"".join(pairs))
+        if len(self._packed) + text_bytes + len(self._head) + _MOST_OF_COUNTS < max_bytes:
+            return False
+        return self.size + text_bytes >= max_bytes
 
     @property
     def memory_bytes(self) -> int:
@@ -82,21 +83,26 @@ class StreamNode:
 
     def append(self, entry_id: int, pairs: Sequence[bytes], *, deleted: bool = False) -> None:
         """Add an entry behind all others: names and contents in turn."""
-        packed, names, first_id = self._packed, tuple(pairs[::2]), self.first_id
-        milliseconds = _difference(entry_id >> SEQUENCE_BITS, first_id >> SEQUENCE_BITS)
-        if names == self.fields:
-            flags, elements = SAME_FIELDS, 4 + len(names)
-            texts = b"".join(map(encode_text, pairs[1::2]))
+        packed, first_id = self._packed, self.first_id
+        later = entry_id - first_id
+        if 0 <= later < len(SMALL_NUMBERS) and later <= entry_id & SEQUENCE_MAX:
+            distance = _WITHIN_A_MILLISECOND[later]
+        else:
+            milliseconds = _difference(entry_id >> SEQUENCE_BITS, first_id >> SEQUENCE_BITS)
+            distance = milliseconds + _difference(entry_id, first_id)
+        if tuple(pairs[::2]) == self.fields:
+            flags, elements = SAME_FIELDS, 4 + len(self.fields)
+            texts = encode_text(pairs[1]) if len(pairs) == 2 else b"".join(map(encode_text, pairs[1::2]))
         else:
             flags, elements = 0, 5 + len(pairs)
-            texts = encode_integer(len(names)) + b"".join(map(encode_text, pairs))
+            texts = encode_integer(len(pairs) // 2) + b"".join(map(encode_text, pairs))
         if deleted:
             self.deleted += 1
             flags |= DELETED
         else:
             self._offsets.append(len(packed))
-        packed += SMALL_NUMBERS[flags] + milliseconds + _difference(entry_id, first_id) + texts
-        packed += encode_integer(elements - 1)
+        size = SMALL_NUMBERS[elements - 1] if elements < 128 else encode_integer(elements - 1)
+        packed += SMALL_NUMBERS[flags] + distance + texts + size
         self._elements += elements
         self.last_id = entry_id
 
@@ -162,5 +168,7 @@ def _difference(number: int, base: int) -> bytes:
     return encode_integer(difference - (1 << SEQUENCE_BITS) if difference & _INT64_SIGN else difference)
 
 
+_WITHIN_A_MILLISECOND = [SMALL_NUMBERS[0] + sequence for sequence in SMALL_NUMBERS]
+"""How far an entry is from the first of its node, if both are of the same millisecond."""
 _ZERO = encode_integer(0)
 """Ends the description of a node; where an entry ends, its number of elements stands there."""

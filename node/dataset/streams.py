@@ -69,7 +69,7 @@ class Stream:
     def append(self, entry_id: int, pairs: Sequence[bytes], max_bytes: int, max_entries: int) -> None:
         """Add an entry; its id is greater than `last_id`. The limits say when a node is full, 0 is none."""
         node = self.last_node
-        if node is None or node.is_full_for(sum(map(len, pairs)), max_bytes, max_entries):
+        if node is None or node.is_full_for(pairs, max_bytes, max_entries):
             node = StreamNode(entry_id, pairs[::2])
             self.add_node(node)
         node.append(entry_id, pairs)
