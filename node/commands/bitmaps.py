@@ -47,11 +47,12 @@ def setbit(call: Call, key: bytes, offset: bytes, bit: bytes) -> Reply:
     position = require_bit_offset(offset)
     if bit not in (b"0", b"1"):
         raise CommandError(BAD_BIT)
-    value = call.db.change_string(key)
-    old = get_bits(value or b"", position, 1)
-    if value is None or len(value) <= position >> 3 or old != int(bit):
-        value = to_mutable(call, key, value or b"")
-        grow(value, (position >> 3) + 1)
+    old_value = call.db.change_string(key)
+    old_size = -1 if old_value is None else len(old_value)
+    value = to_mutable(call, key, old_value or b"")
+    grow(value, (position >> 3) + 1)
+    old = get_bits(value, position, 1)
+    if len(value) != old_size or old != int(bit):
         set_bits(value, position, 1, int(bit))
         call.db.changed(key, "setbit")
     return old

@@ -16,7 +16,7 @@ from shoal.node.commands.stream_deliveries import (
     seen_consumer,
 )
 from shoal.node.commands.stream_ranges import shown
-from shoal.node.dataset.numbers import INT64_MAX, require_integer
+from shoal.node.dataset.numbers import INT64_MAX, as_int64, require_integer
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import ID_BYTES, format_id, parse_range_start, parse_strict_id
 from shoal.node.dataset.streams import Stream
@@ -65,7 +65,7 @@ class _Claim:
         if self.deliveries is not None:
             pending.deliveries = self.deliveries
         elif not self.just_ids:
-            pending.deliveries += 1
+            pending.deliveries = as_int64(pending.deliveries + 1)
         propagate_claim(self.call, self.key, self.group_name, self.group, entry_id, pending)
         if self.just_ids:
             return format_id(entry_id)

@@ -9,7 +9,7 @@ from shoal.node.commands.help import help_command
 from shoal.node.commands.registry import command, container
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, key_at, token
 from shoal.node.commands.stream_ranges import shown
-from shoal.node.dataset.numbers import require_integer
+from shoal.node.dataset.numbers import as_int64, require_integer
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import format_id
 from shoal.node.dataset.streams import Stream
@@ -59,7 +59,7 @@ def xinfo_stream(call: Call, key: bytes, *words: bytes) -> Reply:
         b"radix-tree-nodes": stream.radix_nodes,
         b"last-generated-id": format_id(stream.last_id),
         b"max-deleted-entry-id": format_id(stream.max_deleted_id),
-        b"entries-added": stream.entries_added,
+        b"entries-added": as_int64(stream.entries_added),
         b"recorded-first-entry-id": format_id(stream.first_id),
     }
     if count is None:

@@ -23,6 +23,7 @@ from shoal.node.commands.stream_read_options import (
     id_to_read_for_group,
     parse_read,
 )
+from shoal.node.dataset.numbers import as_int64
 from shoal.node.dataset.stream_groups import Consumer
 from shoal.node.dataset.stream_ids import format_id
 from shoal.node.dataset.streams import Stream
@@ -168,7 +169,7 @@ def _unacknowledged(
         else:
             pending = consumer.pending[entry_id]
             pending.delivered_ms = call.now_ms
-            pending.deliveries += 1
+            pending.deliveries = as_int64(pending.deliveries + 1)
             found += shown((entry,))
         if len(found) == count:
             break

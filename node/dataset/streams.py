@@ -214,7 +214,7 @@ class Stream:
         if not self.entries_added:
             return 0
         if entry_id == self.last_id or (not self.length and entry_id < self.last_id):
-            return self.entries_added
+            return as_int64(self.entries_added)
         first = self.first_id
         if entry_id > self.last_id or self.max_deleted_id >= first:
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from shoal.node.dataset.numbers import INT64_MAX, as_int64
+from shoal.node.dataset.numbers import as_int64
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import ID_BYTES, SEQUENCE_BITS, SEQUENCE_MAX, make_id
 from shoal.node.dataset.stream_nodes import DELETED, SAME_FIELDS, StreamNode
@@ -21,10 +21,11 @@ from shoal.node.persistence.rdb_encodings import listpack
 from shoal.node.persistence.rdb_primitives import StringEncoder, encode_length, encode_string
 from shoal.node.persistence.rdb_source import Source
 
-NOTHING_READ = SEQUENCE_MAX
+NOTHING_READ = -1
 """What stands for a group's unknown count of read entries."""
 
 TIME_BYTES = 8
+_UINT64_MAX = (1 << 64) - 1
 
 _DAMAGED = "Stream listpack integrity check failed"
 
@@ -42,21 +43,26 @@ def encode_stream(stream: Stream, string: StringEncoder = encode_string) -> Iter
     yield encode_length(stream.length)
     for entry_id in (stream.last_id, stream.first_id, stream.max_deleted_id):
         yield _encode_two_lengths(entry_id)
-    yield encode_length(stream.entries_added)
+    yield _encode_int64(stream.entries_added)
     yield encode_length(len(stream.groups))
     for name, group in sorted(stream.groups.items()):
         yield encode_string(name) + _encode_two_lengths(group.last_id)
-        yield encode_length(NOTHING_READ if group.entries_read is None else group.entries_read & NOTHING_READ)
+        yield _encode_int64(NOTHING_READ if group.entries_read is None else group.entries_read)
         yield encode_length(len(group.pending))
         for entry_id, pending in group.pending.items():
             yield (
-                _encode_id(entry_id) + _encode_time(pending.delivered_ms) + encode_length(pending.deliveries)
+                _encode_id(entry_id) + _encode_time(pending.delivered_ms) + _encode_int64(pending.deliveries)
             )
         yield encode_length(len(group.consumers))
         for consumer in group.by_name():
             yield encode_string(consumer.name) + _encode_time(consumer.seen_ms)
             yield encode_length(len(consumer.pending))
             yield from map(_encode_id, consumer.pending)
+
+
+def _encode_int64(number: int) -> bytes:
+    """A count, which may have wrapped around as Redis's do: XSETID and XCLAIM set any."""
+    return encode_length(number & _UINT64_MAX)
 
 
 def _encode_id(entry_id: int) -> bytes:
@@ -119,7 +125,7 @@ def _read_stream(kind: int) -> Reading:
     if kind != rdb.STREAM:
         yield _two_lengths  # the first entry's id, which the nodes tell too
         stream.max_deleted_id = yield _two_lengths
-        stream.entries_added = yield _count
+        stream.entries_added = yield _int64
     for _ in range((yield Source.length)):
         name = yield Source.string
         if name in stream.groups:
@@ -128,8 +134,8 @@ def _read_stream(kind: int) -> Reading:
         if kind == rdb.STREAM:
             read = stream.count_added_until(last_id)
         else:
-            read = as_int64((yield Source.length))
-        group = ConsumerGroup(last_id, None if read == -1 else read)
+            read = yield _int64
+        group = ConsumerGroup(last_id, None if read == NOTHING_READ else read)
         yield from _read_pending(group, kind)
         stream.groups[name] = group
     return stream
@@ -223,11 +229,8 @@ def _two_lengths(source: Source) -> int:
     return make_id(source.length(), source.length())
 
 
-def _count(source: Source) -> int:
-    number = source.length()
-    if number > INT64_MAX:
-        raise RdbError("a stream counts more entries than there can be")
-    return number
+def _int64(source: Source) -> int:
+    return as_int64(source.length())
 
 
 def _id(source: Source) -> int:
@@ -239,4 +242,4 @@ def _time(source: Source) -> int:
 
 
 def _pending_entry(source: Source) -> tuple[int, int, int]:
-    return _id(source), _time(source), _count(source)
+    return _id(source), _time(source), _int64(source)

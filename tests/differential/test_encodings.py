@@ -44,3 +44,13 @@ def test_encoding(redis7: RealServer, command: Command) -> None:
     redis7.run("FLUSHALL")
     assert local.run(*command) == redis7.run(*command)
     assert local.run("OBJECT", "ENCODING", "k") == redis7.run("OBJECT", "ENCODING", "k")
+
+
+def test_a_string_whose_bits_were_written_stays_one_of_bytes(redis7: RealServer) -> None:
+    """Even where SETBIT and BITFIELD found the bits as they were to be."""
+    local = LocalServer()
+    for server in (local, redis7):
+        for write in (("SETBIT", "k", 4, 0), ("BITFIELD", "k", "SET", "u1", 4, 0)):
+            server.run("SET", "k", "123")
+            assert server.run(*write).value in (0, [0])
+            assert server.run("OBJECT", "ENCODING", "k").value == b"raw"
