@@ -100,6 +100,8 @@ def command_docs(spec: CommandSpec) -> dict[bytes, Reply]:
     }
     if spec.complexity:
         docs[b"complexity"] = spec.complexity.encode()
+    if spec.plug_in:
+        docs[b"module"] = spec.plug_in.encode()
     if spec.doc_flags:
         docs[b"doc_flags"] = _names(spec.doc_flags)
     if spec.deprecated_since:

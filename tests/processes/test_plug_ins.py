@@ -46,7 +46,8 @@ def test_the_example_is_a_command_like_any_other(tmp_path: Path) -> None:
         [info] = node.ask("COMMAND", "INFO", "greet")
         assert info[:6] == ["greet", 2, ["write", "denyoom", "fast"], 1, 1, 1]
         assert sorted(info[6]) == ["@fast", "@string", "@write"]
-        assert node.ask("COMMAND", "DOCS", "greet")[1][1] == "Greets whom a key names."
+        docs = node.ask("COMMAND", "DOCS", "greet")[1]
+        assert (docs[1], docs[docs.index("module") + 1]) == ("Greets whom a key names.", "greeting")
         assert node.ask("COMMAND", "GETKEYS", "greet", "name") == ["name"]
         assert node.ask("COMMAND", "LIST", "FILTERBY", "MODULE", "greeting") == ["greet"]
         listed = ["name", "greeting", "ver", 1, "path", str(EXAMPLE / "greeting.py"), "args", []]
