@@ -71,10 +71,11 @@ class Difference:
     """Replies to these commands may differ in what `applies` says, and why that is so."""
 
     reason: str
-    applies: Callable[[bytes, Reply, Reply], bool]
+    applies: Callable[[Command, Reply, Reply], bool]
+    """Of a command, its name in capitals, and the two replies."""
 
 
-def _same_number(name: bytes, mine: Reply, real: Reply) -> bool:
+def _same_number(mine: Reply, real: Reply) -> bool:
     """Alike but for how numbers are printed."""
     if mine == real:
         return True
@@ -82,7 +83,7 @@ def _same_number(name: bytes, mine: Reply, real: Reply) -> bool:
         return False
     if isinstance(mine[1], list) and isinstance(real[1], list):
         return len(mine[1]) == len(real[1]) and all(
-            _same_number(name, first, second) for first, second in zip(mine[1], real[1], strict=True)
+            _same_number(first, second) for first, second in zip(mine[1], real[1], strict=True)
         )
     if not (isinstance(mine[1], bytes) and isinstance(real[1], bytes)) or len(real[1]) < 17:
         return False
@@ -92,13 +93,14 @@ def _same_number(name: bytes, mine: Reply, real: Reply) -> bool:
         return False
 
 
-def _late(name: bytes, mine: Reply, real: Reply) -> bool:
+def _late(command: Command, mine: Reply, real: Reply) -> bool:
+    name = command[0]
     tolerance = LATE_MS if name in MILLISECONDS else LATE_MS // 1000 if name in SECONDS else 0
     if not tolerance or mine[0] != real[0]:
         return False
     if isinstance(mine[1], list) and isinstance(real[1], list):
         return all(
-            first == second or _late(name, first, second)
+            first == second or _late(command, first, second)
             for first, second in zip(mine[1], real[1], strict=True)
         )
     is_number = _within_tolerance(mine, real, tolerance)
@@ -122,34 +124,46 @@ _TOO_LARGE = b"ERR Elements are too large to be stored"
 KNOWN = (
     Difference(
         "Redis 7.0 prints scores with 17 digits; ours, like later servers, with as few as read back alike.",
-        lambda name, mine, real: name.startswith((b"Z", b"GEO", b"BZ")) and _same_number(name, mine, real),
+        lambda command, mine, real: command[0].startswith((b"Z", b"GEO", b"BZ")) and _same_number(mine, real),
     ),
     Difference(
         "A hash none of whose fields expires any more is an ordinary one; Redis keeps the larger form.",
-        lambda name, mine, real: name == b"OBJECT" and (mine[1], real[1]) == (b"listpack", b"listpackex"),
+        lambda command, mine, real: (
+            command[0] == b"OBJECT" and (mine[1], real[1]) == (b"listpack", b"listpackex")
+        ),
     ),
     Difference(
         "OBJECT ENCODING tells what is there now; Redis keeps the larger form of what once was large.",
-        lambda name, mine, real: (
-            name == b"OBJECT" and mine[1] in (b"listpack", b"listpackex") and real[1] == b"hashtable"
+        lambda command, mine, real: (
+            command[0] == b"OBJECT" and mine[1] in (b"listpack", b"listpackex") and real[1] == b"hashtable"
         ),
     ),
     Difference(
         "What INCRBYFLOAT leaves is text to Redis even where it spells an integer; ours looks at the value.",
-        lambda name, mine, real: name == b"OBJECT" and (mine[1], real[1]) == (b"int", b"embstr"),
+        lambda command, mine, real: command[0] == b"OBJECT" and (mine[1], real[1]) == (b"int", b"embstr"),
     ),
     Difference(
         "Where no sequence number is left for `ms-*`, Redis's text is by an errno that something else set.",
-        lambda name, mine, real: name == b"XADD" and {mine[1], real[1]} == {_TOO_SMALL, _TOO_LARGE},
+        lambda command, mine, real: command[0] == b"XADD" and {mine[1], real[1]} == {_TOO_SMALL, _TOO_LARGE},
     ),
     Difference(
         "XREAD knows `+`, the last entry, since 7.4, and XREADGROUP says why it does not.",
-        lambda name, mine, real: name in (b"XREAD", b"XREADGROUP") and real == (b"-", _WRONG_ID),
+        lambda command, mine, real: command[0] in (b"XREAD", b"XREADGROUP") and real == (b"-", _WRONG_ID),
     ),
     Difference("The two run a command at different times.", _late),
     Difference(
+        "GT and LT compare with an earlier time to live, since which no millisecond may have passed here.",
+        lambda command, mine, real: (
+            command[0] in (b"EXPIRE", b"PEXPIRE")
+            and not {b"GT", b"LT"}.isdisjoint(word.upper() for word in command)
+            and _within_tolerance(mine, real, 1)
+        ),
+    ),
+    Difference(
         "The two are asked at different times how long a key has been idle.",
-        lambda name, mine, real: name == b"OBJECT" and _within_tolerance(mine, real, LATE_MS // 1000),
+        lambda command, mine, real: (
+            command[0] == b"OBJECT" and _within_tolerance(mine, real, LATE_MS // 1000)
+        ),
     ),
 )
 
@@ -166,7 +180,7 @@ def is_known(command: Command | Sequence[Command], mine: Reply, real: Reply) -> 
                 for asked, first, second in zip(command, mine[1], real[1], strict=True)
             )
         )
-    name = command[0]
-    assert isinstance(name, bytes)
+    assert isinstance(command, tuple)
+    asked = (command[0].upper(), *command[1:])
     first, second = comparable(command, mine), comparable(command, real)
-    return any(difference.applies(name.upper(), first, second) for difference in KNOWN)
+    return any(difference.applies(asked, first, second) for difference in KNOWN)
