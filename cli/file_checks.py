@@ -14,7 +14,15 @@ from shoal.cli.errors import CliError
 from shoal.node.persistence.aof_manifest import ManifestError, parse_manifest
 from shoal.node.persistence.aof_reader import AofReader
 from shoal.node.persistence.errors import AofError, RdbError
-from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, Event, Function, RdbReader
+from shoal.node.persistence.rdb_reader import (
+    Auxiliary,
+    EmptyKey,
+    Entry,
+    Event,
+    Function,
+    RdbReader,
+    ShortStrings,
+)
 
 READ_BYTES = 1 << 20
 RDB_SIGNATURES = (b"REDIS", b"VALKEY")
@@ -55,6 +63,9 @@ class SnapshotReport:
             if event.expiry_ms is not None:
                 self.expires += 1
                 self.expired += event.expiry_ms < now_ms
+        elif isinstance(event, ShortStrings):
+            self.keys += len(event.values)
+            self.types["string"] += len(event.values)
         elif isinstance(event, Auxiliary):
             self.auxiliary[_text(event.name)] = _text(event.value)
         elif isinstance(event, Function):

@@ -267,6 +267,26 @@ class Database:
         self.accessed[key] = self.keyspace.now_ms
         return True
 
+    def add_many(self, values: Mapping[bytes, Value]) -> bytes | None:
+        """`add` for keys of any slots, up to one that is there already, which is returned.
+
+        This is what loading a snapshot mostly does, so nothing is called for each key.
+        """
+        keyspace, tables, accessed, counts = self.keyspace, self.tables, self.accessed, self._group_counts
+        is_watched, now_ms = bool(keyspace.snapshots) or keyspace.on_new_key is not None, keyspace.now_ms
+        for key, value in values.items():
+            slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+            table = tables[slot]
+            if key in table:
+                return key
+            if table is _NOTHING or table.births is not None or is_watched:
+                self.add(key, value)
+            else:
+                table[key] = value
+                counts[slot >> _GROUP_SHIFT] += 1
+                accessed[key] = now_ms
+        return None
+
     def _put_new(self, slot: int, key: bytes, value: Value) -> None:
         table = self.tables[slot]
         if table is _NOTHING:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from shoal.node.dataset.database import Database
 from shoal.node.dataset.field_expiry import watch_fields
 from shoal.node.dataset.hashes import ExpiringHash
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.usage import note_frequency, note_idle
 from shoal.node.persistence.errors import RdbError
-from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, Event, Function
+from shoal.node.persistence.rdb_reader import Auxiliary, EmptyKey, Entry, Event, Function, ShortStrings
 
 
 class RdbLoader:
@@ -33,7 +34,9 @@ class RdbLoader:
     def apply(self, events: Iterable[Event]) -> None:
         """Take over events in order. RdbError for a database this node has not, or a key met twice."""
         for event in events:
-            if type(event) is Entry:
+            if type(event) is ShortStrings:
+                self._add_short_strings(event)
+            elif type(event) is Entry:
                 self._add(event)
             elif type(event) is Auxiliary:
                 self.auxiliary[event.name] = event.value
@@ -42,15 +45,25 @@ class RdbLoader:
             elif type(event) is EmptyKey:
                 self.empty_keys.append(event.key)
 
+    def _add_short_strings(self, strings: ShortStrings) -> None:
+        index, values = strings
+        twice = self._database(index).add_many(values)
+        if twice is not None:
+            raise RdbError(f"the key {twice!r} comes twice")
+        self.loaded += len(values)
+
+    def _database(self, index: int) -> Database:
+        databases = self._keyspace.databases
+        if index >= len(databases):
+            raise RdbError(f"the data has a database {index}, this server only {len(databases)}")
+        return databases[index]
+
     def _add(self, entry: Entry) -> None:
         index, key, value, expiry_ms, idle_seconds, frequency = entry
-        keyspace = self._keyspace
-        if index >= len(keyspace.databases):
-            raise RdbError(f"the data has a database {index}, this server only {len(keyspace.databases)}")
+        keyspace, database = self._keyspace, self._database(index)
         if expiry_ms is not None and expiry_ms <= keyspace.now_ms and not self._keep_expired:
             self.expired.append((index, key))
             return
-        database = keyspace.databases[index]
         if not database.add(key, value):
             raise RdbError(f"the key {key!r} comes twice")
         if type(value) is ExpiringHash:

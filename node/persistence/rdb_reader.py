@@ -35,6 +35,13 @@ class Entry(NamedTuple):
     frequency: int | None
 
 
+class ShortStrings(NamedTuple):
+    """Many keys that hold short strings, and nothing is known of them beside."""
+
+    database: int
+    values: dict[bytes, Value]
+
+
 @dataclass(frozen=True, slots=True)
 class Auxiliary:
     """A fact about the file, such as redis-ver or repl-offset."""
@@ -67,7 +74,7 @@ class EmptyKey:
     key: bytes
 
 
-Event: TypeAlias = Entry | Auxiliary | Function | ExpectedSize | EmptyKey
+Event: TypeAlias = Entry | ShortStrings | Auxiliary | Function | ExpectedSize | EmptyKey
 
 
 class RdbReader:
@@ -158,22 +165,25 @@ class RdbReader:
     def _read_short_strings(self, source: Source) -> None:
         """A run of keys that hold short strings and have nothing beside them: most keys of most datasets.
 
-        Taken one by one as every other item, they would cost three times as much.
+        Taken one by one as every other item, they would cost three times as much. A key that comes again
+        ends a run, and is left to whoever takes the next one to be refused.
         """
-        data, position, database = source.data, source.position, self._database
-        entries: list[Event] = []
+        data, position = source.data, source.position
+        values: dict[bytes, Value] = {}
         while position < len(data) - _SHORT_STRING_KEY_BYTES and data[position] == rdb.STRING:
             key_start = position + 2
             key_end = key_start + data[position + 1]
             value_start = key_end + 1
             if key_end - key_start >= 64 or data[key_end] >= 64:
                 break
+            key = data[key_start:key_end]
+            if key in values:
+                break
             position = value_start + data[key_end]
-            entries.append(
-                Entry(database, data[key_start:key_end], data[value_start:position], None, None, None)
-            )
-        source.position = position
-        self._events += entries
+            values[key] = data[value_start:position]
+        if values:
+            source.position = position
+            self._events.append(ShortStrings(self._database, values))
 
     def _read_value(self, source: Source, reader: ValueReader) -> None:
         try:

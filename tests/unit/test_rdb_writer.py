@@ -16,7 +16,7 @@ from shoal.node.dataset.usage import note_frequency, note_idle
 from shoal.node.dataset.values import ListValue
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
-from shoal.node.persistence.rdb_reader import Entry, RdbReader
+from shoal.node.persistence.rdb_reader import Entry, RdbReader, ShortStrings
 from shoal.node.persistence.rdb_saver import RdbSave
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.peers import REDIS7_SERVER, REDIS8_SERVER, VALKEY8_SERVER, needs
@@ -228,3 +228,51 @@ def test_a_database_we_have_not_and_a_key_met_twice_are_refused():
         RdbLoader(Keyspace(1)).apply([entry, entry])
     with pytest.raises(RdbError, match="database 1"):
         RdbLoader(Keyspace(1)).apply([entry._replace(database=1)])
+    run = ShortStrings(0, {b"j": b"v", b"k": b"v"})
+    for events in ([entry, run], [run, entry], [run, run]):
+        with pytest.raises(RdbError, match="twice"):
+            RdbLoader(Keyspace(1)).apply(events)
+    with pytest.raises(RdbError, match="database 1"):
+        RdbLoader(Keyspace(1)).apply([run._replace(database=1)])
+
+
+@pytest.mark.parametrize("at", range(1, 60))
+def test_a_key_met_twice_among_many_short_strings_is_refused_as_well(at):
+    writer = RdbWriter()
+    writer.header({})
+    for number in (*range(60), 60 - at, *range(60, 80)):
+        writer.add(0, b"k%d" % number, b"v", None)
+    writer.end()
+    with pytest.raises(RdbError, match=f"'k{60 - at}' comes twice"):
+        RdbLoader(Keyspace(1)).apply(RdbReader().feed(writer.take()))
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_short_strings_are_loaded_many_at_a_time_as_they_are_one_by_one(is_watched):
+    values = {b"%bkey:%d" % (b"{tag}" * (n % 3 == 0), n): b"value:%d" % n for n in range(500)}
+    one_by_one, together = Keyspace(1), Keyspace(1)
+    for keyspace in (one_by_one, together):
+        keyspace.now_ms = NOW_MS
+        for number in range(300):
+            keyspace.databases[0].set(b"{tag}%d" % number, b"was there")
+        keyspace.databases[0].scan(0, 10)
+    new: dict[Keyspace, list[bytes]] = {one_by_one: [], together: []}
+    walks = []
+    if is_watched:
+        for keyspace, keys in new.items():
+            keyspace.on_new_key = lambda index, key, keys=keys: keys.append(key)
+            walks.append(SlotWalk(keyspace, RdbWriter()))
+    RdbLoader(one_by_one).apply(Entry(0, key, value, None, None, None) for key, value in values.items())
+    loader = RdbLoader(together)
+    loader.apply([ShortStrings(0, values)])
+    assert loader.loaded == 500
+    assert plain_keyspace(together) == plain_keyspace(one_by_one)
+    assert len(together) == len(one_by_one) == 800
+    assert together.databases[0].accessed == one_by_one.databases[0].accessed
+    assert new[together] == new[one_by_one]
+    for keyspace in (one_by_one, together):
+        found, cursor = set(), 0
+        while not found or cursor:
+            cursor, keys = keyspace.databases[0].scan(cursor, 50)
+            found.update(keys)
+        assert len(found) == 800
