@@ -12,7 +12,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key, one_of, token
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.values import ListValue
-from shoal.node.resp.replies import OK, CommandError, Reply
+from shoal.node.resp.replies import OK, BulkStrings, CommandError, Reply
 
 _READ = KeyUse.RO | KeyUse.ACCESS
 _START_STOP = (key_arg(), Arg("start", "integer"), Arg("stop", "integer"))
@@ -51,7 +51,7 @@ def lrange(call: Call, key: bytes, start: bytes, stop: bytes) -> Reply:
     if value is None:
         return []
     first, last = _within(value, first, last)
-    return list(value.between(first, last)) if first <= last else []
+    return BulkStrings(value.between(first, last)) if first <= last else []
 
 
 @command(

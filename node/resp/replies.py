@@ -19,6 +19,12 @@ class Status(bytes):
     __slots__ = ()
 
 
+class BulkStrings(list[bytes]):
+    """An array of bulk strings and nothing else: the writer need not look what each is, as in a `list`."""
+
+    __slots__ = ()
+
+
 class Decimal(bytes):
     """A double printed already, in more or fewer digits than usual: a bulk string in RESP2."""
 

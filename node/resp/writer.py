@@ -13,6 +13,7 @@ from typing import Any, cast
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
     BigNumber,
+    BulkStrings,
     ByKey,
     CommandError,
     Decimal,
@@ -71,14 +72,23 @@ def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
     """
     if len(items) < _FEW or set(map(type, items)) != _ONLY_BYTES:
         return b"".join([encoders[type(item)](item) for item in items])
-    texts = cast(Sequence[bytes], items)
-    sizes = set(map(len, texts))
-    if len(sizes) == 1:
+    return _texts(cast(Sequence[bytes], items))
+
+
+def _texts(texts: Sequence[bytes]) -> bytes:
+    """Bulk strings, one after the other. Ends of different sizes spare the look at the others."""
+    if len(texts[0]) == len(texts[-1]) and len(sizes := set(map(len, texts))) == 1:
         header = b"\r\n$%d\r\n" % sizes.pop()
         return header[2:] + header.join(texts) + b"\r\n"
-    if max(sizes) < _SHORT:
+    try:
         return b"".join([_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
-    return b"".join(map(_bulk, texts))
+    except IndexError:  # one is long
+        return b"".join(map(_bulk, texts))
+
+
+def _bulk_strings(reply: BulkStrings) -> bytes:
+    size = len(reply)
+    return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + (_texts(reply) if reply else b"")
 
 
 def _bulk(reply: bytes) -> bytes:
@@ -146,6 +156,7 @@ _RESP2: dict[type, Encoder] = {
     type(None): lambda reply: b"$-1\r\n",
     float: _double2,
     list: _array2,
+    BulkStrings: _bulk_strings,
     tuple: _array2,
     dict: _map2,
     CommandError: _error,
@@ -199,6 +210,7 @@ _RESP3: dict[type, Encoder] = {
     type(None): _null3,
     float: lambda reply: b",%b\r\n" % format_float(reply),
     list: lambda reply: _many3(b"*", reply),
+    BulkStrings: _bulk_strings,
     tuple: lambda reply: _many3(b"*", reply),
     dict: _map3,
     CommandError: _error,

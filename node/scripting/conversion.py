@@ -14,6 +14,7 @@ from typing import Any
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
     BigNumber,
+    BulkStrings,
     CommandError,
     NullArray,
     PairList,
@@ -39,7 +40,9 @@ def to_lua(reply: Reply, resp: int, table: ToTable) -> Any:
         return b"+", True, reply
     if reply is None or kind is NullArray:
         return False if resp == 2 else None
-    if kind is list and all(type(item) is bytes or type(item) is int for item in reply):  # type: ignore[union-attr]
+    if kind is BulkStrings or (
+        kind is list and all(type(item) is bytes or type(item) is int for item in reply)  # type: ignore[union-attr]
+    ):
         return b"*", True, table(reply)  # type: ignore[arg-type]
     marks: list[str] = []
     values: list[Any] = []

@@ -13,6 +13,7 @@ from shoal.node.resp.replies import (
     NO_REPLY,
     NULL_ARRAY,
     BigNumber,
+    BulkStrings,
     CommandError,
     PairList,
     Pairs,
@@ -113,6 +114,14 @@ def test_no_reply_is_no_byte(resp):
 )
 def test_each_type_in_both_protocols(reply, resp2, resp3):
     assert (encode(reply, 2), encode(reply, 3)) == (resp2, resp3)
+
+
+@given(st.sampled_from([2, 3]), st.lists(words | st.integers(500, 520).map(bytes), max_size=20))
+@example(2, [b"xx"] * 20)
+@example(2, [b"a", *[b"bb"] * 20, b"c"])
+def test_bulk_strings_are_the_array_that_a_list_of_them_is(resp, texts):
+    one_by_one = b"".join([encode(text, resp) for text in texts])
+    assert encode(BulkStrings(texts), resp) == encode(texts, resp) == b"*%d\r\n" % len(texts) + one_by_one
 
 
 @given(st.lists(words, max_size=5))
