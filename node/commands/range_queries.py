@@ -44,14 +44,13 @@ class RangeQuery(NamedTuple):
         return ranks if self.limit < 0 else ranks[: self.limit]
 
     def _ranks(self, value: SortedSet) -> range:
-        match self.ends:
-            case ScoreRange():
-                return value.ranks_of_scores(self.ends)
-            case LexRange():
-                return value.ranks_of_members(self.ends)
-            case start, stop:
-                ranks = value.ranks_between(start, stop)
-                return range(len(value) - ranks.stop, len(value) - ranks.start) if self.reverse else ranks
+        ends = self.ends
+        if isinstance(ends, ScoreRange):
+            return value.ranks_of_scores(ends)
+        if isinstance(ends, LexRange):
+            return value.ranks_of_members(ends)
+        ranks = value.ranks_between(*ends)
+        return range(len(value) - ranks.stop, len(value) - ranks.start) if self.reverse else ranks
 
 
 def parse_query(

@@ -8,7 +8,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.results import store_result
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at, one_key, one_of, token
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.resp.replies import PairList, Reply
+from shoal.node.resp.replies import BulkStrings, PairList, Reply
 
 _READ = KeyUse.RO | KeyUse.ACCESS
 
@@ -34,7 +34,7 @@ def _read(call: Call, key: bytes, query: RangeQuery) -> Reply:
     if value is None:
         return []
     ranks = query.select(value)
-    return PairList([*value.at(ranks)]) if query.with_scores else value.members(ranks)
+    return PairList([*value.at(ranks)]) if query.with_scores else BulkStrings(value.members(ranks))
 
 
 @command(

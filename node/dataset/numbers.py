@@ -95,6 +95,8 @@ def parse_range_end(text: bytes) -> float | None:
 
     Space may stand before it, nothing at all is 0, a zero byte ends it, and what is too large is infinite.
     """
+    if len(text) < _SHORT_FLOAT and text.isdigit():
+        return float(text)
     text = text.partition(b"\0")[0].lstrip(_SPACE)
     if not text:
         return 0.0

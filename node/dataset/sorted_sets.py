@@ -171,6 +171,6 @@ def _ranks(first: int, stop: int) -> range:
 
 def _ends(ranks: range) -> tuple[int, int]:
     """The lowest rank, and the one after the highest."""
-    if not ranks:
-        return 0, 0
-    return min(ranks[0], ranks[-1]), max(ranks[0], ranks[-1]) + 1
+    if ranks.step > 0:
+        return ranks.start, ranks.stop
+    return (ranks[-1], ranks[0] + 1) if ranks else (0, 0)
