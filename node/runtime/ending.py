@@ -10,6 +10,7 @@ from shoal.node.resp.replies import OK, CommandError
 from shoal.node.server.append_only import AofState
 from shoal.node.server.effects import Shutdown
 from shoal.node.server.pausing import UNTIL_IT_ENDS
+from shoal.node.server.persistence import can_be_pictured
 
 if TYPE_CHECKING:
     from shoal.node.runtime.log import Log
@@ -63,7 +64,7 @@ class Ending:
         if self._saving is not None:
             return
         self.log.notice("User requested shutdown...")
-        if server.loading:  # half of the data must not take the place of the whole
+        if server.loading:
             request = replace(request, save=False, now=True)
         seconds = server.config.shutdown_timeout
         if request.now or not seconds or not self._replicas_behind():
@@ -89,7 +90,13 @@ class Ending:
         return True
 
     def look(self) -> None:
-        """Begin what a signal asked for, and end if there is nothing left to wait for."""
+        """Begin what a signal asked for, and end if there is nothing left to wait for.
+
+        A snapshot is not begun within a script, of which it would hold the half. One that does not end by
+        itself is ended by SCRIPT KILL or SHUTDOWN NOSAVE.
+        """
+        if self._signalled is not None and self._saves(self._signalled) and not can_be_pictured(self.server):
+            return
         if self._signalled is not None:
             request, self._signalled = self._signalled, None
             self.begin(request)
@@ -119,10 +126,15 @@ class Ending:
                 self._fail("Writing initial AOF, can't exit.")
                 return
             self.log.warning("Writing initial AOF. Exit anyway.")
-        if request.save or (request.save is None and self.server.config.save):
+        if self._saves(request):
             self._save_last(request)
         else:
             self.leave()
+
+    def _saves(self, request: Shutdown) -> bool:
+        """Whether it ends with a snapshot; half of the data must not take the place of the whole."""
+        is_wanted = bool(self.server.config.save) if request.save is None else request.save
+        return is_wanted and not self.server.loading
 
     def _save_last(self, request: Shutdown) -> None:
         """Write a snapshot of now. Nothing may be written after it, so nothing is until it is there."""

@@ -64,6 +64,7 @@ from shoal.node.server.effects import (
 )
 from shoal.node.server.migration import MigrateKeys
 from shoal.node.server.parameters import DirectiveError
+from shoal.node.server.persistence import can_be_pictured
 from shoal.node.server.server import Server
 from shoal.node.server.session import Session
 
@@ -304,7 +305,10 @@ class Node:
         return self.server.active_expiry.is_behind or self.server.scripts.suspension.wants_turn
 
     def _save(self, waiting: Session | None) -> None:
-        """Begin a snapshot of this moment."""
+        """Begin a snapshot of this moment, or of a later one if a script is half done."""
+        if waiting is None and not can_be_pictured(self.server):
+            self.server.persistence.save_scheduled = True
+            return
         save = self.snapshots.begin(waiting)
         if save is not None:
             self.nursery.start_soon(self._write_snapshot, save, waiting)

@@ -9,8 +9,10 @@ import pytest
 from shoal.node.resp.writer import encode_command
 from shoal.node.runtime.append_only_loading import AppendOnlyLoading
 from shoal.node.runtime.disk import Disk
+from shoal.node.runtime.ending import Ending
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.snapshots import Snapshots
+from shoal.node.server.effects import Shutdown
 from shoal.node.server.server import Server
 from tests.unit.append_only_node import AofNode
 from tests.unit.server.client import Client, Stopwatch, World
@@ -155,3 +157,23 @@ def test_no_save_point_keeps_half_of_a_script(tmp_path: Path) -> None:
     while not client.received():
         world.pass_time(1)
     assert snapshots.is_due()
+
+
+def test_a_signal_to_end_waits_for_the_script_of_which_the_last_snapshot_would_hold_half(
+    tmp_path: Path,
+) -> None:
+    world = World(dir=str(tmp_path), save=((3600, 1),))
+    log, begun = Log("", "nothing"), []
+    snapshots = Snapshots(world.server, log, Disk())
+    ending = Ending(world.server, log, snapshots, leave=lambda: None, start=begun.append)
+    let_time_pass(world.server)
+    client = world.client()
+    world.server.receive(client.session, encode_command(EVAL))
+    ending.note_signal(Shutdown(None, None, now=False, force=False))
+    while not client.received():
+        ending.look()
+        assert not begun
+        world.pass_time(1)
+    ending.look()
+    assert begun
+    snapshots.give_up()
