@@ -94,6 +94,27 @@ def test_a_real_replica_and_one_of_ours_share_a_snapshot_while_clients_write(tmp
         assert int(statistics["sync_full"]) == 2
 
 
+def test_megabytes_written_meanwhile_reach_both_while_clients_go_on_writing(tmp_path: Path) -> None:
+    with trio_of_servers(tmp_path, "--rdb-key-save-delay", "10000") as (primary, real, ours):
+        for replica in (real, ours):
+            ask_to_follow(replica, primary)
+        until(lambda: states(primary) == ["send_bulk", "send_bulk"], "the snapshot is on its way")
+        pipeline = primary.pipeline(transaction=False)
+        for number in range(2000):
+            pipeline.set(f"string:{number % 50}", b"%d" % number * 2000)
+        pipeline.execute()
+        assert states(primary) == ["send_bulk", "send_bulk"]
+        assert primary.info("memory")["mem_total_replication_buffers"] > 10_000_000
+        primary.config_set("rdb-key-save-delay", 0)
+        with writing(primary):
+            until(lambda: states(primary) == ["online", "online"], "both get the stream")
+        for replica in (real, ours):
+            until_caught_up(replica, primary)
+            assert contents(replica) == contents(primary)
+        assert primary.info("memory")["mem_total_replication_buffers"] < 2_000_000
+        assert primary.info("stats")["sync_full"] == 2
+
+
 @pytest.mark.parametrize("leaves", ["real", "ours"])
 def test_one_that_drops_out_in_the_middle_leaves_the_other_unharmed(tmp_path: Path, leaves: str) -> None:
     with trio_of_servers(tmp_path) as (primary, real, ours):
