@@ -159,6 +159,17 @@ def test_no_save_point_keeps_half_of_a_script(tmp_path: Path) -> None:
     assert snapshots.is_due()
 
 
+def test_a_bgsave_waits_for_the_script_that_began_in_the_same_turn(tmp_path: Path) -> None:
+    node = AofNode(tmp_path)
+    node.start()
+    let_time_pass(node.server)
+    node.server.receive(node.session, encode_command((b"BGSAVE",)) + encode_command(EVAL))
+    node.node.carry_out_effects()
+    assert node.server.scripts.busy is not None
+    assert node.server.persistence.in_progress_since is None
+    assert node.server.persistence.save_scheduled
+
+
 def test_a_signal_to_end_waits_for_the_script_of_which_the_last_snapshot_would_hold_half(
     tmp_path: Path,
 ) -> None:
