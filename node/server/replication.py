@@ -336,7 +336,10 @@ class Replication:
 
     def acknowledge(self, replica: AttachedReplica, offset: int) -> None:
         """REPLCONF ACK: note it, and end the waits that it completes."""
+        was_online = replica.is_online
         replica.acknowledge(offset, self.server.keyspace.now_ms)
+        if replica.is_online and not was_online:
+            self._note(Level.NOTICE, f"Synchronization with replica {replica.name} succeeded")
         self.failover.look()
         copy_waits.end_waits(self.server)
 

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from shoal.cluster.effects import Note
 from shoal.node import builtin_commands
 from shoal.node.replication.replica import (
     Introduction,
@@ -135,6 +136,8 @@ def test_who_asks_within_the_delay_gets_the_same_snapshot() -> None:
         replica.acknowledge()
         replica.take()
         assert replica.stream.count(b"while it is made") == 1
+    told = [effect.text for effect in primary.server.effects if isinstance(effect, Note)]
+    assert sum(text.startswith("Synchronization with replica") for text in told) == 2
     assert primary.server.statistics.snapshots_begun == 1
     assert "rdb_bgsave_in_progress:0" in primary.info()
 
