@@ -90,7 +90,7 @@ class ConsumerGroup:
         """A group that shares nothing alterable with this one."""
         other = ConsumerGroup(self.last_id, self.entries_read)
         for consumer in self.consumers.values():
-            other.add_consumer(consumer.name, consumer.seen_ms)
+            other.add_consumer(consumer.name, consumer.seen_ms).active_ms = consumer.active_ms
         for entry_id, pending in self.pending.items():
             mine = other.assign(entry_id, other.consumers[pending.consumer.name], pending.delivered_ms)
             mine.deliveries = pending.deliveries

@@ -151,3 +151,14 @@ def test_memory_usage_grows_with_entries_and_with_what_is_pending(client: Client
     assert 10_000 < sizes[0] < 40_000
     assert 1.9 * sizes[0] < sizes[1] < 2.1 * sizes[0]
     assert sizes[2] > sizes[1] + 2000 * 100
+
+
+def test_a_copy_knows_when_its_consumers_were_seen_and_active(client: Client) -> None:
+    client("XADD s 1 f 1")
+    client("XGROUP CREATE s g 0")
+    client("XREADGROUP GROUP g a STREAMS s >")
+    client("XGROUP CREATECONSUMER s g idle")
+    client("COPY s t")
+    client.frozen_ms = NOW + 100
+    assert client("XINFO STREAM t FULL") == client("XINFO STREAM s FULL")
+    assert [about[b"inactive"] for about in client("XINFO CONSUMERS t g")] == [100, -1]
