@@ -315,6 +315,26 @@ def test_beside_clients_a_turn_makes_a_little_and_alone_it_makes_more() -> None:
     assert idle > 3 * busy > 0
 
 
+@pytest.mark.parametrize("changed", [b"other", b"small"])
+def test_a_turn_tells_as_many_keys_whether_clients_change_them_or_others(*, changed: bytes) -> None:
+    primary = Primary(delay=0)
+    primary.write(b"FLUSHALL")
+    for number in range(5000):
+        primary.write(b"SET", b"small:%05d" % number, b"v" * 50)
+    replica = Replica(primary)
+    [walk] = primary.server.keyspace.snapshots
+    primary.turns(1, replica)
+    primary.write(b"PING")
+    primary.turns(1, replica)
+    before = walk.told
+    for turn in range(10):
+        for number in range(20):
+            primary.write(b"SET", b"%b:%05d" % (changed, turn * 20 + number), b"v")
+        primary.turns(1, replica)
+    size = len(b"small:00000") + 50 + 3
+    assert walk.told - before == pytest.approx(10 * LEAST_BYTES_PER_TURN / size, rel=0.05)
+
+
 def test_parts_are_sent_many_turns_worth_at_once_but_the_first_right_away() -> None:
     primary = Primary(delay=0)
     primary.write(b"FLUSHALL")
