@@ -1,8 +1,8 @@
 """The order of a sorted set: by score, and where scores are equal by the members' bytes.
 
-Two rows of short lists, the chunks: in one the scores, in the other the members that have them, at the same
-places. So what is searched are plain numbers, a range of members is a slice of a list, and no object ties
-a score to its member, which would take fifty bytes for each and twice the time to compare.
+Two rows of short chunks: in one the scores, in the other the members that have them, at the same places.
+So what is searched are plain numbers that lie in memory side by side, a range of members is a slice of a
+list, and no object ties a score to its member, which would take fifty bytes for each and twice the time.
 
 Costs: finding, adding and removing O(log n), and the moving of at most a chunk's pointers. A chunk may be
 the longer the more there are, so that neither they nor the rows of them are long: both go with the square
@@ -12,6 +12,7 @@ when first asked for and kept until a chunk comes or goes: O(1) a change, and no
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -21,7 +22,7 @@ SMALLEST_LIMIT = 1024
 """A chunk of more pairs is split in two. The limit doubles whenever there are more chunks than that.
 To move so many pointers costs less than calling a function does."""
 
-T = TypeVar("T")
+Chunk = TypeVar("Chunk", "list[bytes]", "array[float]")
 
 
 class Ranking:
@@ -36,7 +37,7 @@ class Ranking:
             self._limit *= 2
         half = self._limit // 2
         chunks = [ordered[start : start + half] for start in range(0, len(ordered), half)]
-        self._scores = [[score for score, _ in chunk] for chunk in chunks]
+        self._scores = [array("d", [score for score, _ in chunk]) for chunk in chunks]
         self._members = [[member for _, member in chunk] for chunk in chunks]
         self._lasts = [scores[-1] for scores in self._scores]
         """The greatest score of each chunk."""
@@ -70,7 +71,7 @@ class Ranking:
             scores.append(score)
             self._members[chunk].append(member)
         else:
-            scores = [score]
+            scores = array("d", [score])
             self._scores, self._members, self._lasts = [scores], [[member]], [score]
         if len(scores) > self._limit:
             self._split(chunk)
@@ -95,7 +96,7 @@ class Ranking:
             self._sizes.add(chunk % len(self._lasts), -1)
         if len(scores) < self._limit >> 3:
             self._mend(chunk % len(self._lasts))
-        else:
+        elif place:
             self._lasts[chunk] = scores[-1]
         return taken
 
@@ -178,15 +179,13 @@ class Ranking:
 
     def members(self, first: int, stop: int) -> list[bytes]:
         """The members of the ranks from `first` up to, not including, `stop`, all of which are there."""
-        return self._gather(self._members, first, stop)
+        return self._gather(self._members, first, stop) if first < stop else []
 
     def scores(self, first: int, stop: int) -> list[float]:
         """The scores of these ranks."""
-        return self._gather(self._scores, first, stop)
+        return self._gather(self._scores, first, stop).tolist() if first < stop else []
 
-    def _gather(self, row: list[list[T]], first: int, stop: int) -> list[T]:
-        if first >= stop:
-            return []
+    def _gather(self, row: list[Chunk], first: int, stop: int) -> Chunk:
         chunk, start = self._locate(first)
         gathered = row[chunk][start : start + stop - first]
         while (left := stop - first - len(gathered)) > 0:
