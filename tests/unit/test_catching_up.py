@@ -155,6 +155,15 @@ def test_one_that_is_hung_up_on_halfway_gets_nothing_more() -> None:
     assert not primary.is_catching_up
 
 
+def test_one_that_has_all_and_is_hung_up_on_gets_nothing_more_either() -> None:
+    primary = Primary()
+    while primary.is_catching_up:
+        primary.turn()
+    primary.server.replication.disconnect_replicas()
+    primary.write(100)
+    assert primary.take() == 0
+
+
 def test_turns_follow_at_once_until_it_has_all() -> None:
     primary = Primary()
     while primary.is_catching_up:

@@ -257,6 +257,20 @@ def test_keys_that_change_before_their_turn_are_told_with_the_next_slice_but_nev
     assert told.keys == {(0, key): (b"old", None) for key in keys}
 
 
+def test_a_key_with_a_time_to_live_is_told_with_it_though_it_changes_before_its_turn():
+    keyspace = Keyspace(1)
+    keyspace.now_ms = NOW_MS
+    for key in (b"a", b"b"):
+        keyspace.databases[0].set(key, b"old")
+        keyspace.databases[0].set_expiry(key, NOW_MS + 1000)
+    told = Told()
+    walk = SlotWalk(keyspace, told)
+    keyspace.databases[0].set(b"a", b"new")
+    keyspace.databases[0].set_expiry(b"b", NOW_MS + 5000)
+    walk.step(1 << 20)
+    assert told.keys == {(0, key): (b"old", NOW_MS + 1000) for key in (b"a", b"b")}
+
+
 def test_two_walks_at_once_tell_what_each_found():
     keyspace = Keyspace(1)
     database = keyspace.databases[0]
