@@ -11,7 +11,7 @@ attribute that `Server` has for it: `propagation.py`, `active_expiry.py`, `track
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -173,9 +173,13 @@ class Server:
         self.receive_all([(session, data)])
 
     def receive_all(self, received: Iterable[tuple[Session, bytes]]) -> None:
-        """Bytes came from some clients: what each sent is taken apart before anything of it is run."""
+        """Bytes came from some clients: what each sent is taken apart before anything of it is run.
+
+        With a limit to their memory each is done with before the next: who takes too much then goes at once.
+        """
         statistics, now_ms, credit = self.statistics, self.keyspace.now_ms, self.client_care.credit_bytes
-        batch = []
+        is_limited = bool(self.client_memory.limit)
+        batch: list[tuple[Session, Sequence[Arguments]]] = []
         for session, data in received:
             if session.closing:
                 continue
@@ -183,7 +187,7 @@ class Server:
             statistics.reads += 1
             statistics.input_bytes += len(data)
             is_free = not (session.pending or session.read_ahead or session.blocked is not None)
-            is_plain = is_free and session.out_bytes <= credit and not self.client_memory.limit
+            is_plain = is_free and session.out_bytes <= credit and not is_limited
             if not is_plain and self._must_wait(session, data):
                 continue
             parser = session.parser
@@ -193,6 +197,12 @@ class Server:
                 self.run_pending(session)
             elif commands:
                 batch.append((session, commands))
+                if is_limited:
+                    self._run(batch)
+                    batch.clear()
+        self._run(batch)
+
+    def _run(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> None:
         for session in self.dispatcher.execute_all(batch):
             self._after_share(session)
 
@@ -219,6 +229,8 @@ class Server:
         pending = session.pending
         if not self.client_care.may_go_on(session):
             return  # whoever ends the wait, or sends the rest, calls again
+        if self.client_memory.limit:
+            self.client_memory.touched.add(session)
         if not pending and session.has_input:
             part = bytes(session.read_ahead[:PARSED_AT_ONCE])
             del session.read_ahead[:PARSED_AT_ONCE]

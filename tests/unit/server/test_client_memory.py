@@ -135,3 +135,26 @@ def test_who_looks_right_after_sees_nobody_above_the_limit(world: World) -> None
     client.send(b"GET k\r\nGET k\r\n")
     assert "name=large" not in observer("CLIENT", "LIST")
     assert client.is_hung_up
+
+
+def test_who_was_answered_too_much_is_gone_before_the_next_of_the_turn_has_its_say(world: World) -> None:
+    limited(world, 300)
+    greedy, witness = world.client(), world.client()
+    witness("SET", "k", "x" * 100 * KIB)
+    greedy("CLIENT", "SETNAME", "greedy")
+    world.server.receive_all([(greedy.session, b"GET k\r\n" * 4), (witness.session, b"CLIENT LIST\r\n")])
+    assert "name=greedy" not in witness.received()[0]
+
+
+def test_what_is_answered_in_later_turns_is_counted_as_well(world: World) -> None:
+    """A client beyond its credit runs one command a turn, whether it sends more or not."""
+    limited(world, 3000)
+    greedy = world.client()
+    world.client()("SET", "k", "x" * 200 * KIB)
+    greedy.send(b"GET k\r\n" * 20)
+    for _ in range(20):
+        world.pass_time(1)
+        if gone(world, greedy)[0]:
+            break
+    assert greedy.is_hung_up
+    assert greedy.session.out_bytes < 3300 * KIB
