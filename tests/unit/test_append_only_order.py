@@ -38,14 +38,16 @@ def test_what_a_turn_changed_stands_before_everything_else_it_asked_for(
 @pytest.mark.parametrize("call", ["write", "sync"])
 async def test_nobody_is_told_of_a_write_before_it_is_durable(tmp_path: Path, call: str) -> None:
     disk = FaultyDisk(fault="crash")
-    node = AofNode(tmp_path, disk, appendfsync="always")
+    node = AofNode(tmp_path, disk, appendfsync="always", repl_diskless_sync_delay=0)
     node.start()
     async with trio.open_nursery() as nursery:
         reactor = node.node.reactor = Reactor(node.server, node.node, nursery)
         client, replica = _accepted(reactor), _accepted(reactor)
-        _turn(reactor, replica, b"SYNC\r\n")
-        while node.server.replication.attached[0].state is not ReplicaState.ONLINE:
+        _turn(reactor, replica, b"REPLCONF capa eof\r\nPSYNC ? -1\r\n")
+        while node.server.replication.attached[0].state is not ReplicaState.AWAITING_ACK:
             reactor.turn([])
+        _turn(reactor, replica, b"REPLCONF ACK 0\r\n")
+        assert node.server.replication.attached[0].is_online
         _drain(replica)
         _turn(reactor, client, b"SET acknowledged 1\r\n")
         assert _drain(client) == b"+OK\r\n"
