@@ -238,12 +238,7 @@ def zmscore(call: Call, key: bytes, *members: bytes) -> Reply:
     history=_KNOWS_WITH_SCORE,
 )
 def zrank(call: Call, key: bytes, member: bytes, *options: bytes) -> Reply:
-    with_score = _asks_for_score("zrank", options)
-    value = call.db.read_as(key, SortedSet)
-    rank = None if value is None else value.rank(member)
-    if value is None or rank is None:
-        return NULL_ARRAY if with_score else None
-    return [rank, value.scores[member]] if with_score else rank
+    return _place(call, "zrank", key, member, options, from_top=False)
 
 
 @command(
@@ -259,18 +254,19 @@ def zrank(call: Call, key: bytes, member: bytes, *options: bytes) -> Reply:
     history=_KNOWS_WITH_SCORE,
 )
 def zrevrank(call: Call, key: bytes, member: bytes, *options: bytes) -> Reply:
-    with_score = _asks_for_score("zrevrank", options)
-    value = call.db.read_as(key, SortedSet)
-    rank = None if value is None else value.rank(member)
-    if value is None or rank is None:
-        return NULL_ARRAY if with_score else None
-    place = len(value) - 1 - rank
-    return [place, value.scores[member]] if with_score else place
+    return _place(call, "zrevrank", key, member, options, from_top=True)
 
 
-def _asks_for_score(name: str, options: tuple[bytes, ...]) -> bool:
+def _place(
+    call: Call, name: str, key: bytes, member: bytes, options: tuple[bytes, ...], *, from_top: bool
+) -> Reply:
     if len(options) > 1:
         raise CommandError(f"ERR wrong number of arguments for '{name}' command")
     if options and options[0].upper() != b"WITHSCORE":
         raise CommandError(SYNTAX_ERROR)
-    return bool(options)
+    value = call.db.read_as(key, SortedSet)
+    rank = None if value is None else value.rank(member)
+    if value is None or rank is None:
+        return NULL_ARRAY if options else None
+    place = len(value) - 1 - rank if from_top else rank
+    return [place, value.scores[member]] if options else place
