@@ -10,13 +10,7 @@ import pytest
 from shoal.cluster.effects import Note
 from shoal.node import builtin_commands
 from shoal.node.replication.replica import (
-    Introduction,
-    LinkEvent,
-    ReplicaLink,
     SnapshotBegins,
-    SnapshotEnds,
-    SnapshotPart,
-    StreamPart,
 )
 from shoal.node.resp.writer import encode_command
 from shoal.node.server.config import Config
@@ -31,6 +25,7 @@ from shoal.node.server.shared_snapshot import (
     MOST_BYTES_PER_TURN,
     share_of_turn,
 )
+from tests.unit.replica_end import ReplicaEnd
 
 builtin_commands.load()
 NOW_MS = 1_700_000_000_000
@@ -71,47 +66,11 @@ class Primary:
         return info_text(self.server, ["replication", "persistence"])
 
 
-class Replica:
-    """A replica's end, as far as it takes bytes and knows what they mean."""
+class Replica(ReplicaEnd):
+    """Of such a primary."""
 
     def __init__(self, primary: Primary, *, port: int = 7000) -> None:
-        server = primary.server
-        self.server = server
-        self.session = server.connect(f"127.0.0.1:{port}", "127.0.0.1:6379")
-        self.link = ReplicaLink(Introduction(port, "?", -1))
-        self.raw = b""
-        self.events: list[LinkEvent] = []
-        server.receive(self.session, self.link.open())
-        self.take()
-        server.receive(self.session, encode_command((b"PSYNC", b"?", b"-1")))
-
-    def take(self) -> None:
-        data = b"".join(self.session.out)
-        self.session.out.clear()
-        self.session.out_bytes = 0
-        self.raw += data
-        self.events += self.link.feed(data)
-
-    def parts(self, kind: type[SnapshotPart | StreamPart]) -> bytes:
-        return b"".join(event.data for event in self.events if isinstance(event, kind))
-
-    @property
-    def snapshot(self) -> bytes:
-        return self.parts(SnapshotPart)
-
-    @property
-    def stream(self) -> bytes:
-        return self.parts(StreamPart)
-
-    @property
-    def has_all(self) -> bool:
-        return any(isinstance(event, SnapshotEnds) for event in self.events)
-
-    def acknowledge(self) -> None:
-        self.server.receive(self.session, encode_command((b"REPLCONF", b"ACK", b"1")))
-
-    def leave(self) -> None:
-        self.server.disconnect(self.session)
+        super().__init__(primary.server, port)
 
 
 def test_who_asks_within_the_delay_gets_the_same_snapshot() -> None:

@@ -10,15 +10,6 @@ import pytest
 import trio
 
 from shoal.cluster.effects import Note
-from shoal.node.replication.replica import (
-    Introduction,
-    LinkEvent,
-    ReplicaLink,
-    SnapshotEnds,
-    SnapshotPart,
-    StreamPart,
-)
-from shoal.node.resp.writer import encode_command
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.snapshots import Snapshots
 from shoal.node.runtime.sync_files import SyncFiles
@@ -33,6 +24,7 @@ from shoal.node.server.effects import (
 )
 from shoal.node.server.info import info_text
 from tests.unit.faulty_disk import FaultyDisk
+from tests.unit.replica_end import ReplicaEnd
 from tests.unit.server.client import World, fields
 
 T = TypeVar("T")
@@ -138,51 +130,11 @@ class Primary:
         return any(text in told for told in self.told)
 
 
-class Replica:
-    """A replica's end, as far as it takes bytes and knows what they mean."""
+class Replica(ReplicaEnd):
+    """Of such a primary."""
 
     def __init__(self, primary: Primary, port: int = 7000, *introduction: bytes) -> None:
-        server = primary.server
-        self.session = server.connect(f"127.0.0.1:{port}", "127.0.0.1:6379")
-        self.server = server
-        self.link = ReplicaLink(Introduction(port, "?", -1))
-        self.raw = b""
-        self.events: list[LinkEvent] = []
-        if introduction:
-            server.receive(self.session, encode_command((b"REPLCONF", *introduction)))
-            self.session.out.clear()
-        server.receive(self.session, self.link.open())
-        self.take()
-        server.receive(self.session, encode_command((b"PSYNC", b"?", b"-1")))
-
-    def take(self) -> None:
-        data = b"".join(self.session.out)
-        self.session.out.clear()
-        self.session.out_bytes = 0
-        self.raw += data
-        self.events += self.link.feed(data)
-
-    def parts(self, kind: type[SnapshotPart | StreamPart]) -> bytes:
-        return b"".join(event.data for event in self.events if isinstance(event, kind))
-
-    @property
-    def snapshot(self) -> bytes:
-        return self.parts(SnapshotPart)
-
-    @property
-    def stream(self) -> bytes:
-        return self.parts(StreamPart)
-
-    @property
-    def has_all(self) -> bool:
-        return any(isinstance(event, SnapshotEnds) for event in self.events)
-
-    @property
-    def is_gone(self) -> bool:
-        return self.session.id not in self.server.sessions
-
-    def leave(self) -> None:
-        self.server.disconnect(self.session)
+        super().__init__(primary.server, port, *introduction)
 
 
 async def test_those_who_come_while_it_is_written_get_the_file_and_the_stream_behind_it(
