@@ -1,8 +1,4 @@
-"""One numbered database: one table per hash slot, and the one door every write goes through.
-
-A table per slot, in cluster mode and out of it, makes a slot's keys, their count, their deletion and
-their migration cost what the slot holds and no more. Slots that hold nothing share one empty table, and
-counts by groups of 128 slots let a walk over the whole keyspace skip what is empty.
+"""One numbered database: its keys (`slot_tables.py`), and the one door every write goes through.
 
 The door: `for_change` before a value is altered (a snapshot under way first saves the old value),
 `set`/`delete` to replace or remove, `changed` after. WATCH, the count of changes that decides whether
@@ -19,17 +15,17 @@ Where every command passes, the slot of a key without a hash tag is computed on 
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from heapq import heapify, heappop, heappush
-from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from shoal.cluster.slots import BRACE, SLOT_COUNT, key_slot
+from shoal.cluster.slots import BRACE, key_slot
 from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
 from shoal.node.dataset.observers import Watcher
+from shoal.node.dataset.slot_tables import GROUP_SHIFT, NOTHING, SlotTables
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
@@ -40,32 +36,26 @@ if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Keyspace
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
-CONTENTS = ("tables", "expires", "accessed", "_group_counts", "expiry_heap", "expiring_hashes")
+CONTENTS = ("tables", "expires", "accessed", "group_counts", "expiry_heap", "expiring_hashes")
 """What of a database moves to another with its keys."""
-_GROUP_SHIFT = 7
 K = TypeVar("K", ListValue, SetValue, SortedSet, Stream)
-_NOTHING: Table[Value] = Table()
 
 
-class Database:
-    """One numbered database: the tables of its slots and the expiry times of its keys."""
+class Database(SlotTables):
+    """One numbered database: its keys, when they expire, when they were last used, and who watches them."""
 
     def __init__(self, keyspace: Keyspace, index: int) -> None:
+        super().__init__()
         self.keyspace = keyspace
         self.index = index
-        self.tables: list[Table[Value]] = [_NOTHING] * SLOT_COUNT
         self.expires: dict[bytes, int] = {}
         self.accessed: dict[bytes, int] = {}
         """When each key was last used; see `Keyspace.count_uses`."""
         self.watchers: dict[bytes, list[Watcher]] = {}
-        self._group_counts = [0] * (SLOT_COUNT >> _GROUP_SHIFT)
         self.expiry_heap: list[tuple[int, bytes]] = []
         """Times to live as they were set, the soonest first: some have been changed or taken away since."""
         self.expiring_hashes = Deadlines()
         """Hashes whose fields expire, by the moment of the next."""
-
-    def __len__(self) -> int:
-        return sum(self._group_counts)
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -238,17 +228,17 @@ class Database:
                 self.set(key, value)
                 self.changed(key, "set")
             return
-        tables, counts, now_ms = self.tables, self._group_counts, keyspace.now_ms
+        tables, counts, now_ms = self.tables, self.group_counts, keyspace.now_ms
         expires, accessed = self.expires, self.accessed
         for key, value in zip(keys, values, strict=True):
             slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
             if key in expires:
                 del expires[key]
             table = tables[slot]
-            if table.births is None and table is not _NOTHING:
+            if table.births is None and table is not NOTHING:
                 before = len(table)
                 table[key] = value
-                counts[slot >> _GROUP_SHIFT] += len(table) - before
+                counts[slot >> GROUP_SHIFT] += len(table) - before
             elif key in table:
                 table[key] = value
             else:
@@ -272,34 +262,29 @@ class Database:
 
         This is what loading a snapshot mostly does, so nothing is called for each key.
         """
-        keyspace, tables, accessed, counts = self.keyspace, self.tables, self.accessed, self._group_counts
+        keyspace, tables, accessed, counts = self.keyspace, self.tables, self.accessed, self.group_counts
         is_watched, now_ms = bool(keyspace.snapshots) or keyspace.on_new_key is not None, keyspace.now_ms
         for key, value in values.items():
             slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
             table = tables[slot]
             if key in table:
                 return key
-            if table is _NOTHING or table.births is not None or is_watched:
+            if table is NOTHING or table.births is not None or is_watched:
                 self.add(key, value)
             else:
                 table[key] = value
-                counts[slot >> _GROUP_SHIFT] += 1
+                counts[slot >> GROUP_SHIFT] += 1
                 accessed[key] = now_ms
         return None
 
     def _put_new(self, slot: int, key: bytes, value: Value) -> None:
         table = self.tables[slot]
-        if table is _NOTHING:
+        if table is NOTHING:
             table = self.tables[slot] = Table()
-        self._group_counts[slot >> _GROUP_SHIFT] += 1
+        self.group_counts[slot >> GROUP_SHIFT] += 1
         table.put(key, value)
         if self.keyspace.on_new_key is not None:
             self.keyspace.on_new_key(self.index, key)
-
-    def among(self, slot: int, keys: Mapping[bytes, Value]) -> list[bytes]:
-        """Which of these keys the slot holds, expired ones included."""
-        table = self.tables[slot]
-        return [] if table.keys().isdisjoint(keys) else [key for key in keys if key in table]
 
     def add_all(self, slot: int, values: Mapping[bytes, Value]) -> None:
         """`set` for many new keys of one slot, at a fraction of the cost. `changed` follows for each."""
@@ -308,10 +293,10 @@ class Database:
             for key, value in values.items():
                 self.set(key, value)
             return
-        if self.tables[slot] is _NOTHING:
+        if self.tables[slot] is NOTHING:
             self.tables[slot] = Table()
         self.tables[slot].put_all(values)
-        self._group_counts[slot >> _GROUP_SHIFT] += len(values)
+        self.group_counts[slot >> GROUP_SHIFT] += len(values)
         self.accessed.update(dict.fromkeys(values, keyspace.now_ms))
 
     def delete(self, key: bytes) -> bool:
@@ -432,57 +417,6 @@ class Database:
         self.drop(key, "expired")
         self.keyspace.on_expired(self.index, key)
 
-    # --- walking -----------------------------------------------------------------------------------
-
-    def next_slot(self, slot: int) -> int | None:
-        """The first slot at or after `slot` that holds a key."""
-        while slot < SLOT_COUNT:
-            if self._group_counts[slot >> _GROUP_SHIFT] == 0:
-                slot = ((slot >> _GROUP_SHIFT) + 1) << _GROUP_SHIFT
-            elif self.tables[slot]:
-                return slot
-            else:
-                slot += 1
-        return None
-
-    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """About `count` keys from the cursor on; 0 starts and ends. The cursor holds slot and place in it."""
-        slot, inner = cursor & (SLOT_COUNT - 1), cursor >> 14
-        found: list[bytes] = []
-        while len(found) < count:
-            occupied = self.next_slot(slot)
-            if occupied is None:
-                return 0, found
-            inner, keys = self.tables[occupied].scan(inner if occupied == slot else 0, count - len(found))
-            found += keys
-            slot = occupied if inner else occupied + 1
-        if self.next_slot(slot) is None:
-            return 0, found
-        return (inner << 14) | slot, found
-
-    def keys(self) -> Iterator[bytes]:
-        """Every key, expired ones included. The caller must not change the keyspace meanwhile."""
-        slot = self.next_slot(0)
-        while slot is not None:
-            yield from self.tables[slot]
-            slot = self.next_slot(slot + 1)
-
-    def random_key(self, rng: Random) -> bytes | None:
-        """A key drawn uniformly, expired ones included; None from an empty database."""
-        size = len(self)
-        if not size:
-            return None
-        place = rng.randrange(size)
-        group = 0
-        while place >= self._group_counts[group]:
-            place -= self._group_counts[group]
-            group += 1
-        for slot in range(group << _GROUP_SHIFT, (group + 1) << _GROUP_SHIFT):
-            if place < len(self.tables[slot]):
-                return self.tables[slot].random_key(rng)
-            place -= len(self.tables[slot])
-        raise AssertionError("the group counts do not add up to the tables")
-
     def flush(self) -> int:
         """Drop every key at once; returns how many. No `changed` needed."""
         removed = self.drop_all()
@@ -497,23 +431,16 @@ class Database:
             if self.peek(key) is not None:
                 for watcher in self.watchers[key]:
                     watcher.watched_key_changed()
-        self.tables = [_NOTHING] * SLOT_COUNT
+        self.clear_tables()
         self.expires, self.accessed, self.expiry_heap = {}, self.keyspace.new_access_table(), []
         self.expiring_hashes = Deadlines()
-        self._group_counts = [0] * len(self._group_counts)
         self.keyspace.changes += removed
         return removed
-
-    # --- eviction ----------------------------------------------------------------------------------
 
     def drop(self, key: bytes, event: str) -> None:
         """Delete a key that goes by itself. Nobody's command did it; replicas are to be told."""
         self._remove(key, key_slot(key))
         self.announce(key, event, by_command=False)
-
-    def stored(self, key: bytes) -> Value | None:
-        """What is under a key, be its time over or not."""
-        return self.tables[key_slot(key)].get(key)
 
     def _remove(self, key: bytes, slot: int) -> None:
         if self.keyspace.snapshots:
@@ -521,8 +448,8 @@ class Database:
         table = self.tables[slot]
         table.discard(key)
         if not table:
-            self.tables[slot] = _NOTHING  # the last key takes its table with it
-        self._group_counts[slot >> _GROUP_SHIFT] -= 1
+            self.tables[slot] = NOTHING  # the last key takes its table with it
+        self.group_counts[slot >> GROUP_SHIFT] -= 1
         self.expires.pop(key, None)
         self.accessed.pop(key, None)
 
