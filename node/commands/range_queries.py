@@ -101,8 +101,9 @@ def _parse_ranks(start: bytes, stop: bytes) -> tuple[int, int]:
 
 def parse_score_range(low: bytes, high: bytes) -> ScoreRange:
     """Two scores, each with a leading `(` if it is itself outside."""
-    low_open, high_open = low.startswith(b"("), high.startswith(b"(")
-    lowest, highest = parse_range_end(low[low_open:]), parse_range_end(high[high_open:])
+    low_open, high_open = low[:1] == b"(", high[:1] == b"("
+    lowest = parse_range_end(low[1:] if low_open else low)
+    highest = parse_range_end(high[1:] if high_open else high)
     if lowest is None or highest is None:
         raise CommandError("ERR min or max is not a float")
     return ScoreRange(lowest, highest, low_open, high_open)

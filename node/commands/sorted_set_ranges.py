@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
-from shoal.node.commands.range_queries import By, RangeQuery, parse_query
+from shoal.node.commands.range_queries import By, RangeQuery, parse_query, parse_score_range
 from shoal.node.commands.registry import command
 from shoal.node.commands.results import store_result
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, key_at, one_key, one_of, token
+from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.resp.replies import BulkStrings, PairList, Reply
 
@@ -37,6 +38,26 @@ def _read(call: Call, key: bytes, query: RangeQuery) -> Reply:
     return PairList([*value.at(ranks)]) if query.with_scores else BulkStrings(value.members(ranks))
 
 
+def _read_by_rank(call: Call, key: bytes, start: bytes, stop: bytes, *, reverse: bool = False) -> Reply:
+    """`_read` of ranks without further options, in half the time."""
+    first, last = require_integer(start), require_integer(stop)
+    value = call.db.read_as(key, SortedSet)
+    if value is None:
+        return []
+    ranks = value.ranks_between(first, last)
+    if not reverse:
+        return BulkStrings(value.order.members(ranks.start, ranks.stop))
+    size = len(value.scores)
+    return BulkStrings(reversed(value.order.members(size - ranks.stop, size - ranks.start)))
+
+
+def _read_by_score(call: Call, key: bytes, low: bytes, high: bytes) -> Reply:
+    """`_read` of scores in rising order without further options, in half the time."""
+    scores = parse_score_range(low, high)
+    value = call.db.read_as(key, SortedSet)
+    return [] if value is None else BulkStrings(value.order.members_of_scores(*scores))
+
+
 @command(
     "ZRANGE",
     arity=-4,
@@ -58,6 +79,10 @@ def _read(call: Call, key: bytes, query: RangeQuery) -> Reply:
     history=(("6.2.0", "Knows `REV`, `BYSCORE`, `BYLEX` and `LIMIT`."),),
 )
 def zrange(call: Call, key: bytes, start: bytes, stop: bytes, *options: bytes) -> Reply:
+    if not options:
+        return _read_by_rank(call, key, start, stop)
+    if len(options) == 1 and options[0].upper() == b"BYSCORE":
+        return _read_by_score(call, key, start, stop)
     return _read(call, key, parse_query(start, stop, options))
 
 
@@ -75,6 +100,8 @@ def zrange(call: Call, key: bytes, start: bytes, stop: bytes, *options: bytes) -
     replaced_by="`ZRANGE` with the `REV` argument",
 )
 def zrevrange(call: Call, key: bytes, start: bytes, stop: bytes, *options: bytes) -> Reply:
+    if not options:
+        return _read_by_rank(call, key, start, stop, reverse=True)
     return _read(call, key, parse_query(start, stop, options, by=By.RANK, reverse=True))
 
 
@@ -99,6 +126,8 @@ def zrevrange(call: Call, key: bytes, start: bytes, stop: bytes, *options: bytes
     replaced_by="`ZRANGE` with the `BYSCORE` argument",
 )
 def zrangebyscore(call: Call, key: bytes, low: bytes, high: bytes, *options: bytes) -> Reply:
+    if not options:
+        return _read_by_score(call, key, low, high)
     return _read(call, key, parse_query(low, high, options, by=By.SCORE, reverse=False))
 
 

@@ -177,6 +177,24 @@ class Ranking:
         chunk = find(self._members, member, key=_last)
         return self._before(chunk) + (find(self._members[chunk], member) if chunk < len(self._lasts) else 0)
 
+    def members_of_scores(self, low: float, high: float, low_open: bool, high_open: bool) -> list[bytes]:
+        """The members with scores from `low` to `high`, found without counting which ranks these are."""
+        find_first = bisect_right if low_open else bisect_left
+        find_stop = bisect_left if high_open else bisect_right
+        lasts, scores, members = self._lasts, self._scores, self._members
+        chunk, end_chunk = find_first(lasts, low), find_stop(lasts, high)
+        if chunk == len(lasts) or end_chunk < chunk:
+            return []
+        start = find_first(scores[chunk], low)
+        if end_chunk == chunk:
+            return members[chunk][start : find_stop(scores[chunk], high)]
+        found = members[chunk][start:]
+        for between in members[chunk + 1 : end_chunk]:
+            found += between
+        if end_chunk < len(lasts):
+            found += members[end_chunk][: find_stop(scores[end_chunk], high)]
+        return found
+
     def members(self, first: int, stop: int) -> list[bytes]:
         """The members of the ranks from `first` up to, not including, `stop`, all of which are there."""
         return self._gather(self._members, first, stop) if first < stop else []

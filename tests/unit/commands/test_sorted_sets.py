@@ -135,6 +135,26 @@ def test_a_range_of_scores_holds_what_lies_between_its_ends(
     assert [member for member, _ in found] == expected
 
 
+RANKS = st.integers(-14, 14).map(str)
+SCORE_ENDS = st.builds(str.__add__, st.sampled_from(["", "("]), FEW_SCORES.map(str))
+PLAIN_RANGES = st.one_of(
+    st.tuples(st.just("ZRANGE z {} {}"), RANKS, RANKS),
+    st.tuples(st.just("ZREVRANGE z {} {}"), RANKS, RANKS),
+    st.tuples(st.sampled_from(["ZRANGE z {} {} BYSCORE", "ZRANGEBYSCORE z {} {}"]), SCORE_ENDS, SCORE_ENDS),
+)
+
+
+@given(st.dictionaries(st.sampled_from("abcdefghijkl"), FEW_SCORES), PLAIN_RANGES)
+def test_a_range_is_the_same_with_an_option_that_changes_nothing(
+    scores: dict[str, float], plain: tuple[str, str, str]
+) -> None:
+    client = Client()
+    for member, score in scores.items():
+        client(f"ZADD z {score} {member}")
+    words = plain[0].format(*plain[1:])
+    assert client(words) == client(f"{words} LIMIT 0 -1")
+
+
 @given(
     st.sets(st.binary(max_size=2)), st.binary(max_size=2), st.binary(max_size=2), st.booleans(), st.booleans()
 )

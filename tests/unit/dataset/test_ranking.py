@@ -78,6 +78,15 @@ class AnyChanges(RuleBasedStateMachine):
         assert self.ranking.rank_of_score(score, after=False) == bisect_left(scores, score)
         assert self.ranking.rank_of_score(score, after=True) == bisect_right(scores, score)
 
+    @rule(low=SCORES, high=SCORES, low_open=st.booleans(), high_open=st.booleans())
+    def members_of_scores(self, low: float, high: float, low_open: bool, high_open: bool) -> None:
+        expected = [
+            member
+            for score, member in self.model
+            if (low < score if low_open else low <= score) and (score < high if high_open else score <= high)
+        ]
+        assert self.ranking.members_of_scores(low, high, low_open, high_open) == expected
+
     @rule(first=st.integers(0, 60), count=st.integers(0, 60))
     def read(self, first: int, count: int) -> None:
         first = min(first, len(self.model))

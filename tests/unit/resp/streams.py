@@ -103,7 +103,7 @@ UNUSUAL = (
 arguments = st.binary(max_size=12) | st.sampled_from(
     [b"GET", b"+5", b"=x", b"(1", b"*1\r\n", b"\r\n$", b"\r"]
 )
-good_commands = st.lists(arguments, min_size=1, max_size=4).map(encode_command)
+good_commands = st.lists(arguments, min_size=1, max_size=6).map(encode_command)
 pieces = st.one_of(
     good_commands,
     st.sampled_from(UNUSUAL),

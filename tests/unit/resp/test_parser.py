@@ -56,7 +56,17 @@ def test_the_quick_way_is_never_more_lenient_than_the_careful_one(stream):
     assert parsed([stream]) == parsed_carefully(stream)
 
 
-@given(commands=st.lists(st.lists(arguments, min_size=1, max_size=5), max_size=5))
+@pytest.mark.parametrize("before", [b"", encode_command([b"GET", b"(1"])], ids=["alone", "by lines"])
+@pytest.mark.parametrize("count", range(1, 8))
+def test_a_command_with_any_byte_wrong_is_what_the_reference_parser_makes_of_it(count, before):
+    whole = encode_command([b"w%d" % number for number in range(count)])
+    for at in range(len(whole)):
+        for wrong in (b"1", b"3", b"*"):
+            stream = before + whole[:at] + wrong + whole[at + 1 :]
+            assert parsed([stream]) == parsed_carefully(stream), stream
+
+
+@given(commands=st.lists(st.lists(arguments, min_size=1, max_size=6), max_size=5))
 def test_what_is_encoded_is_read_back(commands):
     stream = b"".join(encode_command(words) for words in commands)
     assert parsed([stream] if stream else []) == (commands, None)
