@@ -1,7 +1,7 @@
 """Replicas that need all data: who waits for a snapshot, who is being given one, and when the next begins.
 
 The log tells of it in redis-server's own lines, since whoever watches logs looks for those; that they speak
-of a child and a pipe is to be read so. Nothing forks here: what a child does there, the turns of this node do.
+of a child and a pipe is to be read so. Nothing forks; what a child does there, the turns of this node do.
 """
 
 from __future__ import annotations
