@@ -90,7 +90,7 @@ class Pairs:
 class PairList:
     """Pairs such as members with scores: an array of two-element arrays in RESP3, a flat array in RESP2."""
 
-    items: list[tuple[Reply, Reply]]
+    items: Sequence[tuple[Reply, Reply]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Source of the rules: Redis's manual, "Data type conversion" of Lua scripts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from shoal.node.resp.floats import format_float
@@ -100,7 +100,7 @@ def _take_apart(reply: Reply, resp: int, marks: list[str], values: list[Any]) ->
             several(iter(reply), "[", "]")  # type: ignore[arg-type]
 
 
-def _flat(pairs: list[tuple[Reply, Reply]]) -> Iterator[Reply]:
+def _flat(pairs: Sequence[tuple[Reply, Reply]]) -> Iterator[Reply]:
     return (part for pair in pairs for part in pair)
 
 

@@ -80,10 +80,8 @@ class Dispatcher:
         for session, commands in batch:
             out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
             for argv in waiting:
-                entry, count = entries.get(argv[0]), len(argv)
-                if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
-                    is_plain = False
-                else:
+                entry, count, is_plain = entries.get(argv[0]), len(argv), False
+                if entry is not None and session.plain and entry.min_args <= count <= entry.max_args:
                     is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
                     position = entry.key_position
                     if position and served is not None and is_plain:
@@ -104,6 +102,8 @@ class Dispatcher:
                             reply: Reply = entry.handler(session, argv[1])
                         elif count == 3:
                             reply = entry.handler(session, argv[1], argv[2])
+                        elif count == 4:
+                            reply = entry.handler(session, argv[1], argv[2], argv[3])
                         else:
                             reply = entry.handler(session, *argv[1:])
                     except Exception as error:

@@ -62,7 +62,7 @@ def test_a_bad_score_leaves_the_good_ones_before_it_out(client: Client) -> None:
 
 def test_pop_gives_a_flat_pair_without_a_count_and_pairs_with_one(client: Client) -> None:
     client("ZADD z 1 a 2 b 3 c")
-    assert client("ZPOPMIN z") == [b"a", 1.0]
+    assert client("ZPOPMIN z") == (b"a", 1.0)
     assert client("ZPOPMAX z 9") == PairList([(b"c", 3.0), (b"b", 2.0)])
     assert client.call.db.peek(b"z") is None
     assert client("ZPOPMIN z") == []
@@ -180,7 +180,8 @@ def test_order_and_scores_agree_after_any_changes(
 ) -> None:
     value, model = SortedSet.of(scores), dict(scores)
     for member, score in changes:
-        assert value.add(member, score) == (member not in model)
+        had_it = model.get(member) == score
+        assert value.add(member, score) is (None if had_it else member not in model)
         model[member] = score
     ordered = sorted((score, member) for member, score in model.items())
     assert list(value) == ordered
