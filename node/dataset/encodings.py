@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 
 EMBEDDED_STRING_MAX_BYTES = 44
 """Longest string Redis stores in one piece with its object header."""

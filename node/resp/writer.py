@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from shoal.node.resp.bulk_strings import frame
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
     BigNumber,
@@ -17,6 +18,7 @@ from shoal.node.resp.replies import (
     ByKey,
     CommandError,
     Decimal,
+    FramedBulkStrings,
     NoReply,
     NullArray,
     PairList,
@@ -58,8 +60,6 @@ def encode_command(words: Sequence[bytes]) -> bytes:
 _SHORT = 512
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(_SHORT))
 _ARRAY_HEADERS = tuple(b"*%d\r\n" % size for size in range(_SHORT))
-_HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
-"""What stands between two bulk strings, by the size of the second."""
 _FEW = 8
 _ONLY_BYTES: set[type] = {bytes}
 
@@ -72,23 +72,16 @@ def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
     """
     if len(items) < _FEW or set(map(type, items)) != _ONLY_BYTES:
         return b"".join([encoders[type(item)](item) for item in items])
-    return _texts(cast(Sequence[bytes], items))
-
-
-def _texts(texts: Sequence[bytes]) -> bytes:
-    """Bulk strings, one after the other. Ends of different sizes spare the look at the others."""
-    if len(texts[0]) == len(texts[-1]) and len(sizes := set(map(len, texts))) == 1:
-        header = b"\r\n$%d\r\n" % sizes.pop()
-        return header[2:] + header.join(texts) + b"\r\n"
-    try:
-        return b"".join([_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
-    except IndexError:  # one is long
-        return b"".join(map(_bulk, texts))
+    return frame(cast(Sequence[bytes], items))
 
 
 def _bulk_strings(reply: BulkStrings) -> bytes:
     size = len(reply)
-    return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + (_texts(reply) if reply else b"")
+    return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + (frame(reply) if reply else b"")
+
+
+def _framed_bulk_strings(reply: FramedBulkStrings) -> bytes:
+    return b"".join((b"*%d\r\n" % reply.count, *reply.parts))
 
 
 def _bulk(reply: bytes) -> bytes:
@@ -157,6 +150,7 @@ _RESP2: dict[type, Encoder] = {
     float: _double2,
     list: _array2,
     BulkStrings: _bulk_strings,
+    FramedBulkStrings: _framed_bulk_strings,
     tuple: _array2,
     dict: _map2,
     CommandError: _error,
@@ -211,6 +205,7 @@ _RESP3: dict[type, Encoder] = {
     float: lambda reply: b",%b\r\n" % format_float(reply),
     list: lambda reply: _many3(b"*", reply),
     BulkStrings: _bulk_strings,
+    FramedBulkStrings: _framed_bulk_strings,
     tuple: lambda reply: _many3(b"*", reply),
     dict: _map3,
     CommandError: _error,

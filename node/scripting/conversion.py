@@ -16,6 +16,7 @@ from shoal.node.resp.replies import (
     BigNumber,
     BulkStrings,
     CommandError,
+    FramedBulkStrings,
     NullArray,
     PairList,
     Pairs,
@@ -44,6 +45,8 @@ def to_lua(reply: Reply, resp: int, table: ToTable) -> Any:
         kind is list and all(type(item) is bytes or type(item) is int for item in reply)  # type: ignore[union-attr]
     ):
         return b"*", True, table(reply)  # type: ignore[arg-type]
+    if kind is FramedBulkStrings:
+        return b"*", True, table(list(reply))  # type: ignore[arg-type]
     marks: list[str] = []
     values: list[Any] = []
     _take_apart(reply, resp, marks, values)
