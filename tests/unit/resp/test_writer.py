@@ -9,12 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shoal.node.resp.bulk_strings import frame
 from shoal.node.resp.replies import (
     NO_REPLY,
     NULL_ARRAY,
     BigNumber,
     BulkStrings,
     CommandError,
+    FramedBulkStrings,
     PairList,
     Pairs,
     Push,
@@ -122,6 +124,14 @@ def test_each_type_in_both_protocols(reply, resp2, resp3):
 def test_bulk_strings_are_the_array_that_a_list_of_them_is(resp, texts):
     one_by_one = b"".join([encode(text, resp) for text in texts])
     assert encode(BulkStrings(texts), resp) == encode(texts, resp) == b"*%d\r\n" % len(texts) + one_by_one
+
+
+@given(st.sampled_from([2, 3]), st.lists(words | st.integers(500, 520).map(bytes), min_size=1, max_size=20))
+def test_framed_bulk_strings_are_sent_as_they_are_and_can_be_read(resp, texts):
+    half = len(texts) // 2
+    reply = FramedBulkStrings(len(texts), [frame(part) for part in (texts[:half], texts[half:]) if part])
+    assert encode(reply, resp) == encode(texts, resp)
+    assert [*reply] == texts
 
 
 @given(st.lists(words, max_size=5))

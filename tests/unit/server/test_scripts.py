@@ -62,6 +62,14 @@ def test_a_script_in_a_transaction_is_one_of_its_replies(client: Client) -> None
     assert "Unknown Redis command" in str(replies[2])
 
 
+@pytest.mark.parametrize("resp", [2, 3])
+def test_a_script_reads_long_ranges_of_a_list_as_any_other(client: Client, resp: int) -> None:
+    elements = [str(number * number) for number in range(300)]
+    client("RPUSH", "list", *elements)
+    look = f"redis.setresp({resp}); local all = redis.call('LRANGE', 'list', 1, -2)"
+    assert client("EVAL", look + " return {#all, all[1], all}", 0) == [298, "1", elements[1:-1]]
+
+
 def test_a_watched_key_changed_by_a_script_fails_the_transaction(world: World, client: Client) -> None:
     client("WATCH", "k")
     world.client()("EVAL", "redis.call('set', KEYS[1], 1)", 1, "k")
