@@ -74,7 +74,7 @@ class Dispatcher:
     def execute_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
         """Run the commands of some clients and queue their replies; returns those it was not through with."""
         entries, server, keyspace, watch = self.entries, self.server, self.keyspace, self.stopwatch
-        log, history, propagation, stopped = server.aof, server.replication.history, server.propagation, []
+        propagation, stopped = server.propagation, []
         served, ready_keys, credit = server.served, server.key_waits.ready, server.client_care.credit_bytes
         watch.started_ns = now_ns = watch.clock_ns()
         for session, commands in batch:
@@ -109,7 +109,7 @@ class Dispatcher:
                     except Exception as error:
                         reply = self.failed(entry, error)
                     if keyspace.changes != changes or session.propagated is not None:
-                        if history.backlog is not None or log.is_recording:
+                        if keyspace.is_repeated:
                             propagation.propagate(session, argv)
                         else:
                             session.propagated = None  # nobody is to hear of it

@@ -132,6 +132,7 @@ class Server:
         self.dispatcher = Dispatcher(self)
         self.replication = Replication(self)
         self.scripts = Scripts(self)
+        self.propagation.listeners_changed()
         follow_config(self)
 
     # --- turns -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from hashlib import sha1
 
 import pytest
 
-from shoal.node.replication.backlog import Backlog
+from shoal.node.server.append_only import AofState
 from tests.unit.server.client import Client, World
 
 ENDLESS = "while true do end"
@@ -164,8 +164,8 @@ def test_a_script_writes_to_the_log_or_to_replicas_alone(world: World, client: C
 
         return append
 
-    server.aof.is_recording = True
-    server.replication.history.backlog = Backlog(1 << 16, 0)
+    server.aof.record(AofState.ON, recording=True)
+    server.replication.history.keep_backlog(1 << 16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server.aof, "append", reader("log"))
         patch.setattr(server.replication, "append", reader("replicas"))
