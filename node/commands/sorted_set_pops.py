@@ -71,7 +71,8 @@ def _pop_several(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: b
     value = call.db.change_as(key, SortedSet)
     if value is None:
         return []
-    return PairList(pop_members(call, key, value, wanted, highest=highest))
+    popped = pop_members(call, key, value, wanted, highest=highest)
+    return PairList([member for member, _ in popped], [score for _, score in popped])
 
 
 def pop_members(

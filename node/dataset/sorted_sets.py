@@ -129,15 +129,18 @@ class SortedSet:
 
     def at(self, ranks: range) -> list[tuple[bytes, float]]:
         """(member, score) of these ranks, a falling range from the highest down. O(log n + len(ranks))."""
-        first, stop = _ends(ranks)
-        found = list(zip(self.order.members(first, stop), self.order.scores(first, stop), strict=True))
-        if ranks.step < 0:
-            found.reverse()
-        return found
+        return list(zip(self.members(ranks), self.scores_at(ranks), strict=True))
 
     def members(self, ranks: range) -> list[bytes]:
         """`at` without the scores."""
         found = self.order.members(*_ends(ranks))
+        if ranks.step < 0:
+            found.reverse()
+        return found
+
+    def scores_at(self, ranks: range) -> list[float]:
+        """`at` without the members."""
+        found = self.order.scores(*_ends(ranks))
         if ranks.step < 0:
             found.reverse()
         return found

@@ -104,9 +104,10 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class PairList:
-    """Pairs such as members with scores: an array of two-element arrays in RESP3, a flat array in RESP2."""
+    """Members with their scores, or fields with values: arrays of two in RESP3, one flat array in RESP2."""
 
-    items: Sequence[tuple[Reply, Reply]]
+    keys: list[bytes]
+    values: Sequence[Reply]
 
 
 @dataclass(frozen=True, slots=True)

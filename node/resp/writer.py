@@ -62,6 +62,7 @@ BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(_SHORT))
 _ARRAY_HEADERS = tuple(b"*%d\r\n" % size for size in range(_SHORT))
 _FEW = 8
 _ONLY_BYTES: set[type] = {bytes}
+_ONLY_DOUBLES: set[type] = {float}
 
 
 def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
@@ -75,7 +76,7 @@ def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
     return frame(cast(Sequence[bytes], items))
 
 
-def _bulk_strings(reply: BulkStrings) -> bytes:
+def _bulk_strings(reply: Sequence[bytes]) -> bytes:
     size = len(reply)
     return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + (frame(reply) if reply else b"")
 
@@ -126,6 +127,24 @@ def _array2(reply: Sequence[Reply]) -> bytes:
     return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + _items(reply, _RESP2)
 
 
+def _tuple2(reply: tuple[Reply, ...]) -> bytes:
+    """Nearly always one member with its score (ZPOPMIN), which is put together in one go, in two thirds."""
+    if len(reply) == 2 and type(member := reply[0]) is bytes and type(score := reply[1]) is float:
+        text = format_float(score)
+        return b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(member), member, len(text), text)
+    return _array2(reply)
+
+
+def _pair_list2(reply: PairList) -> bytes:
+    """Scores become texts first: then all are strings, which take no call for each."""
+    keys, values = reply.keys, reply.values
+    if set(map(type, values)) != _ONLY_DOUBLES:
+        return _array2([item for pair in zip(keys, values, strict=True) for item in pair])
+    texts = [b""] * (2 * len(keys))
+    texts[::2], texts[1::2] = keys, [format_float(score) for score in cast(Sequence[float], values)]
+    return _bulk_strings(texts)
+
+
 def _double2(reply: float) -> bytes:
     text = format_float(reply)
     return BULK_HEADERS[len(text)] + text + b"\r\n"
@@ -151,14 +170,14 @@ _RESP2: dict[type, Encoder] = {
     list: _array2,
     BulkStrings: _bulk_strings,
     FramedBulkStrings: _framed_bulk_strings,
-    tuple: _array2,
+    tuple: _tuple2,
     dict: _map2,
     CommandError: _error,
     NullArray: lambda reply: b"*-1\r\n",
     NoReply: _nothing,
     SetReply: lambda reply: _array2(reply.members),
     Pairs: _pairs2,
-    PairList: lambda reply: _array2([item for pair in reply.items for item in pair]),
+    PairList: _pair_list2,
     ByKey: lambda reply: _array2(reply.items),
     Push: lambda reply: _array2(reply.elements),
     Pushes: lambda reply: b"".join([_array2(message) for message in reply.messages]),
@@ -183,7 +202,7 @@ def _pairs3(reply: Pairs | ByKey) -> bytes:
 
 
 def _pair_list3(reply: PairList) -> bytes:
-    return _many3(b"*", [list(pair) for pair in reply.items])
+    return _many3(b"*", [*map(list, zip(reply.keys, reply.values, strict=True))])
 
 
 def _null3(reply: NullArray | None) -> bytes:
