@@ -18,7 +18,7 @@ from shoal.node.commands.spec import (
     one_of,
     token,
 )
-from shoal.node.dataset.lists import ListValue
+from shoal.node.dataset.values import ListValue
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
@@ -55,12 +55,7 @@ def parse_side(word: bytes) -> bool:
     history=(("2.4.0", "Takes more than one `element`."),),
 )
 def lpush(call: Call, key: bytes, *elements: bytes) -> Reply:
-    value = call.db.change_as(key, ListValue)
-    if value is None:
-        value = _new_list(call, key)
-    size = value.push_left(elements)
-    call.db.changed(key, "lpush")
-    return size
+    return _push(call, key, elements, left=True, create=True)
 
 
 @command(
@@ -76,12 +71,7 @@ def lpush(call: Call, key: bytes, *elements: bytes) -> Reply:
     history=(("2.4.0", "Takes more than one `element`."),),
 )
 def rpush(call: Call, key: bytes, *elements: bytes) -> Reply:
-    value = call.db.change_as(key, ListValue)
-    if value is None:
-        value = _new_list(call, key)
-    size = value.push_right(elements)
-    call.db.changed(key, "rpush")
-    return size
+    return _push(call, key, elements, left=False, create=True)
 
 
 @command(
@@ -97,7 +87,7 @@ def rpush(call: Call, key: bytes, *elements: bytes) -> Reply:
     history=(("4.0.0", "Takes more than one `element`."),),
 )
 def lpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
-    return 0 if call.db.peek(key) is None else lpush(call, key, *elements)
+    return _push(call, key, elements, left=True, create=False)
 
 
 @command(
@@ -113,13 +103,22 @@ def lpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
     history=(("4.0.0", "Takes more than one `element`."),),
 )
 def rpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
-    return 0 if call.db.peek(key) is None else rpush(call, key, *elements)
+    return _push(call, key, elements, left=False, create=False)
 
 
-def _new_list(call: Call, key: bytes) -> ListValue:
-    value = ListValue()
-    call.db.set(key, value)
-    return value
+def _push(call: Call, key: bytes, elements: tuple[bytes, ...], *, left: bool, create: bool) -> int:
+    value = call.db.change_as(key, ListValue)
+    if value is None:
+        if not create:
+            return 0
+        value = ListValue()
+        call.db.set(key, value)
+    if left:
+        value.extendleft(elements)
+    else:
+        value.extend(elements)
+    call.db.changed(key, "lpush" if left else "rpush")
+    return len(value)
 
 
 # --- popping ---------------------------------------------------------------------------------------
@@ -158,37 +157,31 @@ def rpop(call: Call, key: bytes, *count: bytes) -> Reply:
 
 
 def _pop(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: bool) -> Reply:
-    if count:
-        return _pop_several(call, name, key, count, left=left)
-    value = call.db.change_as(key, ListValue)
-    if value is None:
-        return None
-    element = value.pop_left() if left else value.pop_right()
-    _popped(call, key, value, name)
-    return element
-
-
-def _pop_several(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: bool) -> Reply:
     if len(count) > 1:
         raise CommandError(f"ERR wrong number of arguments for '{name}' command")
-    wanted = require_count(count[0])
+    wanted = require_count(count[0]) if count else None
     value = call.db.change_as(key, ListValue)
-    return NULL_ARRAY if value is None else pop_elements(call, key, value, wanted, left=left)
+    if value is None:
+        return None if wanted is None else NULL_ARRAY
+    if wanted is not None:
+        return pop_elements(call, key, value, wanted, left=left)
+    element = value.popleft() if left else value.pop()
+    _popped(call, key, value, left=left)
+    return element
 
 
 def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: bool) -> list[bytes]:
     """Take up to `count` elements from an end; the key goes with its last element."""
-    take = value.pop_left if left else value.pop_right
+    take = value.popleft if left else value.pop
     elements = [take() for _ in range(min(count, len(value)))]
     if elements:
-        _popped(call, key, value, "lpop" if left else "rpop")
+        _popped(call, key, value, left=left)
     return elements
 
 
-def _popped(call: Call, key: bytes, value: ListValue, event: str) -> None:
-    call.db.changed(key, event)
-    if not value.size:
-        call.db.delete_if_empty(key, value)
+def _popped(call: Call, key: bytes, value: ListValue, *, left: bool) -> None:
+    call.db.changed(key, "lpop" if left else "rpop")
+    call.db.delete_if_empty(key, value)
 
 
 @command(
@@ -265,14 +258,14 @@ def move_element(
     if popped_from is None:
         return None
     pushed_to = call.db.change_as(destination, ListValue)
-    element = popped_from.pop_left() if from_left else popped_from.pop_right()
+    element = popped_from.popleft() if from_left else popped_from.pop()
     if pushed_to is None:
         pushed_to = ListValue()
         call.db.set(destination, pushed_to)
     if to_left:
-        pushed_to.push_left((element,))
+        pushed_to.appendleft(element)
     else:
-        pushed_to.push_right((element,))
+        pushed_to.append(element)
     call.db.changed(destination, "lpush" if to_left else "rpush")
     call.db.changed(source, "lpop" if from_left else "rpop")
     call.db.delete_if_empty(source, popped_from)

@@ -24,13 +24,12 @@ from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
-from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.observers import Watcher
 from shoal.node.dataset.slot_tables import GROUP_SHIFT, NOTHING, SlotTables
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
-from shoal.node.dataset.values import SetValue, StringValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
 if TYPE_CHECKING:
@@ -210,8 +209,8 @@ class Database(SlotTables):
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
         slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
         keyspace = self.keyspace
-        if keyspace.snapshots:
-            self.save_for_snapshots(key, slot)
+        for snapshot in keyspace.snapshots:
+            snapshot.before_change(self, slot, key)
         if key in self.expires and (not keep_expiry or self._has_expired(key)):
             self.expires.pop(key, None)  # unless it has gone with the key
         table = self.tables[slot]

@@ -24,7 +24,6 @@ An expired key that nobody has touched is told with its expiry, as any other.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -38,20 +37,23 @@ SHORT_BYTES = 1024
 MOST_KEYS_AHEAD = 512
 """Of short strings that are about to change, so many are told in one go, which is quicker than one by one."""
 
+MOST_KEYS_AT_ONCE = 128
+"""So many keys of a slot are told in one go if they are short strings. In most datasets it holds fewer."""
+
 LARGE_VALUE_ELEMENTS = 4096
 """Containers with more elements are told in pieces, so that one value does not outlast a slice."""
 
-_NO_MARKS: dict[bytes, None] = {}
-"""Of a slot that the walk has reached."""
+_REACHED: dict[bytes, None] = {}
+"""The marks of a slot that the walk has reached, or never will."""
 
 
 class Sink(Protocol):
     """Takes the keys of a walk."""
 
     def add_short_strings(
-        self, database: int, keys: dict[bytes, Value], expires: Mapping[bytes, int], budget: int
+        self, database: int, keys: Mapping[bytes, Value], expires: Mapping[bytes, int]
     ) -> int:
-        """Take keys off the end of `keys`, up to the budget or to one that is not simple; returns their size.
+        """Take all of these keys, if each of them is simple; returns their size, or 0 if none was taken.
 
         What is simple, the sink says: a short string that is not in `expires`, or nothing at all.
         """
@@ -76,9 +78,11 @@ class _Picture:
         wanted = reversed(range(SLOT_COUNT)) if slots is None else sorted(slots, reverse=True)
         self.road = [slot for slot in wanted if self.tables[slot]]
         self.keys = len(database) if slots is None else sum(len(self.tables[slot]) for slot in self.road)
-        self.marked: dict[int, dict[bytes, None] | None] = dict.fromkeys(self.road)
-        """Of each slot that the walk has not reached: the keys that were changed. A dict takes half of what
-        a set does."""
+        self.marked: list[dict[bytes, None] | None] = [_REACHED] * SLOT_COUNT
+        """Of each slot that the walk has not reached: the keys that were changed, None if none was. A dict
+        takes half of what a set does."""
+        for slot in self.road:
+            self.marked[slot] = None
         self.ahead: dict[bytes, Value] = {}
         """Short strings that were changed, as they were: they are told with the next slice."""
 
@@ -95,6 +99,7 @@ class SlotWalk:
         self.told = 0
         self._copied = 0
         self._keyspace = keyspace
+        self._tells_usage = keyspace.saves_usage
         self._sink = sink
         chosen = None if slots is None else frozenset(slots)
         pictures = [_Picture(database, chosen) for database in keyspace.databases if len(database)]
@@ -140,13 +145,14 @@ class SlotWalk:
         picture = self._pictures.get(id(database.tables))
         if picture is None:
             return
-        marked = picture.marked.get(slot, _NO_MARKS)
-        if marked is not _NO_MARKS:
+        marked = picture.marked[slot]
+        if marked is not _REACHED:
             if marked is None:
-                marked = picture.marked[slot] = {}
+                picture.marked[slot] = {key: None}
             elif key in marked:
                 return
-            marked[key] = None
+            else:
+                marked[key] = None
             value = picture.tables[slot].get(key)
             if value is not None:
                 self._keep(picture, key, value)
@@ -159,10 +165,15 @@ class SlotWalk:
     def _keep(self, picture: _Picture, key: bytes, value: Value) -> None:
         """Tell a key ahead of its turn; a short string, which stays as it is, in one go with others."""
         self.told += 1
-        is_short = type(value) is bytes and len(value) < SHORT_BYTES
-        if is_short and key not in picture.expires and not self._keyspace.saves_usage:
-            picture.ahead[key] = value
-            if len(picture.ahead) >= MOST_KEYS_AHEAD:
+        if (
+            type(value) is bytes
+            and len(value) < SHORT_BYTES
+            and not (picture.expires and key in picture.expires)
+            and not self._keyspace.saves_usage
+        ):
+            ahead = picture.ahead
+            ahead[key] = value
+            if len(ahead) >= MOST_KEYS_AHEAD:
                 self._tell_ahead(picture)
         else:
             self._tell(picture, key, value)
@@ -172,23 +183,41 @@ class SlotWalk:
         self._copied += self._sink.add(picture.index, key, value, picture.expires.get(key), usage)
 
     def _tell_ahead(self, picture: _Picture) -> None:
-        ahead = picture.ahead
-        while ahead:
-            self._copied += self._sink.add_short_strings(picture.index, ahead, {}, sys.maxsize)
-            if ahead:
-                self._copied += self._sink.add(picture.index, *ahead.popitem(), None, UNKNOWN)
+        ahead, picture.ahead = picture.ahead, {}
+        size = self._sink.add_short_strings(picture.index, ahead, {})
+        if not size:
+            size = sum(self._sink.add(picture.index, *entry, None, UNKNOWN) for entry in ahead.items())
+        self._copied += size
 
     def _usage(self, picture: _Picture, key: bytes) -> Usage:
         return usage_in(picture.accessed, key, self._keyspace.now_ms)
 
     def _tell_rest(self, picture: _Picture, budget: int) -> int:
-        """Tell keys of the current slot, up to the budget or to a large value, which is then begun."""
-        rest, add, expiry_of = self._rest, self._sink.add, picture.expires.get
-        knows_usage, spent, before = self._keyspace.saves_usage, 0, len(rest)
-        if not knows_usage:
-            spent = self._sink.add_short_strings(picture.index, rest, picture.expires, budget)
-        while rest and spent < budget:
-            key, value = rest.popitem()
+        """Tell keys of the current slot, about up to the budget or to a large value, which is then begun."""
+        spent = 0
+        while self._rest and spent < budget and self._large_key is None:
+            some = self._take_some()
+            size = 0
+            if not self._keyspace.saves_usage:
+                size = self._sink.add_short_strings(picture.index, some, picture.expires)
+                self.told += len(some) if size else 0
+            spent += size or self._tell_each(picture, some, budget - spent)
+        return spent
+
+    def _take_some(self) -> dict[bytes, Value]:
+        """Some keys of the current slot; often those are all."""
+        rest = self._rest
+        if len(rest) <= MOST_KEYS_AT_ONCE:
+            self._rest = {}
+            return rest
+        return dict([rest.popitem() for _ in range(MOST_KEYS_AT_ONCE)])
+
+    def _tell_each(self, picture: _Picture, some: dict[bytes, Value], budget: int) -> int:
+        """Tell some keys one by one. What is over the budget, or behind a large value, is left for later."""
+        add, expiry_of, knows_usage = self._sink.add, picture.expires.get, self._keyspace.saves_usage
+        spent, before = 0, len(some)
+        while some and spent < budget:
+            key, value = some.popitem()
             usage = self._usage(picture, key) if knows_usage else UNKNOWN
             if type(value) is not bytes and parts_of(value) > LARGE_VALUE_ELEMENTS:
                 self._large_key = key
@@ -197,7 +226,8 @@ class SlotWalk:
                 )
                 break
             spent += add(picture.index, key, value, expiry_of(key), usage)
-        self.told += before - len(rest)
+        self.told += before - len(some)
+        self._rest.update(some)
         return spent
 
     def _tell_piece(self) -> int:
@@ -218,6 +248,7 @@ class SlotWalk:
         picture = self._current
         slot = self._current_slot = picture.road.pop()
         self._rest = picture.tables[slot].copy()
-        for key in picture.marked.pop(slot) or ():
+        for key in picture.marked[slot] or ():
             self._rest.pop(key, None)
+        picture.marked[slot] = _REACHED
         return True

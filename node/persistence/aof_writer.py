@@ -7,11 +7,10 @@ from itertools import chain, islice
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.usage import Usage
-from shoal.node.dataset.values import SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.writer import encode_command
@@ -50,7 +49,7 @@ class AofSave:
     # --- the walk's sink ---------------------------------------------------------------------------
 
     def add_short_strings(
-        self, database: int, keys: dict[bytes, Value], expires: Mapping[bytes, int], budget: int
+        self, database: int, keys: Mapping[bytes, Value], expires: Mapping[bytes, int]
     ) -> int:
         """None: a command is a command."""
         return 0

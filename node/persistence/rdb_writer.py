@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from struct import pack
+from typing import cast
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
-from shoal.node.dataset.values import SetValue, Value
+from shoal.node.dataset.values import ListValue, SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
 from shoal.node.persistence.lzf import CAN_COMPRESS
@@ -48,6 +48,7 @@ class RdbWriter:
         self._string: StringEncoder = encode_compressed if compress else encode_string
         self._written_in_place = LEAST_COMPRESSED_BYTES if compress else 64
         """Values below this size are written as they are, their length in one byte."""
+        self._short_lengths = _SHORT_LENGTHS[: self._written_in_place]
         self._checksum = 0
         self._parts: list[bytes] = []
         self._waiting: list[bytes] | None = None
@@ -65,24 +66,26 @@ class RdbWriter:
         self._parts += (_FUNCTION, encode_string(code))
 
     def add_short_strings(
-        self, database: int, keys: dict[bytes, Value], expires: Mapping[bytes, int], budget: int
+        self, database: int, keys: Mapping[bytes, Value], expires: Mapping[bytes, int]
     ) -> int:
-        """Write and remove the last of `keys`, as long as these are short strings and do not expire.
+        """Write all of these keys, if they are short strings and do not expire; returns their size.
 
-        In most datasets hardly anything else is found, and calling `add` for each would take twice as long.
+        Otherwise nothing is written: 0. In most datasets hardly anything else is found, and calling `add` for
+        each would take twice as long. So would looking at each beforehand: that one is no string, or is too
+        long, shows when putting it together fails.
         """
         if not keys or database != self._database or self._waiting is not None:
             return 0  # the first key of a database is written with its number
-        take, parts, most, spent = keys.popitem, self._parts, self._written_in_place, 0
-        while keys and spent < budget:
-            key, value = take()
-            if type(value) is not bytes or (size := len(value)) >= most or len(key) >= 64 or key in expires:
-                keys[key] = value
-                break
-            head = _STRING_HEADS[len(key)]
-            parts += (head, key, _SHORT_LENGTHS[size], value)
-            spent += len(key) + size + 3
-        return spent
+        if expires and not expires.keys().isdisjoint(keys):
+            return 0
+        heads, lengths, strings = _STRING_HEADS, self._short_lengths, cast("Mapping[bytes, bytes]", keys)
+        try:
+            entries = [heads[len(key)] + key + lengths[len(value)] + value for key, value in strings.items()]
+        except (IndexError, TypeError):
+            return 0
+        written = b"".join(entries)
+        self._parts.append(written)
+        return len(written)
 
     def add(
         self, database: int, key: bytes, value: Value, expiry_ms: int | None, usage: Usage = UNKNOWN

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from shoal.node.resp.writer import encode_command
+from shoal.node.resp.writer import encode_command, encode_commands
 
 NO_DATABASE = -1
 """Before the first SELECT: the next command, whatever its database, is preceded by one."""
@@ -38,6 +38,17 @@ def render(operations: Operations) -> bytes:
     return b"".join(parts)
 
 
+def render_each(operations: Operations) -> bytes:
+    """`render` for what many commands changed, a step each: they are no transaction."""
+    commands, current = [], operations[0][0]
+    for database, words in operations:
+        if database != current:
+            current = database
+            commands.append(_words_of_select(database))
+        commands.append(words)
+    return encode_commands(commands)
+
+
 class Reader:
     """One reader of the stream, as far as its writer has to know it: the database it is in."""
 
@@ -56,7 +67,11 @@ class Reader:
 
 
 def _select(database: int) -> bytes:
-    return encode_command((b"SELECT", b"%d" % database))
+    return encode_command(_words_of_select(database))
+
+
+def _words_of_select(database: int) -> Sequence[bytes]:
+    return b"SELECT", b"%d" % database
 
 
 def command_size(words: Sequence[bytes]) -> int:

@@ -73,15 +73,22 @@ class Dispatcher:
 
     def execute_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
         """Run the commands of some clients and queue their replies; returns those it was not through with."""
+        stopped = self._run_all(batch)
+        self.server.propagation.settle()
+        return stopped
+
+    def _run_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
         entries, server, keyspace, watch = self.entries, self.server, self.keyspace, self.stopwatch
-        propagation, stopped = server.propagation, []
+        log, history, propagation, stopped = server.aof, server.replication.history, server.propagation, []
         served, ready_keys, credit = server.served, server.key_waits.ready, server.client_care.credit_bytes
         watch.started_ns = now_ns = watch.clock_ns()
         for session, commands in batch:
             out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
             for argv in waiting:
-                entry, count, is_plain = entries.get(argv[0]), len(argv), False
-                if entry is not None and session.plain and entry.min_args <= count <= entry.max_args:
+                entry, count = entries.get(argv[0]), len(argv)
+                if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
+                    is_plain = False
+                else:
                     is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
                     position = entry.key_position
                     if position and served is not None and is_plain:
@@ -94,22 +101,21 @@ class Dispatcher:
                     unsent = session.out_bytes
                 else:
                     if entry is not watch.entry or not entry.shares_clock:
-                        watch.settle()
-                        watch.entry = entry
+                        watch.begin(entry)
+                        if entry.looks_beyond_keys:
+                            propagation.settle()
                     changes, session.last_entry, watch.latest = keyspace.changes, entry, (session, argv)
                     try:
                         if count == 2:
                             reply: Reply = entry.handler(session, argv[1])
                         elif count == 3:
                             reply = entry.handler(session, argv[1], argv[2])
-                        elif count == 4:
-                            reply = entry.handler(session, argv[1], argv[2], argv[3])
                         else:
                             reply = entry.handler(session, *argv[1:])
                     except Exception as error:
                         reply = self.failed(entry, error)
                     if keyspace.changes != changes or session.propagated is not None:
-                        if keyspace.is_repeated:
+                        if history.backlog is not None or log.is_recording:
                             propagation.propagate(session, argv)
                         else:
                             session.propagated = None  # nobody is to hear of it
@@ -217,6 +223,7 @@ class Dispatcher:
         """Run or queue one command of a client, or refuse it at the first gate that is closed."""
         if self.stopwatch.calls:  # what ran before
             self.stopwatch.settle()
+        self.server.propagation.settle()
         entry: Entry | None = None
         try:
             entry = self.table.find(argv)

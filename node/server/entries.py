@@ -41,6 +41,7 @@ class Entry:
         "is_write",
         "key_position",
         "key_slice",
+        "looks_beyond_keys",
         "max_args",
         "min_args",
         "names_keys",
@@ -80,6 +81,8 @@ class Entry:
         self.runs_in_scripts = not spec.flags & Flag.NOSCRIPT
         self.script_at = 1 if spec.group == "scripting" and spec.keys else 0
         """Where the script or function stands that it runs; 0 if it runs none."""
+        self.looks_beyond_keys = not spec.keys or bool(self.script_at)
+        """Whether it may look at more than its keys hold, such as how far the stream of changes is."""
         self.reset_statistics()
 
     def slot(self, argv: Sequence[bytes]) -> int:

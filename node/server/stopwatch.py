@@ -46,6 +46,11 @@ class Stopwatch:
             is_quick = bool(entry.spec.flags & Flag.FAST) or entry.spec.complexity == "O(1)"
             entry.shares_clock = shared and is_quick
 
+    def begin(self, entry: Entry) -> None:
+        """The calls that follow are of another command, or are to be timed alone."""
+        self.settle_at(self.clock_ns())
+        self.entry = entry
+
     def settle(self) -> None:
         """Read the clock, and put down the time since it was last read to the calls made since."""
         self.settle_at(self.clock_ns())
