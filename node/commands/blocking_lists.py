@@ -17,7 +17,7 @@ from shoal.node.commands.lists import (
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeySpec, counted_keys, key_arg
 from shoal.node.commands.timeouts import parse_timeout
-from shoal.node.dataset.values import ListValue
+from shoal.node.dataset.lists import ListValue
 from shoal.node.resp.replies import NO_REPLY, NULL_ARRAY, Reply
 
 _BLOCKING = Flag.WRITE | Flag.BLOCKING

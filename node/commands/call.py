@@ -71,7 +71,8 @@ class Call:
         """Send this to replicas instead of the command as typed. More than one goes out as a transaction.
 
         For commands whose effect depends on the time, on chance or on what was there: relative expiry
-        becomes PEXPIREAT, SPOP becomes SREM.
+        becomes PEXPIREAT, SPOP becomes SREM. Unless `keyspace.is_repeated` nobody is to hear of it, and a
+        command that has many words need not say them.
         """
         if self.propagated is None:
             self.propagated = []

@@ -72,7 +72,7 @@ def hrandfield(call: Call, key: bytes, *options: bytes) -> Reply:
         return []
     fields = _draw(call, value, count)
     if with_values:
-        return PairList([(field, value[field]) for field in fields])
+        return PairList([*fields], [value[field] for field in fields])
     return list(fields)
 
 
@@ -98,7 +98,7 @@ def zrandmember(call: Call, key: bytes, *options: bytes) -> Reply:
         return []
     members = _draw(call, value.scores, count)
     if with_scores:
-        return PairList([(member, value.scores[member]) for member in members])
+        return PairList([*members], [value.scores[member] for member in members])
     return list(members)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import islice, zip_longest
 
 from shoal.node.commands.call import Call
@@ -10,9 +9,9 @@ from shoal.node.commands.counts import require_count, require_signed_count
 from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, key_arg, one_key, one_of, token
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.numbers import require_integer
-from shoal.node.dataset.values import ListValue
-from shoal.node.resp.replies import OK, BulkStrings, CommandError, Reply
+from shoal.node.resp.replies import OK, CommandError, Reply
 
 _READ = KeyUse.RO | KeyUse.ACCESS
 _START_STOP = (key_arg(), Arg("start", "integer"), Arg("stop", "integer"))
@@ -50,8 +49,8 @@ def lrange(call: Call, key: bytes, start: bytes, stop: bytes) -> Reply:
     value = call.db.read_as(key, ListValue)
     if value is None:
         return []
-    first, last = _within(value, first, last)
-    return BulkStrings(value.between(first, last)) if first <= last else []
+    first, last = _within(value.size, first, last)
+    return value.between(first, last) if first <= last else []
 
 
 @command(
@@ -70,27 +69,24 @@ def ltrim(call: Call, key: bytes, start: bytes, stop: bytes) -> Reply:
     value = call.db.change_as(key, ListValue)
     if value is None:
         return OK
-    first, last = _within(value, first, last)
-    size = len(value)
+    size = value.size
+    first, last = _within(size, first, last)
     if first > last:
-        value.clear()
-    else:
-        for _ in range(size - 1 - last):
-            value.pop()
-        for _ in range(first):
-            value.popleft()
-    if len(value) != size:
+        first, last = size, size - 1
+    value.trim(first, last)
+    if value.size != size:
         call.db.changed(key, "ltrim")
         call.db.delete_if_empty(key, value)
     return OK
 
 
-def _within(value: ListValue, start: int, stop: int) -> tuple[int, int]:
+def _within(size: int, start: int, stop: int) -> tuple[int, int]:
     """First and last index of a range whose negative ends count from the tail; first > last if empty."""
-    size = len(value)
-    first = max(start + size, 0) if start < 0 else start
-    last = stop + size if stop < 0 else min(stop, size - 1)
-    return first, last
+    if start < 0:
+        start = max(start + size, 0)
+    if stop < 0:
+        return start, stop + size
+    return start, stop if stop < size else size - 1
 
 
 @command(
@@ -109,7 +105,9 @@ def lindex(call: Call, key: bytes, index: bytes) -> Reply:
     if value is None:
         return None
     place = require_integer(index)
-    return value[place] if -len(value) <= place < len(value) else None
+    if place < 0:
+        place += len(value)
+    return value[place] if 0 <= place < len(value) else None
 
 
 @command(
@@ -128,7 +126,9 @@ def lset(call: Call, key: bytes, index: bytes, element: bytes) -> Reply:
     if value is None:
         raise CommandError("ERR no such key")
     place = require_integer(index)
-    if not -len(value) <= place < len(value):
+    if place < 0:
+        place += len(value)
+    if not 0 <= place < len(value):
         raise CommandError("ERR index out of range")
     value[place] = element
     call.db.changed(key, "lset")
@@ -153,9 +153,8 @@ def linsert(call: Call, key: bytes, where: bytes, pivot: bytes, element: bytes) 
     value = call.db.change_as(key, ListValue)
     if value is None:
         return 0
-    try:
-        place = value.index(pivot)
-    except ValueError:
+    place = next(value.places_of(pivot), None)
+    if place is None:
         return -1
     value.insert(place if side == b"BEFORE" else place + 1, element)
     call.db.changed(key, "linsert")
@@ -207,10 +206,7 @@ def lpos(call: Call, key: bytes, element: bytes, *options: bytes) -> Reply:
     value = call.db.read_as(key, ListValue)
     if value is None:
         return None if count is None else []
-    candidates: Iterable[bytes] = value if rank > 0 else reversed(value)
-    if max_length:
-        candidates = islice(candidates, max_length)
-    matches = (place for place, candidate in enumerate(candidates) if candidate == element)
+    matches = value.places_of(element, from_tail=rank < 0, most=max_length or len(value))
     wanted = 1 if count is None else (count or len(value))
     skipped = min(abs(rank) - 1, len(value))
     places = list(islice(matches, skipped, skipped + min(wanted, len(value))))

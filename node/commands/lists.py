@@ -18,7 +18,7 @@ from shoal.node.commands.spec import (
     one_of,
     token,
 )
-from shoal.node.dataset.values import ListValue
+from shoal.node.dataset.lists import ListValue
 from shoal.node.resp.replies import NULL_ARRAY, CommandError, Reply
 
 POP = KeyUse.RW | KeyUse.ACCESS | KeyUse.DELETE
@@ -55,7 +55,12 @@ def parse_side(word: bytes) -> bool:
     history=(("2.4.0", "Takes more than one `element`."),),
 )
 def lpush(call: Call, key: bytes, *elements: bytes) -> Reply:
-    return _push(call, key, elements, left=True, create=True)
+    value = call.db.change_as(key, ListValue)
+    if value is None:
+        value = _new_list(call, key)
+    size = value.push_left(elements)
+    call.db.changed(key, "lpush")
+    return size
 
 
 @command(
@@ -71,7 +76,12 @@ def lpush(call: Call, key: bytes, *elements: bytes) -> Reply:
     history=(("2.4.0", "Takes more than one `element`."),),
 )
 def rpush(call: Call, key: bytes, *elements: bytes) -> Reply:
-    return _push(call, key, elements, left=False, create=True)
+    value = call.db.change_as(key, ListValue)
+    if value is None:
+        value = _new_list(call, key)
+    size = value.push_right(elements)
+    call.db.changed(key, "rpush")
+    return size
 
 
 @command(
@@ -87,7 +97,7 @@ def rpush(call: Call, key: bytes, *elements: bytes) -> Reply:
     history=(("4.0.0", "Takes more than one `element`."),),
 )
 def lpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
-    return _push(call, key, elements, left=True, create=False)
+    return 0 if call.db.peek(key) is None else lpush(call, key, *elements)
 
 
 @command(
@@ -103,22 +113,13 @@ def lpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
     history=(("4.0.0", "Takes more than one `element`."),),
 )
 def rpushx(call: Call, key: bytes, *elements: bytes) -> Reply:
-    return _push(call, key, elements, left=False, create=False)
+    return 0 if call.db.peek(key) is None else rpush(call, key, *elements)
 
 
-def _push(call: Call, key: bytes, elements: tuple[bytes, ...], *, left: bool, create: bool) -> int:
-    value = call.db.change_as(key, ListValue)
-    if value is None:
-        if not create:
-            return 0
-        value = ListValue()
-        call.db.set(key, value)
-    if left:
-        value.extendleft(elements)
-    else:
-        value.extend(elements)
-    call.db.changed(key, "lpush" if left else "rpush")
-    return len(value)
+def _new_list(call: Call, key: bytes) -> ListValue:
+    value = ListValue()
+    call.db.set(key, value)
+    return value
 
 
 # --- popping ---------------------------------------------------------------------------------------
@@ -157,31 +158,37 @@ def rpop(call: Call, key: bytes, *count: bytes) -> Reply:
 
 
 def _pop(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: bool) -> Reply:
-    if len(count) > 1:
-        raise CommandError(f"ERR wrong number of arguments for '{name}' command")
-    wanted = require_count(count[0]) if count else None
+    if count:
+        return _pop_several(call, name, key, count, left=left)
     value = call.db.change_as(key, ListValue)
     if value is None:
-        return None if wanted is None else NULL_ARRAY
-    if wanted is not None:
-        return pop_elements(call, key, value, wanted, left=left)
-    element = value.popleft() if left else value.pop()
-    _popped(call, key, value, left=left)
+        return None
+    element = value.pop_left() if left else value.pop_right()
+    _popped(call, key, value, name)
     return element
+
+
+def _pop_several(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *, left: bool) -> Reply:
+    if len(count) > 1:
+        raise CommandError(f"ERR wrong number of arguments for '{name}' command")
+    wanted = require_count(count[0])
+    value = call.db.change_as(key, ListValue)
+    return NULL_ARRAY if value is None else pop_elements(call, key, value, wanted, left=left)
 
 
 def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: bool) -> list[bytes]:
     """Take up to `count` elements from an end; the key goes with its last element."""
-    take = value.popleft if left else value.pop
+    take = value.pop_left if left else value.pop_right
     elements = [take() for _ in range(min(count, len(value)))]
     if elements:
-        _popped(call, key, value, left=left)
+        _popped(call, key, value, "lpop" if left else "rpop")
     return elements
 
 
-def _popped(call: Call, key: bytes, value: ListValue, *, left: bool) -> None:
-    call.db.changed(key, "lpop" if left else "rpop")
-    call.db.delete_if_empty(key, value)
+def _popped(call: Call, key: bytes, value: ListValue, event: str) -> None:
+    call.db.changed(key, event)
+    if not value.size:
+        call.db.delete_if_empty(key, value)
 
 
 @command(
@@ -258,14 +265,14 @@ def move_element(
     if popped_from is None:
         return None
     pushed_to = call.db.change_as(destination, ListValue)
-    element = popped_from.popleft() if from_left else popped_from.pop()
+    element = popped_from.pop_left() if from_left else popped_from.pop_right()
     if pushed_to is None:
         pushed_to = ListValue()
         call.db.set(destination, pushed_to)
     if to_left:
-        pushed_to.appendleft(element)
+        pushed_to.push_left((element,))
     else:
-        pushed_to.append(element)
+        pushed_to.push_right((element,))
     call.db.changed(destination, "lpush" if to_left else "rpush")
     call.db.changed(source, "lpop" if from_left else "rpop")
     call.db.delete_if_empty(source, popped_from)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from shoal.node.commands.call import Call
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.dataset.values import ListValue, SetValue
+from shoal.node.dataset.values import SetValue
 
 
 def store_result(call: Call, destination: bytes, value: ListValue | SetValue | SortedSet, event: str) -> int:

@@ -115,9 +115,8 @@ _SCORED = frozenset({b"WITHSCORES"})
 
 def _answer(scores: dict[bytes, float], with_scores: bool) -> Reply:
     ordered = sorted((score, member) for member, score in scores.items())
-    if with_scores:
-        return PairList([(member, score) for score, member in ordered])
-    return [member for _, member in ordered]
+    members = [member for _, member in ordered]
+    return PairList(members, [score for score, _ in ordered]) if with_scores else members
 
 
 @command(

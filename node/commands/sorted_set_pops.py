@@ -34,7 +34,7 @@ def parse_end(word: bytes) -> bool:
     arguments=(key_arg(), Arg("count", "integer", optional=True)),
 )
 def zpopmin(call: Call, key: bytes, *count: bytes) -> Reply:
-    return _pop(call, key, count, highest=False)
+    return _pop_several(call, key, count, highest=False) if count else _pop_one(call, key, False)
 
 
 @command(
@@ -49,23 +49,30 @@ def zpopmin(call: Call, key: bytes, *count: bytes) -> Reply:
     arguments=(key_arg(), Arg("count", "integer", optional=True)),
 )
 def zpopmax(call: Call, key: bytes, *count: bytes) -> Reply:
-    return _pop(call, key, count, highest=True)
+    return _pop_several(call, key, count, highest=True) if count else _pop_one(call, key, True)
 
 
-def _pop(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: bool) -> Reply:
+def _pop_one(call: Call, key: bytes, highest: bool) -> Reply:
+    db = call.db
+    value = db.change_as(key, SortedSet)
+    if value is None:
+        return []
+    popped = value.pop(highest)
+    db.changed(key, "zpopmax" if highest else "zpopmin")
+    if not value.scores:
+        db.delete_if_empty(key, value)
+    return popped
+
+
+def _pop_several(call: Call, key: bytes, count: tuple[bytes, ...], *, highest: bool) -> Reply:
     if len(count) > 1:
         raise CommandError(SYNTAX_ERROR)
-    wanted = require_count(count[0]) if count else 1
+    wanted = require_count(count[0])
     value = call.db.change_as(key, SortedSet)
     if value is None:
         return []
-    if not count:
-        member, score = value.pop(highest=highest)
-        call.db.changed(key, "zpopmax" if highest else "zpopmin")
-        if not value.scores:
-            call.db.delete_if_empty(key, value)
-        return [member, score]
-    return PairList([*pop_members(call, key, value, wanted, highest=highest)])
+    popped = pop_members(call, key, value, wanted, highest=highest)
+    return PairList([member for member, _ in popped], [score for _, score in popped])
 
 
 def pop_members(

@@ -35,7 +35,8 @@ def _read(call: Call, key: bytes, query: RangeQuery) -> Reply:
     if value is None:
         return []
     ranks = query.select(value)
-    return PairList([*value.at(ranks)]) if query.with_scores else BulkStrings(value.members(ranks))
+    members = value.members(ranks)
+    return PairList(members, value.scores_at(ranks)) if query.with_scores else BulkStrings(members)
 
 
 def _read_by_rank(call: Call, key: bytes, start: bytes, stop: bytes, *, reverse: bool = False) -> Reply:

@@ -84,12 +84,11 @@ def _add_one(call: Call, key: bytes, score: float, member: bytes) -> int:
     if value is None:
         value = SortedSet()
         db.set(key, value)
-    old = value.scores.get(member)
-    if old == score:
+    is_new = value.add(member, score)
+    if is_new is None:
         return 0
-    value.set_score(member, score, old)
     db.changed(key, "zadd")
-    return 1 if old is None else 0
+    return 1 if is_new else 0
 
 
 def _add(
@@ -108,12 +107,11 @@ def _add(
         if value is None:
             value = SortedSet()
             call.db.set(key, value)
-        if new != old:
-            value.set_score(member, new, old)
-            if old is None:
-                added += 1
-            else:
-                updated += 1
+        is_new = value.add(member, new)
+        if is_new:
+            added += 1
+        elif is_new is not None:
+            updated += 1
     if added or updated:
         call.db.changed(key, "zincr" if b"INCR" in options else "zadd")
     return added, updated, accepted

@@ -23,9 +23,10 @@ from shoal.node.commands.spec import (
 )
 from shoal.node.dataset.database import WRONG_TYPE
 from shoal.node.dataset.hashes import HashValue
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.numbers import parse_float, require_integer
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.dataset.values import ListValue, SetValue
+from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import CommandError, Reply
 
 NOT_A_SCORE = "ERR One or more scores can't be converted into double"

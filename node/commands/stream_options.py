@@ -76,6 +76,9 @@ def parse_new_id(text: bytes) -> NewId:
 
 NODES_TRIMMED_AT_ONCE = 100
 """How many full nodes an approximate trim drops at most, unless LIMIT says otherwise."""
+ENTRIES_TRIMMED_AT_ONCE = 10_000
+"""The same where nodes may have any number of entries."""
+MOST_TRIMMED_AT_ONCE = 1_000_000
 
 _BOTH_STRATEGIES = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
 
@@ -127,7 +130,8 @@ class TrimOptions:
         elif self.limit is not None and not self.approximate:
             raise CommandError("ERR syntax error, LIMIT cannot be used without the special ~ option")
         elif self.limit is None and self.approximate:
-            limit = NODES_TRIMMED_AT_ONCE * call.encoding_limits.stream_node_max_entries
+            entries = NODES_TRIMMED_AT_ONCE * call.encoding_limits.stream_nodes.max_entries
+            limit = min(entries or ENTRIES_TRIMMED_AT_ONCE, MOST_TRIMMED_AT_ONCE)
         by_length = self.max_length if self.strategy == b"MAXLEN" else None
         return Trim(by_length, self.min_id, self.approximate, limit)
 

@@ -16,7 +16,7 @@ from shoal.node.commands.stream_options import (
     trim_args,
 )
 from shoal.node.dataset.numbers import require_integer
-from shoal.node.dataset.stream_ids import format_id, parse_strict_id
+from shoal.node.dataset.stream_ids import format_recent_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import OK, CommandError, Reply
 
@@ -46,8 +46,25 @@ _ZERO = NewId(0, 0)
     ),
 )
 def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
-    if words[0] == b"*" and len(words) % 2:
-        return _add_next(call, key, words[1:])
+    """Nearly every one has the next id and no options: those take two thirds of the time of the others."""
+    if words[0] != b"*" or not len(words) % 2:
+        return _add_as_asked(call, key, words)
+    db, pairs = call.db, words[1:]
+    stream = db.change_as(key, Stream)
+    if stream is None:
+        stream = Stream()
+        db.set(key, stream)
+    entry_id = next_id(stream.last_id, db.keyspace.now_ms)
+    stream.append(entry_id, pairs, call.encoding_limits.stream_nodes)
+    db.changed(key, "xadd")
+    text = format_recent_id(entry_id)
+    if db.keyspace.is_repeated:
+        call.propagate(b"XADD", key, text, *pairs)
+    return text
+
+
+def _add_as_asked(call: Call, key: bytes, words: tuple[bytes, ...]) -> Reply:
+    """XADD with any id and options."""
     options = parse_trim_options(words, for_xadd=True)
     given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
     check_trim_strategy(options, needed=False)
@@ -64,30 +81,14 @@ def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
     if stream is None:
         stream = Stream()
         call.db.set(key, stream)
-    limits = call.encoding_limits
-    stream.append(entry_id, pairs, limits.stream_node_max_bytes, limits.stream_node_max_entries)
+    stream.append(entry_id, pairs, call.encoding_limits.stream_nodes)
     call.db.changed(key, "xadd")
     if trim is not None and stream.trim(trim):
         call.db.announce(key, "xtrim")
-    text = format_id(entry_id)
-    if options.approximate or given.sequence is None:
+    text = format_recent_id(entry_id)
+    if call.keyspace.is_repeated and (options.approximate or given.sequence is None):
         exact = options.rewritten(words[: options.size], stream)
         call.propagate(b"XADD", key, *exact, text, *pairs)
-    return text
-
-
-def _add_next(call: Call, key: bytes, pairs: tuple[bytes, ...]) -> bytes:
-    """XADD with the id that is next and no options: nearly every one, in three quarters of the time."""
-    db, limits = call.db, call.encoding_limits
-    stream = db.change_as(key, Stream)
-    if stream is None:
-        stream = Stream()
-        db.set(key, stream)
-    entry_id = next_id(stream.last_id, db.keyspace.now_ms)
-    stream.append(entry_id, pairs, limits.stream_node_max_bytes, limits.stream_node_max_entries)
-    db.changed(key, "xadd")
-    text = format_id(entry_id)
-    call.propagate(b"XADD", key, text, *pairs)
     return text
 
 

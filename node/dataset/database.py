@@ -24,12 +24,13 @@ from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.observers import Watcher
 from shoal.node.dataset.slot_tables import GROUP_SHIFT, NOTHING, SlotTables
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Table
-from shoal.node.dataset.values import ListValue, SetValue, StringValue, Value
+from shoal.node.dataset.values import SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from hashlib import sha1
 from shoal.node.dataset.database import Database
 from shoal.node.dataset.hashes import ExpiringHash
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_ids import SEQUENCE_BITS, SEQUENCE_MAX
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 
 _SIZE = 20
 _EXPIRES = b"!!expire!!"

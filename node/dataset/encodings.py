@@ -6,13 +6,15 @@ chosen for a value of this size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 
 EMBEDDED_STRING_MAX_BYTES = 44
 """Longest string Redis stores in one piece with its object header."""
@@ -29,8 +31,7 @@ class EncodingLimits:
     zset_max_listpack_value: int = 64
     list_max_listpack_size: int = -2
     hll_sparse_max_bytes: int = 3000
-    stream_node_max_bytes: int = 4096
-    stream_node_max_entries: int = 100
+    stream_nodes: NodeLimits = field(default_factory=NodeLimits)
 
 
 def encoding_of(value: Value, limits: EncodingLimits) -> bytes:

@@ -27,6 +27,8 @@ class Keyspace:
         self.expired_fields = 0
         self.evicted = 0
         self.expiry_mode = ExpiryMode.DELETE
+        self.is_repeated = True
+        """Whether anybody, a replica or the append-only file, is to repeat what is changed here."""
         self.snapshots: list[Snapshot] = []
         self.on_expired: Callable[[int, bytes], None] = _nobody_listens
         self.on_fields_expired: Callable[[int, bytes, list[bytes]], None] = lambda index, key, fields: None

@@ -18,7 +18,6 @@ _LONGEST_NUMBER = 20
 _WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 _BEFORE_SHORT_TEXT = [bytes((0x80 | size,)) for size in range(64)]
 _BEHIND_SHORT_TEXT = [bytes((size + 1,)) for size in range(64)]
-SMALL_NUMBERS = [bytes((number, 1)) for number in range(128)]
 
 
 def encode_text(text: bytes) -> bytes:
@@ -40,7 +39,7 @@ def encode_text(text: bytes) -> bytes:
 def encode_integer(number: int) -> bytes:
     """A signed number of 64 bits as an element."""
     if 0 <= number < 128:
-        return SMALL_NUMBERS[number]
+        return bytes((number, 1))
     if -4096 <= number < 4096:
         return (0xC000 | number & 0x1FFF).to_bytes(2, "big") + b"\x02"
     for kind, width in _WIDTHS.items():
@@ -95,3 +94,8 @@ def assemble(count: int, elements: bytes) -> bytes:
     """A whole listpack of `count` elements."""
     size = HEADER_BYTES + len(elements) + len(END)
     return size.to_bytes(4, "little") + min(count, COUNT_UNKNOWN).to_bytes(2, "little") + elements + END
+
+
+NEAR = 512
+NUMBERS = [encode_integer(number) for number in (*range(NEAR), *range(-NEAR, 0))]
+"""The elements of numbers from -NEAR up to NEAR, each at its own index: negative ones count from the end."""

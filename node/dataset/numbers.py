@@ -45,7 +45,7 @@ def parse_integer(text: bytes | bytearray) -> int | None:
 
     Every INCR asks this, so it looks no further than it must: a pattern would take twice as long.
     """
-    if len(text) < _INT64_DIGITS and text.isdigit() and text[0] != _ZERO:
+    if len(text) < _INT64_DIGITS and text.isdigit() and (text[0] != _ZERO or len(text) == 1):
         return int(text)
     digits = text if text.isdigit() else text[1:] if text[:1] == b"-" else b""
     if not digits.isdigit() or (digits[0] == _ZERO and text != b"0") or len(digits) > _INT64_DIGITS:

@@ -11,10 +11,11 @@ from itertools import islice
 from sys import getsizeof
 
 from shoal.node.dataset.hashes import HashValue, PackedHash
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 
 FLOAT_BYTES = getsizeof(0.5)
 POINTER_BYTES = 8
@@ -33,7 +34,7 @@ def value_bytes(value: Value, samples: int = 0) -> int:
         case bytes() | bytearray():
             return getsizeof(value)
         case ListValue():
-            return getsizeof(value) + _total(map(getsizeof, value), len(value), samples)
+            return _list_bytes(value, samples)
         case PackedHash():
             return getsizeof(value) + getsizeof(value.packed)
         case HashValue():
@@ -50,6 +51,17 @@ def value_bytes(value: Value, samples: int = 0) -> int:
             groups = (getsizeof(name) + _group_bytes(group, samples) for name, group in value.groups.items())
             own = getsizeof(value) + getsizeof(value.nodes) + getsizeof(value.groups)
             return own + _total(nodes, len(value.nodes), samples) + sum(groups)
+
+
+def _list_bytes(value: ListValue, samples: int) -> int:
+    """Its ends, which are short, and its nodes, of which some stand for all."""
+    nodes = (
+        getsizeof(node) + (sum(map(getsizeof, node)) if isinstance(node, tuple) else 0)
+        for node in value.nodes
+    )
+    ends = sum(map(getsizeof, (value.head, value.tail, *value.head, *value.tail)))
+    own = getsizeof(value) + (getsizeof(value.nodes) if value.nodes else 0)
+    return own + ends + _total(nodes, len(value.nodes), samples)
 
 
 def _group_bytes(group: ConsumerGroup, samples: int) -> int:

@@ -65,24 +65,23 @@ class SortedSet:
         """(score, member) in order."""
         return iter(self.order)
 
-    def add(self, member: bytes, score: float) -> bool:
-        """Set a member's score; True if the member is new. Minus zero is kept as zero."""
-        old = self.scores.get(member)
-        if old != score:
-            self.set_score(member, score, old)
-        return old is None
+    def add(self, member: bytes, score: float) -> bool | None:
+        """Set a member's score: True if the member is new, False if it had another score, None if this one.
 
-    def set_score(self, member: bytes, score: float, old: float | None) -> None:
-        """`add` for who knows that the member's score is this one (None: it is new), and another now."""
+        Minus zero is kept as zero.
+        """
+        scores = self.scores
+        old = scores.get(member)
+        if old == score:
+            return None
         score += 0.0
         if old is not None:
             self.order.remove(old, member)
-        scores = self.scores
-        if scores.births is None:
-            scores[member] = score
-        else:
-            scores.put(member, score)
+        elif scores.births is not None:
+            scores.births.add(member)
+        scores[member] = score
         self.order.add(score, member)
+        return old is None
 
     def discard(self, member: bytes) -> bool:
         """Remove a member; False if it was not there."""
@@ -130,11 +129,7 @@ class SortedSet:
 
     def at(self, ranks: range) -> list[tuple[bytes, float]]:
         """(member, score) of these ranks, a falling range from the highest down. O(log n + len(ranks))."""
-        first, stop = _ends(ranks)
-        found = list(zip(self.order.members(first, stop), self.order.scores(first, stop), strict=True))
-        if ranks.step < 0:
-            found.reverse()
-        return found
+        return list(zip(self.members(ranks), self.scores_at(ranks), strict=True))
 
     def members(self, ranks: range) -> list[bytes]:
         """`at` without the scores."""
@@ -143,15 +138,21 @@ class SortedSet:
             found.reverse()
         return found
 
-    def pop(self, *, highest: bool) -> tuple[bytes, float]:
+    def scores_at(self, ranks: range) -> list[float]:
+        """`at` without the members."""
+        found = self.order.scores(*_ends(ranks))
+        if ranks.step < 0:
+            found.reverse()
+        return found
+
+    def pop(self, highest: bool) -> tuple[bytes, float]:
         """Remove the member at one end; returns it and its score. IndexError from an empty set."""
         end = -1 if highest else 0
         score, member = self.order.take(end, end)
         scores = self.scores
-        if scores.births is None:
-            del scores[member]
-        else:
-            scores.discard(member)
+        del scores[member]
+        if scores.births is not None:
+            scores.births.remove(member)
         return member, score
 
     def remove(self, ranks: range) -> None:

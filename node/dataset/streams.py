@@ -1,12 +1,13 @@
 """A stream: entries in the order of their ids, and the groups that read it.
 
 Entries lie in nodes (`stream_nodes.py`), found by their first id in O(log n). Appending fills the last node;
-trimming drops whole nodes from the front.
+trimming drops whole nodes from the front. The newest entries wait, as they came, to be packed together: until
+there are some, or anyone asks for `nodes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
@@ -15,10 +16,13 @@ from shoal.node.dataset.numbers import as_int64
 from shoal.node.dataset.radix_trees import NODES_OF_NOTHING, nodes_of_key
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import MAX_ID
-from shoal.node.dataset.stream_nodes import StreamNode
+from shoal.node.dataset.stream_nodes import NodeLimits, Pairs, StreamNode
 
 Entry = tuple[int, list[bytes]]
 """An id, and names and contents in turn."""
+
+PACKED_TOGETHER = 16
+"""How many entries wait at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,16 @@ class Stream:
     """Its length, its ids and its nodes. A stream without entries stays."""
 
     __slots__ = (
+        "_last_node",
+        "_limits",
+        "_nodes",
+        "_radix_nodes",
+        "_waiting",
         "entries_added",
         "groups",
         "last_id",
-        "last_node",
         "length",
         "max_deleted_id",
-        "nodes",
-        "radix_nodes",
     )
 
     def __init__(self) -> None:
@@ -55,27 +61,56 @@ class Stream:
         self.max_deleted_id = 0
         """The greatest id that was taken out from between others, by XDEL."""
         self.entries_added = 0
-        self.nodes: SortedDict[int, StreamNode] = SortedDict()
-        self.last_node: StreamNode | None = None
-        self.radix_nodes = NODES_OF_NOTHING
-        """Nodes of the radix tree that Redis would keep them in, for XINFO."""
+        self._nodes: SortedDict[int, StreamNode] = SortedDict()
+        self._last_node: StreamNode | None = None
+        self._radix_nodes = NODES_OF_NOTHING
+        self._waiting: dict[int, Pairs] = {}
+        """The newest entries, not packed yet."""
+        self._limits = NodeLimits()
+        """Those of the nodes they will be in."""
         self.groups: dict[bytes, ConsumerGroup] = {}
 
     def __len__(self) -> int:
         return self.length
 
+    @property
+    def nodes(self) -> SortedDict[int, StreamNode]:
+        """All nodes by their first ids."""
+        if self._waiting:
+            self._pack()
+        return self._nodes
+
+    @property
+    def radix_nodes(self) -> int:
+        """Nodes of the radix tree that Redis would keep them in, for XINFO."""
+        if self._waiting:
+            self._pack()
+        return self._radix_nodes
+
     # --- changing ----------------------------------------------------------------------------------
 
-    def append(self, entry_id: int, pairs: Sequence[bytes], max_bytes: int, max_entries: int) -> None:
-        """Add an entry; its id is greater than `last_id`. The limits say when a node is full, 0 is none."""
-        node = self.last_node
-        if node is None or node.is_full_for(pairs, max_bytes, max_entries):
-            node = StreamNode(entry_id, pairs[::2])
-            self.add_node(node)
-        node.append(entry_id, pairs)
+    def append(self, entry_id: int, pairs: Pairs, limits: NodeLimits) -> None:
+        """Add an entry, to a node within these limits; its id is greater than `last_id`."""
+        waiting = self._waiting
+        if len(waiting) >= PACKED_TOGETHER or limits is not self._limits:
+            self._pack()
+            self._limits = limits
+        waiting[entry_id] = pairs
         self.length += 1
         self.entries_added += 1
         self.last_id = entry_id
+
+    def _pack(self) -> None:
+        """Put the entries that wait into nodes."""
+        node, limits = self._last_node, self._limits
+        ids, entries = [*self._waiting], [*self._waiting.values()]
+        self._waiting.clear()
+        done = 0 if node is None else node.extend(ids, entries, limits)
+        while done < len(ids):
+            node = StreamNode(ids[done], entries[done][::2])
+            node.append(ids[done], entries[done])
+            self.add_node(node)
+            done += 1 + node.extend(ids[done + 1 :], entries[done + 1 :], limits)
 
     def delete(self, entry_id: int) -> bool:
         """Take out an entry; False if there is none of this id."""
@@ -96,8 +131,8 @@ class Stream:
     def trim(self, trim: Trim) -> int:
         """Drop entries from the front; returns how many. O(1) for each node that goes, and for one more."""
         before = self.length
-        while self.nodes and (trim.max_length is None or self.length > trim.max_length):
-            node = self.nodes.peekitem(0)[1]
+        while (self._nodes or self._waiting) and (trim.max_length is None or self.length > trim.max_length):
+            node = self._first_node()
             if trim.limit and before - self.length + len(node) > trim.limit:
                 break
             if trim.max_length is None:
@@ -117,16 +152,22 @@ class Stream:
             break
         return before - self.length
 
+    def _first_node(self) -> StreamNode:
+        """The first of the nodes. What waits is left alone unless it might be in it."""
+        nodes = self._nodes if len(self._nodes) > 1 else self.nodes
+        node: StreamNode = nodes.peekitem(0)[1]
+        return node
+
     def add_node(self, node: StreamNode) -> None:
         """Put a node behind the others."""
-        self.nodes[node.first_id] = self.last_node = node
-        self.radix_nodes += nodes_of_key(self.nodes, node.first_id)
+        self._nodes[node.first_id] = self._last_node = node
+        self._radix_nodes += nodes_of_key(self._nodes, node.first_id)
 
     def _drop_node(self, node: StreamNode) -> None:
-        self.radix_nodes -= nodes_of_key(self.nodes, node.first_id)
-        del self.nodes[node.first_id]
-        if node is self.last_node:
-            self.last_node = self.nodes.peekitem(-1)[1] if self.nodes else None
+        self._radix_nodes -= nodes_of_key(self._nodes, node.first_id)
+        del self._nodes[node.first_id]
+        if node is self._last_node:
+            self._last_node = self._nodes.peekitem(-1)[1] if self._nodes else None
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -231,9 +272,9 @@ class Stream:
         other = Stream()
         other.length, other.last_id = self.length, self.last_id
         other.max_deleted_id, other.entries_added = self.max_deleted_id, self.entries_added
-        other.radix_nodes = self.radix_nodes
+        other._radix_nodes = self.radix_nodes
         for node in self.nodes.values():
             copied = node.copy()
-            other.nodes[copied.first_id] = other.last_node = copied
+            other._nodes[copied.first_id] = other._last_node = copied
         other.groups = {name: group.copy() for name, group in self.groups.items()}
         return other

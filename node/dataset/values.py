@@ -7,50 +7,14 @@ The others are structures with methods; commands never reach inside them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 from random import Random
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import Births, Table
-
-
-class ListValue(deque[bytes]):
-    """A list: O(1) at both ends, O(n) in the middle."""
-
-    __slots__ = ()
-
-    def between(self, first: int, last: int) -> list[bytes]:
-        """Elements `first` to `last`, both included and inside the list, reached from the nearer end."""
-        from_tail = len(self) - 1 - last
-        if first <= from_tail:
-            return list(islice(self, first, last + 1))
-        elements = list(islice(reversed(self), from_tail, len(self) - first))
-        elements.reverse()
-        return elements
-
-    def remove_matching(self, element: bytes, count: int) -> int:
-        """Remove up to `count` equal elements, from the tail if negative, all if 0; returns how many."""
-        found = self.count(element)
-        if not found:
-            return 0
-        limit = min(abs(count), found) if count else found
-        kept: list[bytes] = []
-        left = limit
-        for candidate in reversed(self) if count < 0 else self:
-            if left and candidate == element:
-                left -= 1
-            else:
-                kept.append(candidate)
-        self.clear()
-        if count < 0:
-            self.extendleft(kept)
-        else:
-            self.extend(kept)
-        return limit
 
 
 class SetValue(Table[int]):
@@ -109,7 +73,7 @@ def copy_value(value: Value) -> Value:
         case bytearray():
             return bytearray(value)
         case ListValue():
-            return ListValue(value)
+            return value.copied()
         case HashValue():
             return value.copied()
         case SetValue():

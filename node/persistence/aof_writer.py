@@ -7,10 +7,11 @@ from itertools import chain, islice
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.snapshot import SlotWalk
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.usage import Usage
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.writer import encode_command

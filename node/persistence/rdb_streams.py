@@ -193,16 +193,18 @@ def _node_of_elements(first_id: int, elements: list[bytes]) -> StreamNode:
         position += 3
         if flags & SAME_FIELDS:
             contents = elements[position : position + width]
-            pairs = [text for pair in zip(fields, contents, strict=True) for text in pair]
+            pairs = tuple(text for pair in zip(fields, contents, strict=True) for text in pair)
             position += width
         else:
             size = 2 * _number(elements[position])
-            pairs = elements[position + 1 : position + 1 + size]
+            pairs = tuple(elements[position + 1 : position + 1 + size])
             position += 1 + size
         is_deleted = bool(flags & DELETED)  # after which XSETID may have let lesser ones follow
         if entry_id < least or _number(elements[position]) != position - start:
             raise RdbError("a stream's node holds an entry out of order or of another size than it says")
-        node.append(entry_id, pairs, deleted=is_deleted)
+        node.append(entry_id, pairs)
+        if is_deleted:
+            node.delete(len(node) - 1, len(node))
         least = least if is_deleted else entry_id + 1
         position += 1
     if (len(node), node.deleted) != (there, deleted):

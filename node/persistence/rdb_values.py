@@ -12,11 +12,12 @@ from math import isnan
 from struct import unpack
 
 from shoal.node.dataset.hashes import HashValue, hash_of
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.numbers import INT64_MAX, parse_float, parse_integer
 from shoal.node.dataset.ranking import Ranking
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.errors import DuplicateElementError, NeedMore, RdbError
 from shoal.node.persistence.rdb_encodings import intset, listpack, ziplist, zipmap

@@ -14,10 +14,11 @@ from typing import cast
 
 from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 from shoal.node.persistence import rdb_format as rdb
 from shoal.node.persistence.crc64 import crc64
 from shoal.node.persistence.lzf import CAN_COMPRESS

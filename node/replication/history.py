@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shoal.node.replication.backlog import Backlog
 
 REPLID_SIZE = 40
@@ -25,10 +27,12 @@ class History:
     Source: Redis's replication documentation, "Replication ID explained".
     """
 
-    __slots__ = ("backlog", "offset", "replid", "second_offset", "second_replid")
+    __slots__ = ("backlog", "offset", "on_backlog", "replid", "second_offset", "second_replid")
 
-    def __init__(self, replid: str) -> None:
+    def __init__(self, replid: str, on_backlog: Callable[[], None] = lambda: None) -> None:
         self.replid = replid
+        self.on_backlog = on_backlog
+        """Called when the stream's end begins, or ceases, to be remembered."""
         self.offset = 0
         """How many bytes of the stream the data includes."""
         self.second_replid = NO_REPLID
@@ -46,6 +50,7 @@ class History:
         """Remember the stream's end from now on, if not already."""
         if self.backlog is None:
             self.backlog = Backlog(size, self.offset)
+            self.on_backlog()
 
     def continues(self, replid: str, offset: int) -> bool:
         """Whether a replica of this past can go on with the byte at `offset` from what is held."""
@@ -59,6 +64,7 @@ class History:
         self.second_replid = NO_REPLID
         self.second_offset = NO_SECOND_OFFSET
         self.backlog = None
+        self.on_backlog()
 
     def shift(self, replid: str) -> None:
         """Go on under a new ID from here, remembering the one so far as the second."""

@@ -32,10 +32,10 @@ _ARRAY = ord("*")
 _BULK = ord("$")
 _LONG_COPY_BYTES = 64 * 1024
 
-_SHORT_READ_BYTES = 128
+SHORT_READ_BYTES = 128
 _SHORT_WORD_BYTES = 512
 _BULK_HEADERS = tuple(b"$%d" % size for size in range(_SHORT_WORD_BYTES))
-_ARRAY_HEADERS = tuple(b"*%d" % size for size in range(_SHORT_READ_BYTES))
+_ARRAY_HEADERS = tuple(b"*%d" % size for size in range(SHORT_READ_BYTES))
 _SHORT_COUNTS = {header: count for count, header in enumerate(_ARRAY_HEADERS)}
 
 _LONGEST_COUNT = 7
@@ -58,7 +58,7 @@ class QueryBufferExceeded(ProtocolError):  # noqa: N818
 class CommandParser:
     """One client's incoming bytes. `feed` returns the commands completed by them, in order."""
 
-    __slots__ = ("_at_boundary", "_careful", "_not_enough", "_reader", "error", "has_more")
+    __slots__ = ("_careful", "_not_enough", "_reader", "at_boundary", "error", "has_more")
 
     def __init__(self) -> None:
         self._not_enough = object()
@@ -68,7 +68,7 @@ class CommandParser:
         """Set once the protocol is broken. Commands before the break are still returned."""
         self.has_more = False
         """Whether `feed` stopped early, so that feeding b"" may give more."""
-        self._at_boundary = True
+        self.at_boundary = True
 
     @property
     def buffered(self) -> int:
@@ -106,14 +106,14 @@ class CommandParser:
         While `restricted`, at most one: it may be the one that lifts the restriction for those behind it.
         To get them, feed b"". After an error there are no more.
         """
-        if self._at_boundary and len(data) <= _SHORT_READ_BYTES:
-            command = _parse_short(data)
+        if self.at_boundary and len(data) <= SHORT_READ_BYTES:
+            command = parse_short(data)
             if command is not None:
                 return [command]
         commands: list[Arguments] = []
-        if not self._at_boundary and self.error is None:
+        if not self.at_boundary and self.error is None:
             data = self._feed_carefully(data, commands, only_one=True)
-        if self._at_boundary and data and data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
+        if self.at_boundary and data and data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
             quick, data = self._parse_quickly(data)
             commands += quick
             if not data:
@@ -141,7 +141,7 @@ class CommandParser:
         """Whether the next read may be taken apart the quick ways: nothing is unfinished, nothing special."""
         careful = self._careful
         self.has_more = careful.stopped_early and self.error is None
-        self._at_boundary = self.error is None and not (
+        self.at_boundary = self.error is None and not (
             careful.buffer or careful.missing or careful.restricted
         )
 
@@ -188,7 +188,7 @@ def _within(data: bytes, commands: list[Arguments]) -> tuple[list[Arguments], by
     return commands, data[position:]
 
 
-def _parse_short(data: bytes) -> Arguments | None:
+def parse_short(data: bytes) -> Arguments | None:
     """The command of a read that is exactly one command; otherwise None, and more care is needed.
 
     Every length is compared with what it announces, so a word that holds a line break is no danger: the

@@ -8,9 +8,11 @@ into bytes, so a command never knows which protocol its client speaks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from shoal.node.resp.bulk_strings import unframe
 
 
 class Status(bytes):
@@ -23,6 +25,20 @@ class BulkStrings(list[bytes]):
     """An array of bulk strings and nothing else: the writer need not look what each is, as in a `list`."""
 
     __slots__ = ()
+
+
+class FramedBulkStrings:
+    """`BulkStrings` that are kept in the form in which they are sent: each part is some of them, framed."""
+
+    __slots__ = ("count", "parts")
+
+    def __init__(self, count: int, parts: list[bytes]) -> None:
+        self.count = count
+        self.parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The strings themselves, for who reads a reply without sending it."""
+        return iter(unframe(b"".join(self.parts), self.count))
 
 
 class Decimal(bytes):
@@ -88,9 +104,10 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class PairList:
-    """Pairs such as members with scores: an array of two-element arrays in RESP3, a flat array in RESP2."""
+    """Members with their scores, or fields with values: arrays of two in RESP3, one flat array in RESP2."""
 
-    items: list[tuple[Reply, Reply]]
+    keys: list[bytes]
+    values: Sequence[Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +160,7 @@ Reply: TypeAlias = (
     | CommandError
     | NullArray
     | NoReply
+    | FramedBulkStrings
     | SetReply
     | Pairs
     | PairList

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
+from shoal.node.resp.bulk_strings import frame
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
     BigNumber,
@@ -17,6 +18,7 @@ from shoal.node.resp.replies import (
     ByKey,
     CommandError,
     Decimal,
+    FramedBulkStrings,
     NoReply,
     NullArray,
     PairList,
@@ -73,10 +75,9 @@ _OPENINGS_OF_THREE = tuple(b"*3\r\n$%d\r\n" % size for size in range(_SHORT))
 _NEXT = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(_SHORT))
 _ARRAY_HEADERS = tuple(b"*%d\r\n" % size for size in range(_SHORT))
-_HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
-"""What stands between two bulk strings, by the size of the second."""
 _FEW = 8
 _ONLY_BYTES: set[type] = {bytes}
+_ONLY_DOUBLES: set[type] = {float}
 
 
 def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
@@ -87,23 +88,16 @@ def _items(items: Sequence[Reply], encoders: dict[type, Encoder]) -> bytes:
     """
     if len(items) < _FEW or set(map(type, items)) != _ONLY_BYTES:
         return b"".join([encoders[type(item)](item) for item in items])
-    return _texts(cast(Sequence[bytes], items))
+    return frame(cast(Sequence[bytes], items))
 
 
-def _texts(texts: Sequence[bytes]) -> bytes:
-    """Bulk strings, one after the other. Ends of different sizes spare the look at the others."""
-    if len(texts[0]) == len(texts[-1]) and len(sizes := set(map(len, texts))) == 1:
-        header = b"\r\n$%d\r\n" % sizes.pop()
-        return header[2:] + header.join(texts) + b"\r\n"
-    try:
-        return b"".join([_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
-    except IndexError:  # one is long
-        return b"".join(map(_bulk, texts))
-
-
-def _bulk_strings(reply: BulkStrings) -> bytes:
+def _bulk_strings(reply: Sequence[bytes]) -> bytes:
     size = len(reply)
-    return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + (_texts(reply) if reply else b"")
+    return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + (frame(reply) if reply else b"")
+
+
+def _framed_bulk_strings(reply: FramedBulkStrings) -> bytes:
+    return b"".join((b"*%d\r\n" % reply.count, *reply.parts))
 
 
 def _bulk(reply: bytes) -> bytes:
@@ -148,6 +142,24 @@ def _array2(reply: Sequence[Reply]) -> bytes:
     return (_ARRAY_HEADERS[size] if size < _SHORT else b"*%d\r\n" % size) + _items(reply, _RESP2)
 
 
+def _tuple2(reply: tuple[Reply, ...]) -> bytes:
+    """Nearly always one member with its score (ZPOPMIN), which is put together in one go, in two thirds."""
+    if len(reply) == 2 and type(member := reply[0]) is bytes and type(score := reply[1]) is float:
+        text = format_float(score)
+        return b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(member), member, len(text), text)
+    return _array2(reply)
+
+
+def _pair_list2(reply: PairList) -> bytes:
+    """Scores become texts first: then all are strings, which take no call for each."""
+    keys, values = reply.keys, reply.values
+    if set(map(type, values)) != _ONLY_DOUBLES:
+        return _array2([item for pair in zip(keys, values, strict=True) for item in pair])
+    texts = [b""] * (2 * len(keys))
+    texts[::2], texts[1::2] = keys, [format_float(score) for score in cast(Sequence[float], values)]
+    return _bulk_strings(texts)
+
+
 def _double2(reply: float) -> bytes:
     text = format_float(reply)
     return BULK_HEADERS[len(text)] + text + b"\r\n"
@@ -172,14 +184,15 @@ _RESP2: dict[type, Encoder] = {
     float: _double2,
     list: _array2,
     BulkStrings: _bulk_strings,
-    tuple: _array2,
+    FramedBulkStrings: _framed_bulk_strings,
+    tuple: _tuple2,
     dict: _map2,
     CommandError: _error,
     NullArray: lambda reply: b"*-1\r\n",
     NoReply: _nothing,
     SetReply: lambda reply: _array2(reply.members),
     Pairs: _pairs2,
-    PairList: lambda reply: _array2([item for pair in reply.items for item in pair]),
+    PairList: _pair_list2,
     ByKey: lambda reply: _array2(reply.items),
     Push: lambda reply: _array2(reply.elements),
     Pushes: lambda reply: b"".join([_array2(message) for message in reply.messages]),
@@ -204,7 +217,7 @@ def _pairs3(reply: Pairs | ByKey) -> bytes:
 
 
 def _pair_list3(reply: PairList) -> bytes:
-    return _many3(b"*", [list(pair) for pair in reply.items])
+    return _many3(b"*", [*map(list, zip(reply.keys, reply.values, strict=True))])
 
 
 def _null3(reply: NullArray | None) -> bytes:
@@ -226,6 +239,7 @@ _RESP3: dict[type, Encoder] = {
     float: lambda reply: b",%b\r\n" % format_float(reply),
     list: lambda reply: _many3(b"*", reply),
     BulkStrings: _bulk_strings,
+    FramedBulkStrings: _framed_bulk_strings,
     tuple: lambda reply: _many3(b"*", reply),
     dict: _map3,
     CommandError: _error,

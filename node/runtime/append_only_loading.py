@@ -72,6 +72,7 @@ class AppendOnlyLoading:
                 yield from self._load(file, is_last=file is manifest.files[-1])
         finally:
             server.aof.is_recording = recording
+            server.propagation.listeners_changed()
             server.end_loading()
         keyspace.changes = 0
         server.persistence.keys_loaded = len(keyspace)

@@ -32,12 +32,13 @@ class Connection:
 
         What is left of a long answer is never copied again, however often the socket takes a little of it.
         """
-        if self.unsent is not None and not self.send_rest():
-            return False
+        if self.unsent is not None:
+            if not self.send_rest():
+                return False
+            if self.unsent is not None:
+                return True
         session = self.session
         out = session.out
-        if self.unsent is not None:
-            return True
         if not out:
             session.out_bytes = 0
             return True
@@ -51,7 +52,6 @@ class Connection:
             return False
         if sent == len(data):
             session.out_bytes = 0
-            self.sending = False
         else:
             self.unsent = memoryview(data)[sent:]
             session.out_bytes = len(self.unsent)

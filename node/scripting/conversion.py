@@ -9,6 +9,7 @@ Source of the rules: Redis's manual, "Data type conversion" of Lua scripts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from shoal.node.resp.floats import format_float
@@ -16,6 +17,7 @@ from shoal.node.resp.replies import (
     BigNumber,
     BulkStrings,
     CommandError,
+    FramedBulkStrings,
     NullArray,
     PairList,
     Pairs,
@@ -44,6 +46,8 @@ def to_lua(reply: Reply, resp: int, table: ToTable) -> Any:
         kind is list and all(type(item) is bytes or type(item) is int for item in reply)  # type: ignore[union-attr]
     ):
         return b"*", True, table(reply)  # type: ignore[arg-type]
+    if kind is FramedBulkStrings:
+        return b"*", True, table(list(reply))  # type: ignore[arg-type]
     marks: list[str] = []
     values: list[Any] = []
     _take_apart(reply, resp, marks, values)
@@ -92,16 +96,12 @@ def _take_apart(reply: Reply, resp: int, marks: list[str], values: list[Any]) ->
         case dict():
             several((part for pair in reply.items() for part in pair), *("{}" if resp == 3 else "[]"))
         case PairList():
-            pairs = reply.items
-            several(iter([list(pair) for pair in pairs]) if resp == 3 else _flat(pairs), "[", "]")
+            pairs = zip(reply.keys, reply.values, strict=True)
+            several(map(list, pairs) if resp == 3 else chain.from_iterable(pairs), "[", "]")
         case Push():
             several(iter(reply.elements), "[", "]")
         case _:
             several(iter(reply), "[", "]")  # type: ignore[arg-type]
-
-
-def _flat(pairs: list[tuple[Reply, Reply]]) -> Iterator[Reply]:
-    return (part for pair in pairs for part in pair)
 
 
 def from_lua(marks: bytes, values: Iterator[Any], resp: int) -> Reply:

@@ -81,6 +81,7 @@ class AppendOnly:
         """Append what commands change from now on, or do not. The next command names its database."""
         self.state = state
         self.is_recording = recording
+        self._server.propagation.listeners_changed()
         self._reader.database = NO_DATABASE
 
     def suspend(self) -> None:

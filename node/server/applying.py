@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.server.effects import SyncLog
 from shoal.node.server.keyspace_events import notify_as_configured
 
@@ -25,8 +26,6 @@ ENCODING_DIRECTIVES = (
     "zset_max_listpack_value",
     "list_max_listpack_size",
     "hll_sparse_max_bytes",
-    "stream_node_max_bytes",
-    "stream_node_max_entries",
 )
 """Attributes that `Config` and `EncodingLimits` have in common."""
 
@@ -56,6 +55,12 @@ def _apply_slowlog(server: Server) -> None:
 def _apply_encodings(server: Server) -> None:
     for name in ENCODING_DIRECTIVES:
         setattr(server.encoding_limits, name, getattr(server.config, name))
+
+
+def _apply_stream_nodes(server: Server) -> None:
+    config = server.config
+    limits = NodeLimits(config.stream_node_max_bytes, config.stream_node_max_entries)
+    server.encoding_limits.stream_nodes = limits
 
 
 def _apply_memory_limit(server: Server) -> None:
@@ -99,6 +104,7 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("requirepass",), _apply_password),
     (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), _apply_slowlog),
     (tuple(name.replace("_", "-") for name in ENCODING_DIRECTIVES), _apply_encodings),
+    (("stream-node-max-bytes", "stream-node-max-entries"), _apply_stream_nodes),
     (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), _apply_memory_limit),
     (("proto-max-bulk-len", "client-query-buffer-limit"), _apply_query_limits),
     (("appendfsync",), _apply_fsync_policy),

@@ -79,16 +79,14 @@ class Dispatcher:
 
     def _run_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
         entries, server, keyspace, watch = self.entries, self.server, self.keyspace, self.stopwatch
-        log, history, propagation, stopped = server.aof, server.replication.history, server.propagation, []
+        propagation, stopped = server.propagation, []
         served, ready_keys, credit = server.served, server.key_waits.ready, server.client_care.credit_bytes
         watch.started_ns = now_ns = watch.clock_ns()
         for session, commands in batch:
             out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
             for argv in waiting:
-                entry, count = entries.get(argv[0]), len(argv)
-                if entry is None or not session.plain or not entry.min_args <= count <= entry.max_args:
-                    is_plain = False
-                else:
+                entry, count, is_plain = entries.get(argv[0]), len(argv), False
+                if entry is not None and session.plain and entry.min_args <= count <= entry.max_args:
                     is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
                     position = entry.key_position
                     if position and served is not None and is_plain:
@@ -110,12 +108,14 @@ class Dispatcher:
                             reply: Reply = entry.handler(session, argv[1])
                         elif count == 3:
                             reply = entry.handler(session, argv[1], argv[2])
+                        elif count == 4:
+                            reply = entry.handler(session, argv[1], argv[2], argv[3])
                         else:
                             reply = entry.handler(session, *argv[1:])
                     except Exception as error:
                         reply = self.failed(entry, error)
                     if keyspace.changes != changes or session.propagated is not None:
-                        if history.backlog is not None or log.is_recording:
+                        if keyspace.is_repeated:
                             propagation.propagate(session, argv)
                         else:
                             session.propagated = None  # nobody is to hear of it

@@ -1,4 +1,8 @@
-"""Replicas that need all data: who waits for a snapshot, who is being given one, and when the next begins."""
+"""Replicas that need all data: who waits for a snapshot, who is being given one, and when the next begins.
+
+The log tells of it in redis-server's own lines, since whoever watches logs looks for those; that they speak
+of a child and a pipe is to be read so. Nothing forks; what a child does there, the turns of this node do.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +128,7 @@ class FullSyncs:
             snapshot.leave(replica)
             if snapshot.is_over:
                 self.under_way.remove(snapshot)
-                self._note("Diskless rdb transfer, last replica dropped, ending the snapshot.")
+                self._note("Diskless rdb transfer, last replica dropped, killing fork child.")
             return
         self.by_disk.forget(replica)
         for form, gathering in list(self._gathering.items()):

@@ -46,6 +46,12 @@ class Propagation:
         """Whether anybody, a replica or the append-only file, is to hear of changes."""
         return self._server.aof.is_recording or self._server.replication.has_stream
 
+    def listeners_changed(self) -> None:
+        """The append-only file, or the replicas' backlog, begins or ceases to be there."""
+        server = self._server
+        is_followed = server.replication.history.backlog is not None
+        server.keyspace.is_repeated = is_followed or server.aof.is_recording
+
     # --- recording ---------------------------------------------------------------------------------
 
     def record(self, session: Session, argv: Arguments | tuple[bytes, ...]) -> None:

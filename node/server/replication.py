@@ -36,7 +36,7 @@ class Replication:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.history = History(self._new_replid())
+        self.history = History(self._new_replid(), server.propagation.listeners_changed)
         self.reader = Reader()
         """Whoever reads the stream: the backlog and every replica, all in one place."""
         self.introduced: dict[int, AttachedReplica] = {}

@@ -20,7 +20,7 @@ from shoal.cluster.events import ReplicationProgress
 from shoal.cluster.reports import LinkBuffer
 from shoal.node.dataset.encodings import EncodingLimits
 from shoal.node.dataset.keyspace import Keyspace
-from shoal.node.resp.parser import Arguments, QueryBufferExceeded
+from shoal.node.resp.parser import SHORT_READ_BYTES, Arguments, QueryBufferExceeded, parse_short
 from shoal.node.resp.replies import CommandError, Status
 from shoal.node.server import gates, roles
 from shoal.node.server.acl.access import AccessControl
@@ -132,6 +132,7 @@ class Server:
         self.dispatcher = Dispatcher(self)
         self.replication = Replication(self)
         self.scripts = Scripts(self)
+        self.propagation.listeners_changed()
         follow_config(self)
 
     # --- turns -------------------------------------------------------------------------------------
@@ -176,30 +177,46 @@ class Server:
         """Bytes came from some clients: what each sent is taken apart before anything of it is run.
 
         With a limit to their memory each is done with before the next: who takes too much then goes at once.
+        The commonest read, one short command, does not go by way of `feed`: a GET is a fiftieth cheaper so.
         """
         statistics, now_ms, credit = self.statistics, self.keyspace.now_ms, self.client_care.credit_bytes
-        is_limited = bool(self.client_memory.limit)
+        is_limited, reads, input_bytes = bool(self.client_memory.limit), 0, 0
         batch: list[tuple[Session, Sequence[Arguments]]] = []
         for session, data in received:
             if session.closing:
                 continue
             session.last_seen_ms = now_ms
-            statistics.reads += 1
-            statistics.input_bytes += len(data)
-            is_free = not (session.pending or session.read_ahead or session.blocked is not None)
-            is_plain = is_free and session.out_bytes <= credit and not is_limited
-            if not is_plain and self._must_wait(session, data):
+            reads += 1
+            size = len(data)
+            input_bytes += size
+            if (
+                session.pending
+                or session.read_ahead
+                or session.blocked is not None
+                or session.out_bytes > credit
+                or is_limited
+            ) and self._must_wait(session, data):
                 continue
             parser = session.parser
-            commands = parser.feed(data)
-            if len(commands) > COMMANDS_PER_CLIENT_PER_TURN or parser.has_more or parser.error is not None:
-                session.pending.extend(commands)
-                self.run_pending(session)
-            elif commands:
+            if size <= SHORT_READ_BYTES and parser.at_boundary and (command := parse_short(data)) is not None:
+                commands: Sequence[Arguments] = (command,)
+            else:
+                commands = parser.feed(data)
+                if (
+                    len(commands) > COMMANDS_PER_CLIENT_PER_TURN
+                    or parser.has_more
+                    or parser.error is not None
+                ):
+                    session.pending.extend(commands)
+                    self.run_pending(session)
+                    continue
+            if commands:
                 batch.append((session, commands))
                 if is_limited:
                     self._run(batch)
                     batch.clear()
+        statistics.reads += reads
+        statistics.input_bytes += input_bytes
         self._run(batch)
 
     def _run(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> None:

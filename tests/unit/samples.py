@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from shoal.node.dataset.hashes import HashValue
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.values import ListValue, SetValue, Value
+from shoal.node.dataset.values import SetValue, Value
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_writer import RdbWriter
@@ -72,6 +73,7 @@ values: st.SearchStrategy[Value] = st.one_of(
     _texts,
     _texts.map(bytearray),
     st.lists(_texts, min_size=1, max_size=20).map(ListValue),
+    st.lists(_texts, min_size=10, max_size=20).map(lambda texts: ListValue(texts * 10)),
     st.lists(_texts, min_size=1, max_size=20, unique=True).map(set_value),
     st.dictionaries(_texts, _texts, min_size=1, max_size=20).map(hash_value),
     st.dictionaries(_texts, _scores, min_size=1, max_size=20).map(sorted_set),

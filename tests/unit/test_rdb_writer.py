@@ -11,9 +11,9 @@ from shoal.cluster.slots import key_slot
 from shoal.node.dataset.digest import keyspace_digest
 from shoal.node.dataset.frequencies import CountingRules
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.snapshot import LARGE_VALUE_ELEMENTS, SlotWalk
 from shoal.node.dataset.usage import note_frequency, note_idle
-from shoal.node.dataset.values import ListValue
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import Entry, RdbReader, ShortStrings

@@ -13,11 +13,12 @@ from shoal.node.dataset.database import Database
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.snapshot import MOST_KEYS_AHEAD, MOST_KEYS_AT_ONCE, SlotWalk
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
-from shoal.node.dataset.values import ListValue, Value
+from shoal.node.dataset.values import Value
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
 
@@ -86,7 +87,7 @@ class Told:
         assert isinstance(value, ListValue)
         told = ListValue()
         for element in value:
-            told.append(element)
+            told.push_right((element,))
             yield 1
         self.add(database, key, told, expiry_ms, usage)
 
@@ -109,7 +110,7 @@ def act(keyspace: Keyspace, action: tuple) -> None:
         elif name == "push":
             value = database.for_change(key)
             if isinstance(value, ListValue):
-                value.append(b"one more")
+                value.push_right((b"one more",))
             else:
                 database.set(key, ListValue([b"first", b"second", b"third"]))
             database.changed(key, "rpush")
@@ -204,7 +205,7 @@ def test_a_change_amid_a_slot_tells_each_of_its_keys_once():
     for number in range(12):
         value = keyspace.databases[1].for_change(b"{slot}%d" % number)
         if isinstance(value, ListValue):
-            value.append(b"new")
+            value.push_right((b"new",))
         keyspace.databases[0].set(b"{slot}%d" % number, b"in the other database")
         keyspace.databases[1].set(b"{slot}%d" % number, b"newer")
         keyspace.databases[1].delete(b"{slot}%d" % number)
@@ -232,7 +233,7 @@ def test_a_large_value_is_told_over_several_steps_with_other_keys_between():
         if steps == 10:
             large = database.for_change(b"{b}large")
             assert isinstance(large, ListValue)
-            large.append(b"more")
+            large.push_right((b"more",))
     writer.end()
     assert steps >= 10
     assert plain_keyspace(load(writer.take())) == before

@@ -68,7 +68,7 @@ class ScriptCalls:
         except Exception as error:
             reply = server.dispatcher.failed(entry, error)
         if keyspace.changes != changes or session.propagated is not None:
-            if server.replication.history.backlog is not None or server.aof.is_recording:
+            if keyspace.is_repeated:
                 server.propagation.record(session, words)
             else:
                 session.propagated = None  # nobody is to hear of it

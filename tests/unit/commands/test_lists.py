@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.node.dataset.values import ListValue
+from shoal.node.dataset.lists import ListValue
 from shoal.node.resp.replies import NULL_ARRAY, OK, CommandError
 from tests.unit.commands.client import Client
 

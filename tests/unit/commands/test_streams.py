@@ -9,6 +9,7 @@ import pytest
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.sizes import value_bytes
 from shoal.node.dataset.snapshot import SlotWalk
+from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.dataset.usage import Usage
 from shoal.node.dataset.values import Value
 from shoal.node.resp.replies import CommandError
@@ -36,13 +37,20 @@ def test_an_id_is_the_time_and_rises_though_the_clock_does_not(client: Client) -
 
 
 def test_an_approximate_trim_goes_on_for_a_hundred_nodes(client: Client) -> None:
-    client.call.encoding_limits.stream_node_max_entries = 2
+    client.call.encoding_limits.stream_nodes = NodeLimits(max_entries=2)
     for number in range(1, 301):
         client(f"XADD s {number} f 1")
     assert client("XTRIM s MAXLEN ~ 1") == 200
     assert client.sent == ["XTRIM s MAXLEN = 100"]
     assert client("XTRIM s MAXLEN ~ 1 LIMIT 0") == 98
     assert client("XTRIM s MAXLEN ~ 0 LIMIT 1") == 0
+
+
+def test_an_approximate_trim_ends_as_well_where_nodes_may_have_any_number_of_entries(client: Client) -> None:
+    client.call.encoding_limits.stream_nodes = NodeLimits(max_bytes=1, max_entries=0)
+    for number in range(1, 10_102):
+        client(f"XADD s {number} f 1")
+    assert client("XTRIM s MAXLEN ~ 1") == 10_000
 
 
 def test_a_replica_trims_as_its_primary_did_though_clients_may_not_say_so(client: Client) -> None:

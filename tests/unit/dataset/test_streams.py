@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sortedcontainers import SortedDict
 
@@ -17,7 +17,7 @@ from shoal.node.dataset.stream_ids import (
     parse_range_end,
     parse_range_start,
 )
-from shoal.node.dataset.stream_nodes import StreamNode
+from shoal.node.dataset.stream_nodes import NodeLimits, StreamNode
 from shoal.node.dataset.streams import Stream, Trim
 from shoal.node.persistence.rdb_encodings import listpack
 from shoal.node.resp.replies import CommandError
@@ -69,7 +69,7 @@ def test_a_node_keeps_its_entries_and_knows_its_size(entries):
     node, entry_id, expected = StreamNode(5, [b"a"]), 5, []
     for step, texts in entries:
         pairs = [text for field in texts for text in (b"a", field)]
-        node.append(entry_id, pairs)
+        node.append(entry_id, tuple(pairs))
         expected.append((entry_id, pairs))
         entry_id += step
     assert [node.entry(position) for position in range(len(node))] == expected
@@ -78,10 +78,78 @@ def test_a_node_keeps_its_entries_and_knows_its_size(entries):
     assert listpack(node.listpack())[0] == b"%d" % len(expected)
 
 
-def filled(count: int, node_entries: int = 10) -> Stream:
+TO_THE_NEXT_MILLISECOND = None
+STEPS = st.one_of(
+    st.just(TO_THE_NEXT_MILLISECOND), st.integers(1, 3), st.integers(500, 520), st.integers(1, 1 << 80)
+)
+STARTS = st.one_of(st.integers(0, 1 << 80), st.integers(1, 3).map(lambda before: (7 << 64) - before))
+NAMES = st.lists(st.sampled_from([b"a", b"b"]), min_size=1, max_size=3)
+TEXTS = st.one_of(st.sampled_from([b"", b"7", b"-12", b"007", b"x1"]), st.binary(max_size=70))
+ENTRIES = st.lists(st.tuples(STEPS, NAMES, st.lists(TEXTS, min_size=3, max_size=3)), max_size=70)
+LIMITS = st.builds(NodeLimits, st.sampled_from([0, 90, 200, 400, 4096]), st.sampled_from([0, 1, 5, 20]))
+
+
+def bytes_of(stream: Stream) -> list[tuple[int, bytes]]:
+    return [(first_id, node.listpack()) for first_id, node in stream.nodes.items()]
+
+
+@settings(deadline=None)
+@example((7 << 64) - 3, [(1, [b"a"], [b"x"])] * 5, NodeLimits(), NodeLimits(), 0)
+@given(STARTS, ENTRIES, LIMITS, LIMITS, st.integers(0, 70))
+def test_entries_packed_together_are_packed_as_one_by_one(entry_id, entries, limits, later_limits, change):
+    together, one_by_one, expected = Stream(), Stream(), []
+    for number, (step, names, texts) in enumerate(entries):
+        pairs = tuple(word for pair in zip(names, texts, strict=False) for word in pair)
+        for stream in (together, one_by_one):
+            stream.append(entry_id, pairs, limits if number < change else later_limits)
+        assert len(one_by_one.nodes) > 0
+        expected.append((entry_id, list(pairs)))
+        entry_id = (entry_id >> 64) + 1 << 64 if step is TO_THE_NEXT_MILLISECOND else entry_id + step
+    assert len(together) == len(expected)
+    assert bytes_of(together.copy()) == bytes_of(together) == bytes_of(one_by_one)
+    assert together.radix_nodes == one_by_one.radix_nodes
+    assert list(together.entries()) == list(one_by_one.entries()) == expected
+    assert [(node.size, node.last_id) for node in together.nodes.values()] == [
+        (len(node.listpack()), node.id(len(node) - 1)) for node in one_by_one.nodes.values()
+    ]
+
+
+@pytest.mark.parametrize("max_bytes", range(100, 600, 20))
+def test_a_node_is_full_at_the_same_entry_whether_or_not_entries_are_packed_together(max_bytes):
+    together, one_by_one, limits = Stream(), Stream(), NodeLimits(max_bytes, 0)
+    for number in range(1, 100):
+        for stream in (together, one_by_one):
+            stream.append(number, (b"a", b"x"), limits)
+        assert len(one_by_one.nodes) > 0
+    assert bytes_of(together) == bytes_of(one_by_one)
+
+
+def test_what_waits_counts_for_the_only_node_when_that_is_trimmed():
+    stream = filled(5)
+    assert len(stream.nodes) == 1
+    for number in range(6, 9):
+        stream.append(make_id(number, 0), (b"f", b"x"), LIMITS_OF_TEN)
+    assert stream.trim(Trim(max_length=3, approximate=True)) == 0
+
+
+def test_trimming_packs_only_what_it_may_drop(monkeypatch):
+    stream, packed = filled(100), []
+    assert len(stream.nodes) == 10
+    real = Stream._pack
+    monkeypatch.setattr(Stream, "_pack", lambda stream: packed.append(len(stream)) or real(stream))
+    for number in range(101, 111):
+        stream.append(make_id(number, 0), (b"f", b"x"), LIMITS_OF_TEN)
+        stream.trim(Trim(max_length=100, approximate=True))
+    assert (len(stream), packed) == (100, [])
+
+
+LIMITS_OF_TEN = NodeLimits(4096, 10)
+
+
+def filled(count: int, limits: NodeLimits = LIMITS_OF_TEN) -> Stream:
     stream = Stream()
     for number in range(1, count + 1):
-        stream.append(make_id(number, 0), [b"f", b"%d" % number], 4096, node_entries)
+        stream.append(make_id(number, 0), (b"f", b"%d" % number), limits)
     return stream
 
 
@@ -89,8 +157,9 @@ def test_a_full_node_is_followed_by_another():
     stream = filled(25)
     assert [len(node) for node in stream.nodes.values()] == [10, 10, 5]
     stream = Stream()
+    limits = NodeLimits(200, 0)
     for number in range(1, 4):
-        stream.append(number, [b"f", b"x" * 100], 200, 0)
+        stream.append(number, (b"f", b"x" * 100), limits)
     assert [len(node) for node in stream.nodes.values()] == [1, 1, 1]
 
 
@@ -106,7 +175,7 @@ def test_an_approximate_trim_drops_whole_nodes_up_to_its_limit():
 
 
 def test_only_what_is_asked_for_is_unpacked(monkeypatch):
-    stream, unpacked = filled(100_000, 100), []
+    stream, unpacked = filled(100_000, NodeLimits()), []
     real = StreamNode.entry
     monkeypatch.setattr(StreamNode, "entry", lambda node, place: unpacked.append(place) or real(node, place))
     start = make_id(77_777, 0)
@@ -116,10 +185,10 @@ def test_only_what_is_asked_for_is_unpacked(monkeypatch):
 
 
 def test_a_small_entry_takes_few_bytes():
-    stream = Stream()
+    stream, limits = Stream(), NodeLimits()
     for number in range(10_000):
-        pairs = [b"sensor", b"%d" % (number % 50), b"temperature", b"19.8"]
-        stream.append(make_id(1_700_000_000_000 + 7 * number, 0), pairs, 4096, 100)
+        pairs = (b"sensor", b"%d" % (number % 50), b"temperature", b"19.8")
+        stream.append(make_id(1_700_000_000_000 + 7 * number, 0), pairs, limits)
     assert sum(node.memory_bytes for node in stream.nodes.values()) < 40 * 10_000
 
 

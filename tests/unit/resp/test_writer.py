@@ -9,12 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shoal.node.resp.bulk_strings import frame
 from shoal.node.resp.replies import (
     NO_REPLY,
     NULL_ARRAY,
     BigNumber,
     BulkStrings,
     CommandError,
+    FramedBulkStrings,
     PairList,
     Pairs,
     Push,
@@ -43,6 +45,10 @@ leaves = st.one_of(
 keys = words | st.integers(-9, 9)
 
 
+def pair_list(pairs: list[tuple[bytes, Reply]]) -> PairList:
+    return PairList([key for key, _ in pairs], [value for _, value in pairs])
+
+
 def grown(inner: st.SearchStrategy[Reply]) -> st.SearchStrategy[Reply]:
     lists = st.lists(inner, max_size=4)
     return st.one_of(
@@ -52,7 +58,7 @@ def grown(inner: st.SearchStrategy[Reply]) -> st.SearchStrategy[Reply]:
         lists.map(Push),
         st.dictionaries(words, inner, max_size=4),
         st.lists(st.tuples(keys, inner), max_size=4).map(Pairs),
-        st.lists(st.tuples(keys, inner), max_size=4).map(PairList),
+        st.lists(st.tuples(words, inner), max_size=4).map(pair_list),
     )
 
 
@@ -107,7 +113,9 @@ def test_no_reply_is_no_byte(resp):
         (SetReply([1]), b"*1\r\n:1\r\n", b"~1\r\n:1\r\n"),
         (Push([1]), b"*1\r\n:1\r\n", b">1\r\n:1\r\n"),
         (Pairs([(1, 2)]), b"*2\r\n:1\r\n:2\r\n", b"%1\r\n:1\r\n:2\r\n"),
-        (PairList([(1, 2)]), b"*2\r\n:1\r\n:2\r\n", b"*1\r\n*2\r\n:1\r\n:2\r\n"),
+        (PairList([b"a"], [2]), b"*2\r\n$1\r\na\r\n:2\r\n", b"*1\r\n*2\r\n$1\r\na\r\n:2\r\n"),
+        (PairList([b"a"], [2.0]), b"*2\r\n$1\r\na\r\n$1\r\n2\r\n", b"*1\r\n*2\r\n$1\r\na\r\n,2\r\n"),
+        ((b"a", 2.0), b"*2\r\n$1\r\na\r\n$1\r\n2\r\n", b"*2\r\n$1\r\na\r\n,2\r\n"),
         (Verbatim(b"x"), b"$1\r\nx\r\n", b"=5\r\ntxt:x\r\n"),
         (BigNumber(b"7"), b"$1\r\n7\r\n", b"(7\r\n"),
     ],
@@ -122,6 +130,24 @@ def test_each_type_in_both_protocols(reply, resp2, resp3):
 def test_bulk_strings_are_the_array_that_a_list_of_them_is(resp, texts):
     one_by_one = b"".join([encode(text, resp) for text in texts])
     assert encode(BulkStrings(texts), resp) == encode(texts, resp) == b"*%d\r\n" % len(texts) + one_by_one
+
+
+@given(st.sampled_from([2, 3]), st.lists(words | st.integers(500, 520).map(bytes), min_size=1, max_size=20))
+def test_framed_bulk_strings_are_sent_as_they_are_and_can_be_read(resp, texts):
+    half = len(texts) // 2
+    reply = FramedBulkStrings(len(texts), [frame(part) for part in (texts[:half], texts[half:]) if part])
+    assert encode(reply, resp) == encode(texts, resp)
+    assert [*reply] == texts
+
+
+scored = st.lists(st.tuples(words | st.just(b"a" * 600), st.floats()), max_size=20)
+
+
+@given(st.sampled_from([2, 3]), scored)
+def test_members_with_scores_are_the_arrays_that_lists_of_them_are(resp, pairs):
+    as_lists = [list(pair) for pair in pairs] if resp == 3 else [item for pair in pairs for item in pair]
+    assert encode(pair_list(pairs), resp) == encode(as_lists, resp)
+    assert [encode(pair, resp) for pair in pairs] == [encode(list(pair), resp) for pair in pairs]
 
 
 @given(st.lists(words, max_size=5))

@@ -11,6 +11,7 @@ from shoal.node.commands.registry import COMMANDS, command
 from shoal.node.commands.spec import Flag
 from shoal.node.resp.replies import CommandError, Reply, SetReply
 from shoal.node.resp.writer import encode_command
+from shoal.node.server.append_only import AofState
 from shoal.node.server.client_care import CREDIT_BYTES
 from shoal.node.server.session import Session
 from tests.unit.server.client import World
@@ -268,3 +269,19 @@ def test_what_comes_in_meanwhile_is_read_ahead_and_run_in_its_turn(world, client
         replies += client.received()
     assert replies[-2:] == [1, 2]
     assert len(replies) == 5
+
+
+def test_changes_are_repeated_while_there_is_a_backlog_or_an_append_only_file(world: World) -> None:
+    server, client = world.server, world.client()
+    keyspace, history, aof = server.keyspace, server.replication.history, server.aof
+    assert not keyspace.is_repeated
+    client.send(encode_command((b"PSYNC", b"?", b"-1")))
+    assert history.backlog is not None and keyspace.is_repeated
+    aof.record(AofState.ON, recording=True)
+    history.begin_anew("b" * 40)
+    assert keyspace.is_repeated
+    aof.suspend()
+    assert not keyspace.is_repeated
+    history.adopt("c" * 40, 7)
+    history.keep_backlog(1 << 16)
+    assert keyspace.is_repeated

@@ -12,6 +12,7 @@ from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_saver import RdbSave
 from shoal.node.persistence.rdb_writer import RdbWriter
+from shoal.node.server.append_only import AofState
 from tests.unit.server.client import NOW_MS, Client, World, fields
 
 LATER = NOW_MS + 1_000_000
@@ -33,7 +34,7 @@ def told(world: World) -> list[tuple[bytes, ...]]:
     stream: list[tuple[bytes, ...]] = []
     log = world.server.aof
     log.append = lambda operations, rendered: stream.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
-    log.is_recording = True
+    log.record(AofState.ON, recording=True)
     return stream
 
 
@@ -74,7 +75,7 @@ def test_fields_go_by_themselves_and_the_hash_with_the_last(
 
 
 def test_what_replicas_are_told_is_what_redis_tells_them(world: World, told: list[tuple[bytes, ...]]) -> None:
-    world.server.aof.is_recording = True
+    world.server.aof.record(AofState.ON, recording=True)
     client = world.client()
     for line, expected in {
         "HSET h a 1 b 2 c 3 d 4": ["HSET h a 1 b 2 c 3 d 4"],
@@ -128,7 +129,7 @@ def test_the_events_are_those_of_redis(world: World, client: Client, events: Cli
 def test_a_look_at_a_hash_removes_what_is_over_and_is_not_itself_told_on(
     world: World, client: Client, told: list[tuple[bytes, ...]]
 ) -> None:
-    world.server.aof.is_recording = True
+    world.server.aof.record(AofState.ON, recording=True)
     client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     client("HSET", "h", "a", 1, "b", 2)
     client("HPEXPIRE", "h", 5, "FIELDS", 2, "a", "b")

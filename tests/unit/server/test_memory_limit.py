@@ -11,6 +11,7 @@ import pytest
 
 from shoal.node.dataset.frequencies import NEW, CountingRules, Frequencies
 from shoal.node.dataset.sizes import key_bytes
+from shoal.node.server.append_only import AofState
 from shoal.node.server.host import NoHost
 from shoal.node.server.server import Server
 from tests.unit.server.client import NOW_MS, Client, World, fields
@@ -137,7 +138,7 @@ def test_evictions_are_told_to_replicas_counted_and_announced(world: World, clie
     told: list[tuple[bytes, ...]] = []
     log = world.server.aof
     log.append = lambda operations, rendered: told.extend(tuple(words) for _, words in operations)  # type: ignore[method-assign]
-    log.is_recording = True
+    log.record(AofState.ON, recording=True)
     limit(world, "allkeys-random", -1_000_000)
     world.pass_time(1)
     assert client("DBSIZE") == 0

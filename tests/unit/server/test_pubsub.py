@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shoal.node.resp.writer import encode_command
+from shoal.node.server.append_only import AofState
 from shoal.node.server.special_parameters import BufferLimit
 from tests.unit.server.client import Client, World, fields
 
@@ -200,7 +201,7 @@ def test_a_message_goes_to_replicas_as_typed_and_with_no_listener_too(world: Wor
 
 def test_messages_are_left_out_of_the_append_only_file() -> None:
     world = World(appendonly=True)
-    world.server.aof.is_recording = True
+    world.server.aof.record(AofState.ON, recording=True)
     client, replica = world.client(), world.client()
     client("PUBLISH", "a", "m")
     assert not world.server.aof.pending

@@ -6,6 +6,7 @@ import pytest
 
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.persistence.moving_keys import MovingKey, pack
+from shoal.node.server.append_only import AofState
 from tests.unit.server.client import NOW_MS, Client, World
 
 
@@ -50,7 +51,7 @@ def test_a_key_that_has_expired_is_not_in_the_way(client: Client) -> None:
 
 def test_replicas_and_the_log_hear_of_commands_that_every_server_knows(client: Client) -> None:
     server = client.server
-    server.aof.is_recording = True
+    server.aof.record(AofState.ON, recording=True)
     restore(client, MovingKey(b"{t}a", 0, b"1"), MovingKey(b"{t}b", 5000, b"2"))
     recorded = b"".join(server.aof.pending)
     assert recorded.count(b"\r\nRESTORE\r\n") == 2 and b"RESTORE-KEYS" not in recorded

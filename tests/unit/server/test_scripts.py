@@ -7,7 +7,7 @@ from hashlib import sha1
 
 import pytest
 
-from shoal.node.replication.backlog import Backlog
+from shoal.node.server.append_only import AofState
 from tests.unit.server.client import Client, World
 
 ENDLESS = "while true do end"
@@ -60,6 +60,14 @@ def test_a_script_in_a_transaction_is_one_of_its_replies(client: Client) -> None
     replies = client("EXEC")
     assert replies[:2] == ["OK", 2]
     assert "Unknown Redis command" in str(replies[2])
+
+
+@pytest.mark.parametrize("resp", [2, 3])
+def test_a_script_reads_long_ranges_of_a_list_as_any_other(client: Client, resp: int) -> None:
+    elements = [str(number * number) for number in range(300)]
+    client("RPUSH", "list", *elements)
+    look = f"redis.setresp({resp}); local all = redis.call('LRANGE', 'list', 1, -2)"
+    assert client("EVAL", look + " return {#all, all[1], all}", 0) == [298, "1", elements[1:-1]]
 
 
 def test_a_watched_key_changed_by_a_script_fails_the_transaction(world: World, client: Client) -> None:
@@ -156,8 +164,8 @@ def test_a_script_writes_to_the_log_or_to_replicas_alone(world: World, client: C
 
         return append
 
-    server.aof.is_recording = True
-    server.replication.history.backlog = Backlog(1 << 16, 0)
+    server.aof.record(AofState.ON, recording=True)
+    server.replication.history.keep_backlog(1 << 16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server.aof, "append", reader("log"))
         patch.setattr(server.replication, "append", reader("replicas"))

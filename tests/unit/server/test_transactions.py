@@ -42,6 +42,18 @@ def test_an_error_while_running_is_one_element_and_stops_nothing(client):
     assert client("GET", "after") == "1"
 
 
+@pytest.mark.parametrize("resp", ["2", "3"])
+def test_long_ranges_of_a_list_are_what_they_are_alone(client, resp):
+    client("HELLO", resp)
+    elements = [str(number) for number in range(300)]
+    client("RPUSH", "list", *elements)
+    client("MULTI")
+    client("LRANGE", "list", 0, -1)
+    client("DEL", "list")
+    client("LRANGE", "list", 0, -1)
+    assert client("EXEC") == [elements, 1, []]
+
+
 @pytest.mark.parametrize("refused", [("NOSUCH",), ("GET",), ("GET", "a", "b"), ("CONFIG", "NOSUCH")])
 def test_a_command_refused_while_queueing_makes_exec_run_nothing(client, refused):
     client("MULTI")
