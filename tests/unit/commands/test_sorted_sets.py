@@ -54,6 +54,19 @@ def test_infinities_do_not_cancel_out(client: Client) -> None:
     assert client("ZSCORE z a") == math.inf
 
 
+@given(SCORES, st.lists(st.tuples(st.sampled_from(["1", "-2", "0", "-0", "inf", "-inf", "x"]), NAMES)))
+def test_zincrby_is_zadd_with_incr(scores: dict[bytes, float], increments: list[tuple[str, bytes]]) -> None:
+    plain, by_option = Client(), Client()
+    for client in (plain, by_option):
+        client.call.db.set(b"z", SortedSet.of(scores or {b"": 0.0}))
+    for increment, member in increments:
+        told = plain.execute([b"ZINCRBY", b"z", increment.encode(), member])
+        same = by_option.execute([b"ZADD", b"z", b"INCR", increment.encode(), member])
+        assert str(told) == str(same)
+        assert bool(plain.propagated) == bool(by_option.propagated)
+        assert plain("ZRANGE z 0 -1 WITHSCORES") == by_option("ZRANGE z 0 -1 WITHSCORES")
+
+
 def test_a_bad_score_leaves_the_good_ones_before_it_out(client: Client) -> None:
     with pytest.raises(CommandError, match="ERR value is not a valid float"):
         client("ZADD z 1 a nan b")
