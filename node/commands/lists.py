@@ -178,8 +178,7 @@ def _pop_several(call: Call, name: str, key: bytes, count: tuple[bytes, ...], *,
 
 def pop_elements(call: Call, key: bytes, value: ListValue, count: int, *, left: bool) -> list[bytes]:
     """Take up to `count` elements from an end; the key goes with its last element."""
-    take = value.pop_left if left else value.pop_right
-    elements = [take() for _ in range(min(count, len(value)))]
+    elements = value.take(count, left=left)
     if elements:
         _popped(call, key, value, "lpop" if left else "rpop")
     return elements

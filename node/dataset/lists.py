@@ -96,6 +96,18 @@ class ListValue:
         self.size -= 1
         return tail.pop()
 
+    def take(self, count: int, *, left: bool) -> list[bytes]:
+        """Take up to so many elements, the outermost first."""
+        taken: list[bytes] = []
+        count = min(count, self.size)
+        while len(taken) < count:
+            end = self.head or self._refilled_head() if left else self.tail or self._refilled_tail()
+            rest = count - len(taken)
+            taken += reversed(end[-rest:])
+            del end[-rest:]
+        self.size -= count
+        return taken
+
     def trim(self, first: int, last: int) -> None:
         """Leave elements `first` to `last`, both included; nothing if they are `size` and `size` - 1."""
         if last < self.size - 1:

@@ -33,6 +33,7 @@ PLACES = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0]))
 STEPS = st.one_of(
     st.tuples(st.just("push"), st.booleans(), SIZES, st.sampled_from(KINDS)),
     st.tuples(st.just("pop"), st.booleans(), SIZES),
+    st.tuples(st.just("take"), st.booleans(), SIZES),
     st.tuples(st.just("set"), PLACES, st.sampled_from(KINDS)),
     st.tuples(st.just("insert"), PLACES, st.sampled_from(KINDS)),
     st.tuples(st.just("remove"), PLACES, st.sampled_from([0, 1, -1, 3, -3, 2**63, -(2**63)])),
@@ -69,6 +70,10 @@ def act(step: tuple, value: ListValue, model: list[bytes]) -> ListValue:
         case "pop", (left, count):
             for _ in range(min(count, size)):
                 assert (value.pop_left() if left else value.pop_right()) == model.pop(0 if left else -1)
+        case "take", (left, count):
+            taken = model[:count] if left else model[::-1][:count]
+            model[:] = model[len(taken) :] if left else model[: size - len(taken)]
+            assert value.take(count, left=left) == taken
         case "set", (part, kind) if model:
             place = int(part * (size - 1))
             value[place] = model[place] = kind(place)
