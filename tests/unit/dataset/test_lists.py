@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shoal.node.dataset.list_nodes import NODE_SIZE
+from shoal.node.dataset.list_nodes import NODE_SIZE, opened
 from shoal.node.dataset.lists import MOST_PLAIN, ListValue
 from shoal.node.dataset.sizes import value_bytes
 from shoal.node.dataset.values import copy_value
@@ -145,6 +145,22 @@ def test_every_range_of_a_list_with_nodes_is_what_redis_would_send() -> None:
             reply, expected = value.between(first, last), elements[first : last + 1]
             assert encode(reply, 3) == encode(expected, 3)
             assert [*reply] == expected
+
+
+@pytest.mark.parametrize("odd", [b"tame", b"a line\r\nanother", b"z" * 512])
+def test_an_element_of_any_kind_can_be_put_and_removed_anywhere(odd: bytes) -> None:
+    model = [b"%d" % number for number in range(6 * NODE_SIZE)]
+    for place in range(len(model)):
+        value, other = ListValue(model), model.copy()
+        other.insert(place, odd)
+        value.insert(place, odd)
+        assert [*value] == other
+        del other[len(model) - place]
+        value.remove(len(model) - place)
+        assert [*value] == other
+        value[place] = other[place] = odd
+        assert [*value] == other
+        assert all(isinstance(node, tuple) for node in value.nodes if odd != b"tame" and odd in opened(node))
 
 
 def framed_nodes(value: ListValue) -> int:
