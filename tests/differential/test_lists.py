@@ -45,3 +45,33 @@ LIST_COMMANDS: list[Part] = [
 
 def test_list_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, LIST_COMMANDS)
+
+
+PLACES = integers(-150, 150)
+MEMBERS = one_of(integers(0, 70), ELEMENTS)
+MANY = one_of(words(*range(70)), words(*range(0, 200, 3), b"\r\n", *range(66)), words(*["same"] * 70))
+"""More than a list keeps in its ends."""
+
+LONG_LIST_COMMANDS: list[Part] = [
+    words(any_case("LPUSH", "RPUSH"), KEYS, MANY),
+    words(any_case("LPUSH", "RPUSH"), KEYS, MANY),
+    words(any_case("LPUSH", "RPUSH"), KEYS, several(ELEMENTS, 8, 1)),
+    words(any_case("LPOP", "RPOP"), KEYS, integers(0, 40)),
+    words("LMOVE", KEYS, KEYS, SIDES, SIDES),
+    words(any_case("LRANGE"), KEYS, PLACES, PLACES),
+    words(any_case("LRANGE"), KEYS, PLACES, PLACES),
+    words("LTRIM", KEYS, integers(-3, 60), integers(-60, -1)),
+    words("LINDEX", KEYS, PLACES),
+    words("LSET", KEYS, PLACES, ELEMENTS),
+    words("LINSERT", KEYS, any_case("BEFORE", "AFTER"), MEMBERS, ELEMENTS),
+    words("LREM", KEYS, integers(-12, 12), MEMBERS),
+    words(
+        "LPOS", KEYS, MEMBERS, "RANK", one_of(integers(-3, -1), integers(1, 3)), "MAXLEN", integers(0, 150)
+    ),
+    words("SORT", KEYS, "ALPHA", "STORE", KEYS),
+    words("COPY", KEYS, KEYS, "REPLACE"),
+]
+
+
+def test_commands_on_long_lists_answer_and_store_what_redis_does(twin: Twin) -> None:
+    run_any(twin, LONG_LIST_COMMANDS)
