@@ -98,7 +98,7 @@ class Reactor:
         """One turn after the other while there is something to do; whether to linger next time as well."""
         server = self.server
         until = perf_counter() + LINGER_SECONDS if lingers else 0.0
-        for _ in range(TURNS_WHILE_SAVING if server.keyspace.snapshots else TURNS_PER_WAKE):
+        for _ in range(TURNS_WHILE_SAVING if server.is_saving else TURNS_PER_WAKE):
             wants_turn = server.wants_turn
             lingers_now = lingers and not wants_turn and perf_counter() < until
             ready = poll(LINGER_SECONDS if lingers_now else 0)

@@ -39,6 +39,8 @@ class FullSyncs:
         """Those that go from memory to the replicas."""
         self._gathering: dict[Form, Gathering] = {}
         self._received_before = 0
+        self._heard_ms = 0
+        """When clients last sent anything."""
 
     @property
     def wants_turn(self) -> bool:
@@ -112,7 +114,10 @@ class FullSyncs:
         """A turn's share of every snapshot under way."""
         key_delay_us = self.server.config.rdb_key_save_delay
         received = self.server.statistics.input_bytes
-        budget, self._received_before = share_of_turn(received - self._received_before), received
+        just_received, self._received_before = received - self._received_before, received
+        if just_received:
+            self._heard_ms = now_ms
+        budget = share_of_turn(just_received, now_ms - self._heard_ms)
         for snapshot in list(self.under_way):
             if snapshot.go_on(now_ms, budget, key_delay_us):
                 self.under_way.remove(snapshot)

@@ -169,6 +169,11 @@ class Server:
             or self.active_expiry.is_behind
         )
 
+    @property
+    def is_saving(self) -> bool:
+        """Whether all data are being written to disk, a slice whenever this server has had its turns."""
+        return self.persistence.in_progress_since is not None or self.aof.rewriting_since is not None
+
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes came from a client: run the commands they complete, up to the client's share of the turn."""
         self.receive_all([(session, data)])

@@ -21,19 +21,25 @@ IDLE_BYTES_PER_TURN = 16 * 1024
 """How much of a snapshot one turn makes, see `share_of_turn`. Of small keys, 16 KiB are half a millisecond's
 work."""
 
+QUIET_MS = 5
+"""Who has not been heard of for so long is not about to send more."""
+
 BYTES_SENT_AT_ONCE = 64 * 1024
 """Many turns' worth: a replica that is woken by each turn for a little has no less to do than the primary."""
 
 
-def share_of_turn(received: int) -> int:
+def share_of_turn(received: int, quiet_ms: int) -> int:
     """How many bytes of a snapshot to make in a turn, when clients sent so many in the one before.
+
+    They have been quiet for so long. Where they were busy just now, a turn that finds nothing of theirs has
+    come a moment too early: it is no longer than others, for they would wait until it ends.
 
     Clients wait for whatever a turn does. So each does a little of the snapshot, rather than one in a while
     much: whoever came just then would be those who notice. The more a turn does for clients the
     longer it is, and the fewer there are. A fixed size would make the snapshot of a busy server last for
     ever, while every key that is changed before its turn costs time and memory.
     """
-    if received <= 0:
+    if quiet_ms > QUIET_MS:
         return IDLE_BYTES_PER_TURN
     return min(max(LEAST_BYTES_PER_TURN, received), MOST_BYTES_PER_TURN)
 

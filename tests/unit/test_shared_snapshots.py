@@ -23,6 +23,7 @@ from shoal.node.server.shared_snapshot import (
     IDLE_BYTES_PER_TURN,
     LEAST_BYTES_PER_TURN,
     MOST_BYTES_PER_TURN,
+    QUIET_MS,
     share_of_turn,
 )
 from tests.unit.replica_end import ReplicaEnd
@@ -249,10 +250,11 @@ def test_a_snapshot_is_no_longer_slowed_once_the_delay_is_taken_back() -> None:
 
 
 def test_the_more_clients_send_the_more_of_a_snapshot_a_turn_makes_but_never_much() -> None:
-    assert share_of_turn(0) == IDLE_BYTES_PER_TURN
-    assert share_of_turn(1) == share_of_turn(LEAST_BYTES_PER_TURN) == LEAST_BYTES_PER_TURN
-    assert share_of_turn(10_000) == 10_000
-    assert share_of_turn(1 << 30) == MOST_BYTES_PER_TURN
+    assert share_of_turn(0, quiet_ms=QUIET_MS + 1) == IDLE_BYTES_PER_TURN
+    for received in (0, 1, LEAST_BYTES_PER_TURN):
+        assert share_of_turn(received, quiet_ms=0) == LEAST_BYTES_PER_TURN
+    assert share_of_turn(10_000, quiet_ms=0) == 10_000
+    assert share_of_turn(1 << 30, quiet_ms=0) == MOST_BYTES_PER_TURN
 
 
 def test_beside_clients_a_turn_makes_a_little_and_alone_it_makes_more() -> None:
