@@ -161,7 +161,7 @@ def _script_memory(server: Server) -> Fields:
 
 def _memory(server: Server) -> Fields:
     facts, config = server.host.facts(), server.config
-    used = server.memory.used_bytes()
+    used = server.memory.reported_bytes()
     peak = server.memory.peak_bytes
     overhead = min(server.memory.overhead_bytes(), used)
     dataset = used - overhead

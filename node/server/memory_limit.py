@@ -12,6 +12,10 @@ are two ways to keep it:
 Once the headroom is used up, keys are evicted until the measured excess and a small reserve are made up for
 by what the evicted keys are thought to have held. If they held less, the next measurement tells.
 
+Who only wants to know, INFO above all, is told what was measured a moment ago, if there is much to walk
+through and little can have changed: an agent that asks every second is not to cost clients more, the more
+they store.
+
 Eviction happens between commands, as an act of nobody: replicas and the log get a DEL for each key, and those
 who track it are told before they are answered. It takes a bounded time per command or turn and goes on in the
 next. Only if no key may go are commands refused that need memory.
@@ -20,7 +24,7 @@ next. Only if no key may go are commands refused that need memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shoal.node.commands.spec import Flag
 from shoal.node.dataset.database import Database
@@ -49,6 +53,15 @@ MEASURE_EVERY_MS = 100
 MEASURE_SHARE = 50
 """Measuring takes no more than a fiftieth of the time, as long as nothing has to be evicted."""
 
+EXACT_BELOW_BYTES = 64 << 20
+"""With less in use measuring takes so little that whoever asks has it done anew."""
+
+REMEMBERED_MS_PER_MEGABYTE = 7
+"""How long what was measured may be told, so that this takes a thousandth of the time at most."""
+
+REMEMBERED_SHARE = 50
+"""It is measured anew earlier if a fiftieth of it may have changed."""
+
 RETRY_SHARE = 10
 """Nor more than a tenth of it while there is nothing to evict: clients may give memory back."""
 
@@ -65,6 +78,15 @@ TENACITY_STEP_US, MOST_LINEAR_TENACITY, TENACITY_GROWTH, NO_TIME_LIMIT = 50, 10,
 _FAST = int(Flag.FAST)
 _GROWS_BY_ITS_WORDS = frozenset(["SET", "SETEX", "PSETEX", "MSET", "MSETNX", "LINSERT"])
 """Writes, beside the FAST ones, that add no more to the data than they carry."""
+
+
+class Measured(NamedTuple):
+    """What was measured last, and how things stood then."""
+
+    used: int
+    at_ms: int
+    received: int
+    keys: int
 
 
 class MemoryLimit:
@@ -86,6 +108,7 @@ class MemoryLimit:
         self._input_seen = 0
         self._measure_at_ms = self._retry_at_ms = 0
         self._changes_seen = -1
+        self._remembered = Measured(0, 0, 0, 0)
         self._victims = Victims(server.keyspace, server.rng)
 
     def follow_config(self) -> None:
@@ -104,11 +127,27 @@ class MemoryLimit:
     # --- how much is used --------------------------------------------------------------------------
 
     def used_bytes(self) -> int:
-        """What is in use for data, clients, buffers and scripts."""
+        """What is in use for data, clients, buffers and scripts: measured now."""
         grown = max(self.server.host.heap_bytes() - self.startup_bytes, 0)
         used = EMPTY_SERVER_BYTES + grown
         self.peak_bytes = max(self.peak_bytes, used)
+        self._remembered = Measured(used, *self._surroundings())
         return used
+
+    def reported_bytes(self) -> int:
+        """`used_bytes`; of a large heap as it was a moment ago, if not much has come or gone since."""
+        measured = self._remembered
+        now_ms, received, keys = self._surroundings()
+        may_have_changed = received - measured.received > measured.used // REMEMBERED_SHARE
+        may_have_changed |= abs(keys - measured.keys) > measured.keys // REMEMBERED_SHARE
+        is_old = now_ms - measured.at_ms > (measured.used >> 20) * REMEMBERED_MS_PER_MEGABYTE
+        if measured.used < EXACT_BELOW_BYTES or may_have_changed or is_old:
+            return self.used_bytes()
+        return measured.used
+
+    def _surroundings(self) -> tuple[int, int, int]:
+        server = self.server
+        return server.keyspace.now_ms, server.statistics.input_bytes, len(server.keyspace)
 
     def uncounted_bytes(self) -> int:
         """What waits for replicas and for the disk. To count it would be to evict because of evictions."""

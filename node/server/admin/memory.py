@@ -66,7 +66,7 @@ def memory_usage(session: Session, key: bytes, *options: bytes) -> Reply:
 def memory_stats(session: Session) -> Reply:
     server = session.server
     memory = server.memory
-    used, keys = memory.used_bytes(), len(server.keyspace)
+    used, keys = memory.reported_bytes(), len(server.keyspace)
     overhead, peak = min(memory.overhead_bytes(), used), memory.peak_bytes
     dataset, resident = used - overhead, server.host.facts().resident_bytes
     held = used + memory.startup_bytes

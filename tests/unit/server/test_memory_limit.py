@@ -13,6 +13,7 @@ from shoal.node.dataset.frequencies import NEW, CountingRules, Frequencies
 from shoal.node.dataset.sizes import key_bytes
 from shoal.node.server.append_only import AofState
 from shoal.node.server.host import NoHost
+from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
 from shoal.node.server.server import Server
 from tests.unit.server.client import NOW_MS, Client, World, fields
 
@@ -309,3 +310,57 @@ def test_counts_end_at_255_and_fall_with_the_minutes() -> None:
     assert table.count(b"k", NOW_MS + 2000 * MINUTE_MS) == 0
     rules.decay_minutes = 0
     assert table.count(b"k", NOW_MS + 2000 * MINUTE_MS) == 255
+
+
+class LargeHost(NoHost):
+    """So much is in use, and it takes a walk to know it."""
+
+    def __init__(self) -> None:
+        self.heap, self.measured = 200 << 20, 0
+
+    def heap_bytes(self) -> int:
+        self.measured += 1
+        return self.heap
+
+
+def told(client: Client, host: LargeHost) -> bool:
+    """Whether INFO tells what is in use now."""
+    used = int(fields(client("INFO", "memory"))["used_memory"])
+    return used == host.heap + EMPTY_SERVER_BYTES
+
+
+def test_who_asks_again_and_again_has_a_large_heap_measured_seldom(world: World, client: Client) -> None:
+    host = world.server.host = LargeHost()
+    for _ in range(100):
+        assert told(client, host)
+        world.pass_time(10)
+    assert host.measured == 1
+    host.heap += 1
+    world.pass_time(1000)
+    assert told(client, host)
+
+
+@pytest.mark.parametrize("change", ["much comes in", "keys go", "it is small"])
+def test_what_is_told_of_memory_is_never_far_from_the_truth(
+    world: World, client: Client, change: str
+) -> None:
+    host = world.server.host = LargeHost()
+    fill(client, 100)
+    if change == "it is small":
+        host.heap = 10 << 20
+    assert told(client, host)
+    host.heap += 4 << 20
+    assert told(client, host) is (change == "it is small")
+    if change == "much comes in":
+        client("SET", "large", "v" * (5 << 20))
+    elif change == "keys go":
+        client("DEL", *(f"key:{number}" for number in range(5)))
+    assert told(client, host)
+
+
+def test_eviction_goes_by_what_is_in_use_now(world: World, client: Client) -> None:
+    host = world.server.host = LargeHost()
+    assert told(client, host)
+    assert client("CONFIG", "SET", "maxmemory", host.heap + (2 << 20)) == "OK"
+    host.heap += 4 << 20
+    assert client("SET", "k", "v") == REFUSED
