@@ -33,59 +33,8 @@ WRITES = Flag.WRITE | Flag.DENYOOM | Flag.FAST
     keys=COUNTER,
     arguments=(key_arg(),),
 )
-def incr(call: Call, key: bytes) -> Reply:
-    return _add(call, key, 1)
-
-
-@command(
-    "DECR",
-    arity=2,
-    flags=WRITES,
-    group="string",
-    since="1.0.0",
-    complexity="O(1)",
-    summary="Subtracts one from the integer a key holds, 0 if there is none.",
-    keys=COUNTER,
-    arguments=(key_arg(),),
-)
-def decr(call: Call, key: bytes) -> Reply:
-    return _add(call, key, -1)
-
-
-@command(
-    "INCRBY",
-    arity=3,
-    flags=WRITES,
-    group="string",
-    since="1.0.0",
-    complexity="O(1)",
-    summary="Adds to the integer a key holds, 0 if there is none.",
-    keys=COUNTER,
-    arguments=(key_arg(), Arg("increment", "integer")),
-)
-def incrby(call: Call, key: bytes, increment: bytes) -> Reply:
-    return _add(call, key, require_integer(increment))
-
-
-@command(
-    "DECRBY",
-    arity=3,
-    flags=WRITES,
-    group="string",
-    since="1.0.0",
-    complexity="O(1)",
-    summary="Subtracts from the integer a key holds, 0 if there is none.",
-    keys=COUNTER,
-    arguments=(key_arg(), Arg("decrement", "integer")),
-)
-def decrby(call: Call, key: bytes, decrement: bytes) -> Reply:
-    amount = require_integer(decrement)
-    if amount == INT64_MIN:
-        raise CommandError("ERR decrement would overflow")
-    return _add(call, key, -amount)
-
-
-def _add(call: Call, key: bytes, amount: int) -> int:
+def incr(call: Call, key: bytes, amount: int = 1) -> Reply:
+    """INCRBY, DECR and DECRBY call it with other amounts: the commonest has no further call to pay for."""
     db = call.db
     value = db.for_change(key)
     if value is None:
@@ -103,6 +52,54 @@ def _add(call: Call, key: bytes, amount: int) -> int:
     db.replace(key, b"%d" % number)
     db.changed(key, "incrby")
     return number
+
+
+@command(
+    "DECR",
+    arity=2,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Subtracts one from the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(),),
+)
+def decr(call: Call, key: bytes) -> Reply:
+    return incr(call, key, -1)
+
+
+@command(
+    "INCRBY",
+    arity=3,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Adds to the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(), Arg("increment", "integer")),
+)
+def incrby(call: Call, key: bytes, increment: bytes) -> Reply:
+    return incr(call, key, require_integer(increment))
+
+
+@command(
+    "DECRBY",
+    arity=3,
+    flags=WRITES,
+    group="string",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Subtracts from the integer a key holds, 0 if there is none.",
+    keys=COUNTER,
+    arguments=(key_arg(), Arg("decrement", "integer")),
+)
+def decrby(call: Call, key: bytes, decrement: bytes) -> Reply:
+    amount = require_integer(decrement)
+    if amount == INT64_MIN:
+        raise CommandError("ERR decrement would overflow")
+    return incr(call, key, -amount)
 
 
 @command(

@@ -45,11 +45,11 @@ _ZERO = NewId(0, 0)
         ("7.0.0", "Takes ids such as `ms-*`."),
     ),
 )
-def xadd(call: Call, key: bytes, *words: bytes) -> Reply:
+def xadd(call: Call, key: bytes, id_or_option: bytes, *pairs: bytes) -> Reply:
     """Nearly every one has the next id and no options: those take two thirds of the time of the others."""
-    if words[0] != b"*" or not len(words) % 2:
-        return _add_as_asked(call, key, words)
-    db, pairs = call.db, words[1:]
+    if id_or_option != b"*" or len(pairs) % 2:
+        return _add_as_asked(call, key, (id_or_option, *pairs))
+    db = call.db
     stream = db.change_as(key, Stream)
     if stream is None:
         stream = Stream()

@@ -231,17 +231,18 @@ class Database(SlotTables):
             return
         tables, counts, now_ms = self.tables, self.group_counts, keyspace.now_ms
         expires, accessed = self.expires, self.accessed
+        are_tagged = BRACE in b"".join(keys)
+        if expires:
+            for key in keys:
+                expires.pop(key, None)
         for key, value in zip(keys, values, strict=True):
-            slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
-            if key in expires:
-                del expires[key]
+            slot = key_slot(key) if are_tagged else crc_hqx(key, 0) & 16383
             table = tables[slot]
-            if table.births is None and table is not NOTHING:
-                before = len(table)
+            if key in table:
                 table[key] = value
-                counts[slot >> GROUP_SHIFT] += len(table) - before
-            elif key in table:
+            elif table.births is None and table is not NOTHING:
                 table[key] = value
+                counts[slot >> GROUP_SHIFT] += 1
             else:
                 self._put_new(slot, key, value)
             accessed[key] = now_ms
