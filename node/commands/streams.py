@@ -16,7 +16,7 @@ from shoal.node.commands.stream_options import (
     trim_args,
 )
 from shoal.node.dataset.numbers import require_integer
-from shoal.node.dataset.stream_ids import format_recent_id, parse_strict_id
+from shoal.node.dataset.stream_ids import format_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import OK, CommandError, Reply
 
@@ -57,7 +57,7 @@ def xadd(call: Call, key: bytes, id_or_option: bytes, *pairs: bytes) -> Reply:
     entry_id = next_id(stream.last_id, db.keyspace.now_ms)
     stream.append(entry_id, pairs, call.encoding_limits.stream_nodes)
     db.changed(key, "xadd")
-    text = format_recent_id(entry_id)
+    text = format_id(entry_id)
     if db.keyspace.is_repeated:
         call.propagate(b"XADD", key, text, *pairs)
     return text
@@ -85,7 +85,7 @@ def _add_as_asked(call: Call, key: bytes, words: tuple[bytes, ...]) -> Reply:
     call.db.changed(key, "xadd")
     if trim is not None and stream.trim(trim):
         call.db.announce(key, "xtrim")
-    text = format_recent_id(entry_id)
+    text = format_id(entry_id)
     if call.keyspace.is_repeated and (options.approximate or given.sequence is None):
         exact = options.rewritten(words[: options.size], stream)
         call.propagate(b"XADD", key, *exact, text, *pairs)

@@ -22,26 +22,21 @@ def nodes_of_key(keys: Any, key: int) -> int:
     just one child is left there without it, that branch goes too, and the bytes above and below it
     become one stretch.
     """
-    branch = max(_common(_before(keys, key), key), _common(_after(keys, key), key))
+    before, after = _before(keys, key), _after(keys, key)
+    branch = max(_common(before, key), _common(after, key))
     if branch < 0:
         return 1
     leaf = 1 + (branch < ID_BYTES - 1)
     rest = 8 * (ID_BYTES - branch)
     low = key >> rest << rest
     high = low + (1 << rest) - 1
-    siblings = _first_and_last(keys, low, high, key)
-    joined = _common(*siblings) if siblings[0] != siblings[1] else ID_BYTES
+    first = next(keys.irange(low, high)) if before is not None and before >= low else after
+    last = next(keys.irange(low, high, reverse=True)) if after is not None and after <= high else before
+    joined = _common(first, last) if first != last else ID_BYTES
     if joined <= branch:
         return leaf
     above = max(_common(_before(keys, low), key), _common(_after(keys, high), key))
     return leaf + (branch - above > 1) + (joined - branch > 1)
-
-
-def _first_and_last(keys: Any, low: int, high: int, without: int) -> tuple[int, int]:
-    """The first and the last key of a range, one key left out."""
-    first = next(key for key in keys.irange(low, high) if key != without)
-    last = next(key for key in keys.irange(low, high, reverse=True) if key != without)
-    return first, last
 
 
 def _before(keys: Any, key: int) -> int | None:

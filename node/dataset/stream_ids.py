@@ -6,7 +6,6 @@ So ids compare, step and serve as keys as numbers do; `ms-seq` is how clients se
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from shoal.node.dataset.numbers import parse_c_unsigned
 from shoal.node.resp.replies import CommandError
@@ -30,16 +29,6 @@ def make_id(milliseconds: int, sequence: int) -> int:
 def format_id(entry_id: int) -> bytes:
     """`ms-seq`."""
     return b"%d-%d" % (entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX)
-
-
-def format_recent_id(entry_id: int) -> bytes:
-    """`format_id` for ids of the same few milliseconds: half the cost."""
-    return _before_sequence(entry_id >> SEQUENCE_BITS) + b"%d" % (entry_id & SEQUENCE_MAX)
-
-
-@lru_cache(maxsize=8)
-def _before_sequence(milliseconds: int) -> bytes:
-    return b"%d-" % milliseconds
 
 
 def parse_id(text: bytes, missing_sequence: int = 0) -> int:
