@@ -1,17 +1,14 @@
-"""Following a primary: the connection, the snapshot, the stream, and beginning again when one fails."""
+"""Following a primary: the connection, what comes over it, and beginning again when it fails.
+
+What a snapshot does here stands in `snapshot_intake.py`, what the stream does in `primary_stream.py`.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shoal.cluster.effects import Level, Note
-from shoal.node.dataset.expiry_mode import ExpiryMode
-from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
-from shoal.node.persistence.rdb_loader import RdbLoader
-from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.replication.replica import (
     Continues,
     Failed,
@@ -25,16 +22,15 @@ from shoal.node.replication.replica import (
     SnapshotPart,
     StreamPart,
 )
-from shoal.node.replication.stream import command_size
-from shoal.node.resp.parser import Arguments
-from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.resp.writer import encode_command
-from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, RestartLog, SendToPrimary
+from shoal.node.server.effects import ClosePrimaryLink, OpenPrimaryLink, SendToPrimary
 from shoal.node.server.failover import FailoverState
-from shoal.node.server.stream_session import StreamSession
+from shoal.node.server.primary_stream import PrimaryStream
+from shoal.node.server.snapshot_intake import IncomingSnapshot, SnapshotIntake
 
 if TYPE_CHECKING:
     from shoal.node.server.replication import Replication
+    from shoal.node.server.stream_session import StreamSession
 
 FIRST_RETRY_MS = 50
 LAST_RETRY_MS = 1000
@@ -51,34 +47,6 @@ _TIMED_OUT = {
 }
 
 
-class IncomingSnapshot:
-    """A primary's data on its way in.
-
-    It gathers beside the data we have. If the primary dies halfway, this node still holds what it had, and
-    a failover to it loses the last writes instead of nearly everything.
-    """
-
-    def __init__(self, replid: str, offset: int, keyspace: Keyspace, *, verify_checksum: bool) -> None:
-        self.replid = replid
-        self.offset = offset
-        self.received = 0
-        self.keyspace = keyspace.empty_twin()
-        self.reader = RdbReader(verify_checksum=verify_checksum)
-        self.loader = RdbLoader(self.keyspace, keep_expired=True)
-
-    def take(self, data: bytes) -> None:
-        """The next bytes. Raises RdbError."""
-        self.received += len(data)
-        self.loader.apply(self.reader.feed(data))
-
-    @property
-    def stream_database(self) -> int:
-        """The database the stream's first command is meant for."""
-        text = self.loader.auxiliary.get(b"repl-stream-db", b"")
-        index = int(text) if text.isdigit() else 0
-        return index if index < len(self.keyspace.databases) else 0
-
-
 class Following:
     """The primary of this node, from REPLICAOF (or its cluster's word) to the end of following it."""
 
@@ -93,36 +61,33 @@ class Following:
         self.last_seen_ms: int | None = None
         """When the link was last known good: the last bytes' arrival, also after it broke. None: never."""
         self.down_since_ms = server.keyspace.now_ms
-        self.session = self._new_session(database_index)
-        self.incoming: IncomingSnapshot | None = None
+        self._snapshots = SnapshotIntake(server)
+        self._stream = PrimaryStream(self, database_index)
         self._needs_snapshot = False
         """Whether the stream cannot be gone on with, though the primary could."""
         self._refusals = 0
-        self._keeps_others_out = False
-        """Whether clients are told LOADING because of it."""
         self._link: ReplicaLink | None = None
         self._retry_ms = FIRST_RETRY_MS
         self._heard_ms = server.keyspace.now_ms
         self._held = bytearray()
         """What came while a script was busy, or in a pause."""
         self._next_ack_ms = 0
-        self._is_in_script = False
-        """A script of the stream takes long and is suspended."""
         self._begins_again_after_script = False
-        self._forget_unapplied()
-
-    def _new_session(self, database_index: int) -> StreamSession:
-        """Who runs the stream's commands. CLIENT LIST shows it, but nothing is sent to it."""
-        address = f"{self.host}:{self.port}"
-        session = StreamSession(self.server, self.server.next_session_id, address, self._script_ended)
-        self.server.next_session_id += 1
-        session.db = self.server.keyspace.databases[database_index]
-        return session
 
     @property
     def is_connected(self) -> bool:
         """Whether the stream flows."""
         return self.state is LinkState.CONNECTED
+
+    @property
+    def session(self) -> StreamSession:
+        """Who runs the stream's commands."""
+        return self._stream.session
+
+    @property
+    def incoming(self) -> IncomingSnapshot | None:
+        """The snapshot that is on its way."""
+        return self._snapshots.incoming
 
     @property
     def database_index(self) -> int:
@@ -132,7 +97,7 @@ class Following:
     @property
     def offset(self) -> int:
         """The last byte of the stream applied, those not yet passed on included."""
-        return self.replication.history.offset + self._applied
+        return self.replication.history.offset + self._stream.applied
 
     def silent_seconds(self, now_ms: int) -> int:
         """Whole seconds since the stream's last bytes; -1 while it does not flow."""
@@ -205,7 +170,7 @@ class Following:
     def _must_hold(self) -> bool:
         """Nothing may change under a script, before the data are there, or while an operator says so."""
         server = self.server
-        if server.scripts.busy is not None or (server.loading and not self._keeps_others_out):
+        if server.scripts.busy is not None or (server.loading and not self._snapshots.keeps_others_out):
             return True
         return self.is_connected and bool(server.pause.operator_until_ms)
 
@@ -223,30 +188,48 @@ class Following:
         if self._begins_again_after_script:
             return
         if (now_ms - self._heard_ms) // 1000 > self.server.config.repl_timeout:
-            self._drop(_TIMED_OUT.get(self.state, "Timeout connecting to the MASTER..."))
+            self.drop(_TIMED_OUT.get(self.state, "Timeout connecting to the MASTER..."))
         elif self.is_connected and now_ms >= self._next_ack_ms:
             self.acknowledge()
 
     def stop(self) -> None:
         """Follow no more. What the stream began and did not finish has not happened, a script excepted."""
-        self._finish_script()
+        self._begins_again_after_script = False
+        self._stream.finish_script()
         self.server.effects.append(ClosePrimaryLink(self.link_id))
         self.link_id = 0
         self._forget_unapplied()
-        self._forget_incoming()
+
+    def _forget_unapplied(self) -> None:
+        self._held.clear()
+        self._stream.forget_unapplied()
+        self._snapshots.forget()
 
     def reconnect(self) -> None:
         """Drop the connection, because an operator says so, and make a new one."""
-        self._drop("the connection to the primary was killed by a client")
+        self.drop("the connection to the primary was killed by a client")
 
-    def _drop(self, reason: str, *, least_delay_ms: int = 0) -> None:
+    def drop(self, reason: str, *, least_delay_ms: int = 0) -> None:
+        """Give up the connection, which is of no use any more, and make a new one."""
         self._note(Level.WARNING, reason)
         self.server.effects.append(ClosePrimaryLink(self.link_id))
         self._begin_again(least_delay_ms)
 
+    def begin_with_snapshot(self, reason: str) -> None:
+        """Give up the connection, and ask for all data over the next; the more often, the later."""
+        self._needs_snapshot = True
+        delay_ms = min(LAST_RETRY_MS << self._refusals, MOST_RETRY_MS)
+        self._refusals = min(self._refusals + 1, MOST_RETRY_MS // LAST_RETRY_MS)
+        self.drop(reason, least_delay_ms=delay_ms)
+
+    def script_ended(self) -> None:
+        """The stream's script that nothing could be given up within is over."""
+        if self._begins_again_after_script:
+            self._begin_again()
+
     def _begin_again(self, least_delay_ms: int = 0) -> None:
         """Try anew, soon at first, then less often; a link that worked starts from soon again."""
-        if self._is_in_script:
+        if self._stream.is_in_script:
             self._begins_again_after_script = True
             return
         self._begins_again_after_script = False
@@ -254,7 +237,6 @@ class Following:
             self._retry_ms = FIRST_RETRY_MS
             self.down_since_ms = self.server.keyspace.now_ms
         self._forget_unapplied()
-        self._forget_incoming()
         delay_ms, self._retry_ms = self._retry_ms, min(2 * self._retry_ms, LAST_RETRY_MS)
         self.connect(delay_ms=max(delay_ms, least_delay_ms))
 
@@ -270,22 +252,22 @@ class Following:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case StreamPart(data):
-                self._apply(data)
+                self._stream.apply(data)
             case SendBytes(data):
                 self._send(data)
             case SnapshotBegins(replid, offset):
                 self._begin_snapshot(replid, offset)
             case SnapshotPart(data):
                 self._take_snapshot_part(data)
-            case SnapshotEnds(uses_mark):
-                self._end_snapshot(uses_mark=uses_mark)
+            case SnapshotEnds():
+                self._end_snapshot()
             case Continues(replid):
                 self._continue(replid)
             case Failed(reason, refused_sync):
                 if refused_sync:
                     self.replication.failover.refused()
                 if self.link_id:  # else we are a primary again
-                    self._drop(reason)
+                    self.drop(reason)
 
     def _continue(self, replid: str | None) -> None:
         """The stream goes on where it broke off, perhaps under the ID of a newly promoted primary."""
@@ -304,185 +286,28 @@ class Following:
         self.last_seen_ms = self.server.keyspace.now_ms
         self.acknowledge()
 
-    # --- the snapshot ------------------------------------------------------------------------------
-
     def _begin_snapshot(self, replid: str, offset: int) -> None:
         self.replication.failover.agreed()
         self._note(Level.NOTICE, f"Full resync from master: {replid}:{offset}")
         self._set_state(LinkState.SYNC)
-        self.incoming = IncomingSnapshot(
-            replid, offset, self.server.keyspace, verify_checksum=self.server.config.rdbchecksum
-        )
+        self._snapshots.begin(replid, offset)
 
     def _take_snapshot_part(self, data: bytes) -> None:
-        assert self.incoming is not None
-        if not self.incoming.received:
-            self._note(Level.NOTICE, "MASTER <-> REPLICA sync: Loading DB in memory")
-            self._close_gates(self.incoming)
-        self.server.note_loaded(len(data))
         try:
-            self.incoming.take(data)
+            self._snapshots.take(data)
         except RdbError as error:
-            self._drop(f"Failed trying to load the MASTER synchronization DB: {error}")
+            self.drop(f"Failed trying to load the MASTER synchronization DB: {error}")
 
-    def _close_gates(self, incoming: IncomingSnapshot) -> None:
-        """`repl-diskless-load swapdb` says what may run meanwhile: all but a change of role.
-
-        It serves only data of the history that is to come. Without the directive nothing is kept out.
-        """
-        server = self.server
-        if server.config.repl_diskless_load != "swapdb" or server.loading:
+    def _end_snapshot(self) -> None:
+        try:
+            database_index = self._snapshots.end()
+        except RdbError as error:
+            self.drop(f"Failed trying to load the MASTER synchronization DB: {error}")
             return
-        if incoming.replid == self.replication.history.replid:
-            self.replication.async_loading = True
-        else:
-            self._keeps_others_out = True
-            server.begin_loading()
-
-    def _forget_incoming(self) -> None:
-        self.incoming = None
-        self.replication.async_loading = False
-        if self._keeps_others_out:
-            self._keeps_others_out = False
-            self.server.end_loading()
-
-    def _end_snapshot(self, *, uses_mark: bool) -> None:
-        """The snapshot takes the place of what we had, in one step; so does its past."""
-        incoming = self.incoming
-        assert incoming is not None
-        if not incoming.reader.finished:
-            self._drop("Failed trying to load the MASTER synchronization DB: it ends too early")
-            return
-        self._forget_incoming()
         self._needs_snapshot = False
-        replication = self.replication
-        replication.disconnect_replicas()
-        self.server.keyspace.adopt(incoming.keyspace)
-        if self.server.config.appendonly:
-            self.server.aof.suspend()
-            self.server.effects.append(RestartLog())
-        replication.history.adopt(incoming.replid, incoming.offset)
-        replication.history.keep_backlog(self.server.config.repl_backlog_size)
-        self.session.db = self.server.keyspace.databases[incoming.stream_database]
+        self.session.db = self.server.keyspace.databases[database_index]
         self._note(Level.NOTICE, "MASTER <-> REPLICA sync: Finished with success")
         self._connected()
-
-    # --- the stream --------------------------------------------------------------------------------
-
-    def _forget_unapplied(self) -> None:
-        """Drop bytes whose commands have not run: an unfinished command, an unfinished transaction."""
-        self._held.clear()
-        self._raw = bytearray()
-        """The stream from the first byte on that has not been passed on."""
-        self._waiting: deque[Arguments] = deque()
-        """Commands of it that have not run."""
-        self._parsed = 0
-        self._applied = 0
-        """How much of `_raw` is run, and how much of that is applied: less, inside a transaction."""
-        self.session = self._new_session(self.session.db.index)
-
-    def _apply(self, data: bytes) -> None:
-        """Run the commands that are complete, then pass on exactly their bytes.
-
-        A transaction counts once its EXEC has run. Else a node promoted in the middle of one would claim
-        an offset that includes commands it never applied.
-        """
-        self._raw += data
-        self._waiting.extend(self.session.parser.feed(data))
-        self._run_waiting()
-
-    def _run_waiting(self) -> None:
-        session, keyspace, link_id = self.session, self.server.keyspace, self.link_id
-        failure, waiting = None, self._waiting
-        keyspace.expiry_mode = ExpiryMode.IGNORE
-        while waiting and not self._is_in_script:
-            argv = waiting.popleft()
-            end = self._parsed + command_size(argv)
-            if self._raw[self._parsed] != _ARRAY or self._raw[end - 2 : end] != b"\r\n":
-                failure = "the primary's stream is not made of plain commands"
-                break
-            if not self.server.dispatcher.table.knows(argv):
-                self._refuse_unknown(argv)
-                return
-            self._run(argv)
-            if self.link_id != link_id:
-                return  # the command changed our role
-            self._parsed = end
-            if session.transaction is None and not self._is_in_script:
-                self._applied = end
-        keyspace.expiry_mode = ExpiryMode.HIDE
-        self._pass_on_applied()
-        if session.parser.error is not None and not waiting and not self._is_in_script:
-            failure = f"the primary's stream breaks the protocol: {session.parser.error}"
-        if failure is not None:
-            self._drop(failure)
-
-    def _refuse_unknown(self, argv: Arguments) -> None:
-        """Stop in front of a command this version does not have.
-
-        How it arises: the primary is of another version, and a client used something only that one can do.
-        What goes wrong without the rule: the replica goes on without what the command did, and claims
-        the offset of one that has it. It would win an election with data that was never complete.
-        The rule: the stream ends here, as far as this node is concerned, and all data are asked for anew.
-        Until they are here, what is down is seen to be down, and ages until it may not stand for election.
-        Why it ends: the snapshot holds what the command did, and is loaded unless it is of an unknown kind
-        too. If such commands come often, the primary is asked for a snapshot ever more seldom.
-        """
-        self.server.keyspace.expiry_mode = ExpiryMode.HIDE
-        self._pass_on_applied()
-        self._needs_snapshot = True
-        delay_ms = min(LAST_RETRY_MS << self._refusals, MOST_RETRY_MS)
-        self._refusals = min(self._refusals + 1, MOST_RETRY_MS // LAST_RETRY_MS)
-        self._drop(
-            f"== CRITICAL == The primary's stream holds '{_name(argv)}', a command this version does not "
-            "know. Replication stops before it, rather than go on without what it did, and begins anew.",
-            least_delay_ms=delay_ms,
-        )
-
-    def _pass_on_applied(self) -> None:
-        if self._applied:
-            applied, self._applied = bytes(self._raw[: self._applied]), 0
-            del self._raw[: len(applied)]
-            self._parsed -= len(applied)
-            self.replication.pass_on(applied)
-
-    def _run(self, argv: Arguments) -> None:
-        reply = self.server.dispatcher.apply(self.session, argv)
-        if reply is NO_REPLY and self.server.scripts.suspension.is_suspended:
-            self._is_in_script = True
-            self.server.scripts.suspension.spell(self.session, argv)
-            return
-        if self.server.propagation.operations:
-            self.server.propagation.propagate_recorded()
-        self._look_at(reply, argv)
-
-    def _look_at(self, reply: Reply, argv: Sequence[bytes]) -> None:
-        if isinstance(reply, CommandError):
-            self._note(
-                Level.WARNING,
-                f"== CRITICAL == This replica cannot apply '{_name(argv)}' from its primary: {reply}. "
-                "Its data may differ from now on.",
-            )
-
-    def _script_ended(self, reply: Reply) -> None:
-        """The script that was suspended is over: on with what is behind it, as far as that is here."""
-        self._is_in_script = False
-        self._look_at(reply, self.server.scripts.suspension.command)
-        self._applied = self._parsed
-        self._run_waiting()
-        if self._begins_again_after_script:
-            self._begin_again()
-
-    def _finish_script(self) -> None:
-        """Let a suspended script of the stream run to its end, now.
-
-        It cannot be taken back, and half of it is a state that the primary never had. Our role changes all
-        the same when the cluster says so, and at once: then nobody is answered until the script is over.
-        """
-        self._begins_again_after_script = False
-        self._waiting.clear()
-        while self._is_in_script:
-            self.server.scripts.suspension.go_on()
 
     def acknowledge(self) -> None:
         """Tell the primary how far we are: each second, and when it asks."""
@@ -493,10 +318,3 @@ class Following:
 
     def _note(self, level: Level, text: str) -> None:
         self.server.effects.append(Note(level, text))
-
-
-def _name(argv: Sequence[bytes]) -> str:
-    return argv[0][:64].lower().decode("utf-8", "replace")
-
-
-_ARRAY = ord("*")
