@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -100,6 +101,8 @@ class Node:
         self._deadline_moved = trio.Event()
         self._clock_due_ms = 0
         """When the cluster's clock will look at the machine again, unless it is told to look sooner."""
+        self._saves_put_off: deque[Session] = deque()
+        """Whose SAVE waits for the end of a script."""
         self._save_is_due = False
         """A save was asked for that need not be durable; this turn's end, or a later one's, does it."""
         self._may_save_at = 0.0
@@ -297,7 +300,9 @@ class Node:
             self.ending.look()
             self.append_only.look()
             self.migrations.look()
-            if self.snapshots.is_due():
+            if self._saves_put_off and can_be_pictured(self.server):
+                self._save(self._saves_put_off.popleft())
+            elif self.snapshots.is_due():
                 self._save(None)
 
     def _has_work_without_clients(self) -> bool:
@@ -305,9 +310,15 @@ class Node:
         return self.server.active_expiry.is_behind or self.server.scripts.suspension.wants_turn
 
     def _save(self, waiting: Session | None) -> None:
-        """Begin a snapshot of this moment, or of a later one if a script is half done."""
-        if waiting is None and not can_be_pictured(self.server):
-            self.server.persistence.save_scheduled = True
+        """Begin a snapshot of this moment, or of a later one if a script is half done.
+
+        That script began after SAVE or BGSAVE was asked for, for it keeps others out, but in the same turn.
+        """
+        if not can_be_pictured(self.server):
+            if waiting is None:
+                self.server.persistence.save_scheduled = True
+            else:
+                self._saves_put_off.append(waiting)
             return
         save = self.snapshots.begin(waiting)
         if save is not None:
