@@ -8,6 +8,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of
 from shoal.node.commands.stream_options import (
     AUTOMATIC,
+    NO_TRIMMING,
     NewId,
     check_trim_strategy,
     next_id,
@@ -65,7 +66,7 @@ def xadd(call: Call, key: bytes, id_or_option: bytes, *pairs: bytes) -> Reply:
 
 def _add_as_asked(call: Call, key: bytes, words: tuple[bytes, ...]) -> Reply:
     """XADD with any id and options."""
-    options = parse_trim_options(words, for_xadd=True)
+    options = NO_TRIMMING if words[0][:1].isdigit() else parse_trim_options(words, for_xadd=True)
     given = parse_new_id(words[options.size]) if options.size < len(words) else AUTOMATIC
     check_trim_strategy(options, needed=False)
     trim = options.trim(call)

@@ -38,6 +38,10 @@ def encode_text(text: bytes) -> bytes:
 
 def encode_integer(number: int) -> bytes:
     """A signed number of 64 bits as an element."""
+    return NUMBERS[number] if -NEAR <= number < NEAR else _encode_integer(number)
+
+
+def _encode_integer(number: int) -> bytes:
     if 0 <= number < 128:
         return bytes((number, 1))
     if -4096 <= number < 4096:
@@ -97,5 +101,5 @@ def assemble(count: int, elements: bytes) -> bytes:
 
 
 NEAR = 512
-NUMBERS = [encode_integer(number) for number in (*range(NEAR), *range(-NEAR, 0))]
+NUMBERS = [_encode_integer(number) for number in (*range(NEAR), *range(-NEAR, 0))]
 """The elements of numbers from -NEAR up to NEAR, each at its own index: negative ones count from the end."""

@@ -18,6 +18,8 @@ ID_BYTES = 16
 INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
 
 _LONGEST_ID = 127
+_MOST_DIGITS = 20
+"""Of a number of 64 bits: what has fewer is one."""
 _NEGATIVE = re.compile(rb"-[1-9][0-9]*\Z")
 
 
@@ -70,6 +72,8 @@ def parse_range_end(text: bytes) -> int:
 
 def _number(text: bytes) -> int:
     """An unsigned number of 64 bits, read as generously as C's strtoull reads, which Redis falls back on."""
+    if text.isdigit() and len(text) < _MOST_DIGITS:
+        return int(text)
     number = parse_c_unsigned(text)
     if number is None or _NEGATIVE.match(text):
         raise CommandError(INVALID_ID)

@@ -119,10 +119,16 @@ class StreamNode:
             ids, entries = ids[:room], entries[:room]
         max_bytes = min(limits.max_bytes or LARGEST_NODE_BYTES, LARGEST_NODE_BYTES)
         taken = self._append_alike(ids, entries, max_bytes) if len(ids) > 1 else 0
-        while taken < len(ids) and self.size + len(b"".join(entries[taken])) < max_bytes:
+        while taken < len(ids) and self._has_room_for(entries[taken], max_bytes):
             self.append(ids[taken], entries[taken])
             taken += 1
         return taken
+
+    def _has_room_for(self, pairs: Pairs, max_bytes: int) -> bool:
+        """Whether the listpack and these texts stay below so many bytes."""
+        text_bytes = len(b"".join(pairs))
+        most = len(self._packed) + len(self._head) + _MOST_OF_COUNTS + text_bytes
+        return most < max_bytes or self.size + text_bytes < max_bytes
 
     def append(self, entry_id: int, pairs: Pairs) -> None:
         """Add an entry behind all others, be the node full or not."""

@@ -8,7 +8,7 @@ there are some, or anyone asks for `nodes`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
@@ -25,8 +25,7 @@ PACKED_TOGETHER = 16
 """How many entries wait at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trim:
+class Trim(NamedTuple):
     """What to drop from the front: all beyond `max_length` entries, or all ids below `min_id`.
 
     `approximate` drops whole nodes only, and none that would bring the number above `limit` (0: no limit).
