@@ -49,7 +49,8 @@ class RangeQuery(NamedTuple):
             return value.ranks_of_scores(ends)
         if isinstance(ends, LexRange):
             return value.ranks_of_members(ends)
-        ranks = value.ranks_between(*ends)
+        first, last = ends
+        ranks = value.ranks_between(first, last)
         return range(len(value) - ranks.stop, len(value) - ranks.start) if self.reverse else ranks
 
 

@@ -54,9 +54,11 @@ def _read_by_rank(call: Call, key: bytes, start: bytes, stop: bytes, *, reverse:
 
 def _read_by_score(call: Call, key: bytes, low: bytes, high: bytes) -> Reply:
     """`_read` of scores in rising order without further options, in half the time."""
-    scores = parse_score_range(low, high)
+    lowest, highest, low_open, high_open = parse_score_range(low, high)
     value = call.db.read_as(key, SortedSet)
-    return [] if value is None else BulkStrings(value.order.members_of_scores(*scores))
+    if value is None:
+        return []
+    return BulkStrings(value.order.members_of_scores(lowest, highest, low_open, high_open))
 
 
 @command(

@@ -26,6 +26,8 @@ _HEXADECIMAL = re.compile(
 )
 _UNSIGNED = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)\Z")
 _NOT_ZERO = b"123456789"
+_INFINITIES = {b"-inf": -math.inf, b"+inf": math.inf, b"inf": math.inf}
+"""As nearly all write them."""
 _LONGEST_FLOAT = 4096
 """More than a double printed in full, fewer digits than Python refuses to convert."""
 _SHORT_FLOAT = 32
@@ -97,6 +99,8 @@ def parse_range_end(text: bytes) -> float | None:
     """
     if len(text) < _SHORT_FLOAT and text.isdigit():
         return float(text)
+    if text in _INFINITIES:
+        return _INFINITIES[text]
     text = text.partition(b"\0")[0].lstrip(_SPACE)
     if not text:
         return 0.0

@@ -165,11 +165,13 @@ class Ranking:
         chunk, place = self._place(score, member)
         return self._before(chunk) + place
 
-    def rank_of_score(self, score: float, *, after: bool) -> int:
-        """How many pairs have a lesser score, or one that is not greater."""
-        find = bisect_right if after else bisect_left
-        chunk = find(self._lasts, score)
-        return self._before(chunk) + (find(self._scores[chunk], score) if chunk < len(self._lasts) else 0)
+    def ranks_of_scores(self, low: float, high: float, low_open: bool, high_open: bool) -> tuple[int, int]:
+        """The rank of the first score from `low` to `high`, and the one behind the last.
+
+        The second may be the lesser: then there are none.
+        """
+        chunk, place, end_chunk, end = self._places_of_scores(low, high, low_open, high_open)
+        return self._before(chunk) + place, self._before(end_chunk) + end
 
     def rank_of_bytes(self, member: bytes, *, after: bool) -> int:
         """Where all scores are equal: how many members are less than these bytes, or not greater."""
@@ -179,21 +181,28 @@ class Ranking:
 
     def members_of_scores(self, low: float, high: float, low_open: bool, high_open: bool) -> list[bytes]:
         """The members with scores from `low` to `high`, found without counting which ranks these are."""
-        find_first = bisect_right if low_open else bisect_left
-        find_stop = bisect_left if high_open else bisect_right
-        lasts, scores, members = self._lasts, self._scores, self._members
-        chunk, end_chunk = find_first(lasts, low), find_stop(lasts, high)
-        if chunk == len(lasts) or end_chunk < chunk:
-            return []
-        start = find_first(scores[chunk], low)
-        if end_chunk == chunk:
-            return members[chunk][start : find_stop(scores[chunk], high)]
-        found = members[chunk][start:]
-        for between in members[chunk + 1 : end_chunk]:
+        chunk, place, end_chunk, end = self._places_of_scores(low, high, low_open, high_open)
+        rows = self._members
+        if chunk >= end_chunk:
+            return rows[chunk][place:end] if chunk == end_chunk < len(rows) else []
+        found = rows[chunk][place:]
+        for between in rows[chunk + 1 : end_chunk]:
             found += between
-        if end_chunk < len(lasts):
-            found += members[end_chunk][: find_stop(scores[end_chunk], high)]
+        if end:
+            found += rows[end_chunk][:end]
         return found
+
+    def _places_of_scores(
+        self, low: float, high: float, low_open: bool, high_open: bool
+    ) -> tuple[int, int, int, int]:
+        """Chunk and place of the first score from `low` to `high`, and of the one behind the last."""
+        find_first = bisect_right if low_open else bisect_left
+        find_end = bisect_left if high_open else bisect_right
+        lasts, scores = self._lasts, self._scores
+        chunk, end_chunk = find_first(lasts, low), find_end(lasts, high)
+        place = find_first(scores[chunk], low) if chunk < len(lasts) else 0
+        end = find_end(scores[end_chunk], high) if end_chunk < len(lasts) else 0
+        return chunk, place, end_chunk, end
 
     def members(self, first: int, stop: int) -> list[bytes]:
         """The members of the ranks from `first` up to, not including, `stop`, all of which are there."""

@@ -108,10 +108,9 @@ class SortedSet:
 
     def ranks_of_scores(self, scores: ScoreRange) -> range:
         """Ranks of the members whose score lies in the range."""
-        return _ranks(
-            self.order.rank_of_score(scores.low, after=scores.low_open),
-            self.order.rank_of_score(scores.high, after=not scores.high_open),
-        )
+        low, high, low_open, high_open = scores
+        first, stop = self.order.ranks_of_scores(low, high, low_open, high_open)
+        return _ranks(first, stop)
 
     def ranks_of_members(self, members: LexRange) -> range:
         """Ranks of the members in the range, if the order of scores is that of the members' bytes too.
@@ -133,14 +132,16 @@ class SortedSet:
 
     def members(self, ranks: range) -> list[bytes]:
         """`at` without the scores."""
-        found = self.order.members(*_ends(ranks))
+        first, stop = _ends(ranks)
+        found = self.order.members(first, stop)
         if ranks.step < 0:
             found.reverse()
         return found
 
     def scores_at(self, ranks: range) -> list[float]:
         """`at` without the members."""
-        found = self.order.scores(*_ends(ranks))
+        first, stop = _ends(ranks)
+        found = self.order.scores(first, stop)
         if ranks.step < 0:
             found.reverse()
         return found

@@ -72,20 +72,14 @@ class AnyChanges(RuleBasedStateMachine):
     def rank(self, score: float, member: bytes) -> None:
         assert self.ranking.rank(score, member) == bisect_left(self.model, (score, member))
 
-    @rule(score=SCORES)
-    def rank_of_score(self, score: float) -> None:
-        scores = [score for score, _ in self.model]
-        assert self.ranking.rank_of_score(score, after=False) == bisect_left(scores, score)
-        assert self.ranking.rank_of_score(score, after=True) == bisect_right(scores, score)
-
     @rule(low=SCORES, high=SCORES, low_open=st.booleans(), high_open=st.booleans())
-    def members_of_scores(self, low: float, high: float, low_open: bool, high_open: bool) -> None:
-        expected = [
-            member
-            for score, member in self.model
-            if (low < score if low_open else low <= score) and (score < high if high_open else score <= high)
-        ]
-        assert self.ranking.members_of_scores(low, high, low_open, high_open) == expected
+    def range_of_scores(self, low: float, high: float, low_open: bool, high_open: bool) -> None:
+        scores = [score for score, _ in self.model]
+        first = (bisect_right if low_open else bisect_left)(scores, low)
+        stop = (bisect_left if high_open else bisect_right)(scores, high)
+        assert self.ranking.ranks_of_scores(low, high, low_open, high_open) == (first, stop)
+        members = [member for _, member in self.model[first:stop]]
+        assert self.ranking.members_of_scores(low, high, low_open, high_open) == members
 
     @rule(first=st.integers(0, 60), count=st.integers(0, 60))
     def read(self, first: int, count: int) -> None:
