@@ -11,6 +11,7 @@ from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_groups import ConsumerGroup
+from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import SetValue, Value
 from shoal.node.persistence.rdb_loader import RdbLoader
@@ -42,13 +43,16 @@ def sorted_set(scores: dict[bytes, float]) -> SortedSet:
     return value
 
 
+SMALL_NODES = NodeLimits(200, 4)
+
+
 def stream_of(steps: list[tuple[int, list[bytes], int]]) -> Stream:
     """A stream of small nodes with some entries deleted, and a group that has some of them pending."""
     value = Stream()
     group = value.groups[b"group"] = ConsumerGroup(0, 0)
     consumers = [group.add_consumer(name, NOW_MS) for name in (b"alice", b"bob")]
     for step, pairs, use in steps:
-        value.append(value.last_id + step, pairs, 200, 4)
+        value.append(value.last_id + step, pairs, SMALL_NODES)
         if use < len(consumers):
             value.deliver(group, value.last_id)
             group.assign(value.last_id, consumers[use], NOW_MS - 1).deliveries = use

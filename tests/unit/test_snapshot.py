@@ -16,6 +16,7 @@ from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.snapshot import MOST_KEYS_AHEAD, MOST_KEYS_AT_ONCE, SlotWalk
 from shoal.node.dataset.stream_groups import ConsumerGroup
+from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
 from shoal.node.dataset.values import Value
@@ -148,7 +149,7 @@ def append(database: Database, key: bytes) -> None:
         value = Stream()
         value.groups[b"g"] = ConsumerGroup(0, 0)
         database.set(key, value)
-    value.append(value.last_id + 1, [b"field", b"content"], 4096, 2)
+    value.append(value.last_id + 1, [b"field", b"content"], NodeLimits(4096, 2))
     group = value.groups[b"g"]
     consumer = group.consumers.get(b"c") or group.add_consumer(b"c", NOW_MS)
     group.assign(value.last_id, consumer, NOW_MS)
