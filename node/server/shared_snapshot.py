@@ -16,7 +16,7 @@ from shoal.node.replication.history import History
 from shoal.node.server.attached_replica import AttachedReplica
 from shoal.node.server.full_sync import FullSync
 
-LEAST_BYTES_PER_TURN, MOST_BYTES_PER_TURN = 4 * 1024, 32 * 1024
+LEAST_BYTES_PER_TURN, MOST_BYTES_PER_TURN = 3 * 1024, 32 * 1024
 IDLE_BYTES_PER_TURN = 16 * 1024
 """How much of a snapshot one turn makes, see `share_of_turn`. Of small keys, 16 KiB are half a millisecond's
 work."""
