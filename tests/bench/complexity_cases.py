@@ -63,7 +63,8 @@ ZMPOP 1 zset MIN; BZPOPMIN zset 0; BZPOPMAX zset 0; BZMPOP 0 1 zset MIN; ZRANDME
 ZRANDMEMBER zset 5; ZSCAN zset 0; ZADD zset {half} new:{i}; ZINCRBY zset 1 w:{half}
 ZADD zset 5 x => ZREM zset x; ZCARD zset; ZSCORE zset w:{half}; ZMSCORE zset w:{half} w:5
 ZRANK zset w:{half}; ZREVRANK zset w:{half}; ZCOUNT zset 10 {half}; ZLEXCOUNT equal [w:1 [w:5
-ZRANGE zset {half} {half}; ZREVRANGE zset {half} {half}; ZRANGEBYSCORE zset {half} {half}
+ZRANGE zset {half} {half}; ZRANGE zset {half} ({half} BYSCORE WITHSCORES; ZREVRANGE zset {half} {half}
+ZRANGEBYSCORE zset {half} {half}
 ZREVRANGEBYSCORE zset {half} {half}; ZRANGEBYLEX equal [w:1 [w:10; ZREVRANGEBYLEX equal [w:10 [w:1
 ZRANGESTORE tmp zset {half} {half}; ZREMRANGEBYRANK zset {half} {half}
 ZADD zset {half} x => ZREMRANGEBYSCORE zset {half} {half}; ZADD equal 0 a => ZREMRANGEBYLEX equal [a [a
