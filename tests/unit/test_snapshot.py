@@ -142,6 +142,9 @@ def set_field(database: Database, key: bytes, field: bytes) -> None:
     database.changed(key, "hset")
 
 
+TWO_ENTRIES = NodeLimits(max_entries=2)
+
+
 def append(database: Database, key: bytes) -> None:
     """A new entry, given to a consumer at once."""
     value = database.for_change(key)
@@ -149,7 +152,7 @@ def append(database: Database, key: bytes) -> None:
         value = Stream()
         value.groups[b"g"] = ConsumerGroup(0, 0)
         database.set(key, value)
-    value.append(value.last_id + 1, [b"field", b"content"], NodeLimits(4096, 2))
+    value.append(value.last_id + 1, (b"field", b"content"), TWO_ENTRIES)
     group = value.groups[b"g"]
     consumer = group.consumers.get(b"c") or group.add_consumer(b"c", NOW_MS)
     group.assign(value.last_id, consumer, NOW_MS)
