@@ -52,7 +52,7 @@ def stream_of(steps: list[tuple[int, list[bytes], int]]) -> Stream:
     group = value.groups[b"group"] = ConsumerGroup(0, 0)
     consumers = [group.add_consumer(name, NOW_MS) for name in (b"alice", b"bob")]
     for step, pairs, use in steps:
-        value.append(value.last_id + step, pairs, SMALL_NODES)
+        value.append(value.last_id + step, tuple(pairs), SMALL_NODES)
         if use < len(consumers):
             value.deliver(group, value.last_id)
             group.assign(value.last_id, consumers[use], NOW_MS - 1).deliveries = use
