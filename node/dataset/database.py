@@ -291,7 +291,8 @@ class Database(SlotTables):
     def add_all(self, slot: int, values: Mapping[bytes, Value]) -> None:
         """`set` for many new keys of one slot, at a fraction of the cost. `changed` follows for each."""
         keyspace = self.keyspace
-        if keyspace.snapshots or keyspace.on_new_key is not None:
+        is_looked_on = bool(keyspace.snapshots) or keyspace.on_new_key is not None
+        if is_looked_on or keyspace.counting_rules is not None:
             for key, value in values.items():
                 self.set(key, value)
             return

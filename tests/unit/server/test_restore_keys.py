@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shoal.node.dataset.frequencies import NEW
 from shoal.node.persistence.dump_payload import dump
 from shoal.node.persistence.moving_keys import MovingKey, pack
 from shoal.node.server.append_only import AofState
@@ -47,6 +48,12 @@ def test_a_key_that_has_expired_is_not_in_the_way(client: Client) -> None:
     client.server.begin_turn(NOW_MS + 10)
     assert restore(client, MovingKey(b"{t}a", 0, b"new")) == "OK"
     assert client("GET", "{t}a") == "new" and client("PTTL", "{t}a") == -1 and client("DBSIZE") == 1
+
+
+def test_under_a_policy_that_counts_uses_keys_arrive_as_new_ones(client: Client) -> None:
+    client("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+    restore(client, MovingKey(b"{t}a", 0, b"1"), MovingKey(b"{t}b", 0, b"2"))
+    assert client("OBJECT", "FREQ", "{t}a") == client("OBJECT", "FREQ", "{t}b") == NEW
 
 
 def test_replicas_and_the_log_hear_of_commands_that_every_server_knows(client: Client) -> None:
