@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import hiredis
 
-_HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(512))
+NEXT_HEADERS = tuple(b"\r\n$%d\r\n" % size for size in range(512))
 """What stands between two bulk strings, by the size of the second: a short one, of less than 512 bytes."""
 _reader = hiredis.Reader()
 """Holds nothing between two calls of `unframe`."""
@@ -27,9 +27,9 @@ def frame_short(texts: Sequence[bytes]) -> bytes | None:
     """Bulk strings, at least one; None if one is long. Ends of unequal sizes spare the look at the others."""
     try:
         if len(texts[0]) == len(texts[-1]) and len(sizes := set(map(len, texts))) == 1:
-            header = _HEADERS[sizes.pop()]
+            header = NEXT_HEADERS[sizes.pop()]
             return header[2:] + header.join(texts) + b"\r\n"
-        return b"".join([_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
+        return b"".join([NEXT_HEADERS[len(text)] + text for text in texts])[2:] + b"\r\n"
     except IndexError:
         return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-from shoal.node.resp.bulk_strings import frame
+from shoal.node.resp.bulk_strings import NEXT_HEADERS, frame
 from shoal.node.resp.floats import format_float
 from shoal.node.resp.replies import (
     BigNumber,
@@ -63,8 +63,8 @@ def encode_commands(commands: Iterable[Sequence[bytes]]) -> bytes:
     for words in commands:
         if len(words) == 3 and len(words[0]) < _SHORT > len(words[1]) and len(words[2]) < _SHORT:
             name, first, second = words
-            opening = _OPENINGS_OF_THREE[len(name)]
-            parts += (opening, name, _NEXT[len(first)], first, _NEXT[len(second)], second, b"\r\n")
+            opening, following = _OPENINGS_OF_THREE[len(name)], NEXT_HEADERS[len(first)]
+            parts += (opening, name, following, first, NEXT_HEADERS[len(second)], second, b"\r\n")
         else:
             parts.append(encode_command(words))
     return b"".join(parts)
@@ -72,7 +72,6 @@ def encode_commands(commands: Iterable[Sequence[bytes]]) -> bytes:
 
 _SHORT = 512
 _OPENINGS_OF_THREE = tuple(b"*3\r\n$%d\r\n" % size for size in range(_SHORT))
-_NEXT = tuple(b"\r\n$%d\r\n" % size for size in range(_SHORT))
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(_SHORT))
 _ARRAY_HEADERS = tuple(b"*%d\r\n" % size for size in range(_SHORT))
 _FEW = 8
