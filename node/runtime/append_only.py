@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shoal.node.resp.replies import OK, CommandError, Reply
@@ -11,6 +12,7 @@ from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFai
 from shoal.node.runtime.append_only_log import AppendOnlyLog, Clock, Increment, StartSoon
 from shoal.node.runtime.append_only_rewrite import Rewrite
 from shoal.node.runtime.disk import Disk
+from shoal.node.runtime.oom_score import score_writer
 from shoal.node.runtime.slices import load_in_slices
 from shoal.node.server.append_only import REWRITE_SCHEDULED, REWRITE_STARTED, AofState
 from shoal.node.server.parameters import DirectiveError
@@ -53,7 +55,7 @@ class AppendOnlyFile:
         server.aof.record(AofState.ON, recording=True)
         if files.manifest.is_empty:
             server.aof.state = AofState.WAITING
-            Rewrite(server, files, self.writer).run_now()
+            Rewrite(server, files, self.writer, at_once=True).run_now()
             assert files.manifest.base is not None
             self.log.notice(f"Creating AOF base file {files.manifest.base.name} on server start")
             self.log.notice(f"Creating AOF incr file {files.manifest.increments[-1].name} on server start")
@@ -137,7 +139,7 @@ class AppendOnlyFile:
         server.keyspace.functions = ()
         try:
             loading = AppendOnlyLoading(server, self.files, self.log)
-            await load_in_slices(loading.load_files(), server)
+            await load_in_slices(loading.run(), server)
         except (LoadingFailed, OSError) as error:
             self.log.warning(str(error))
             server.blocked.end_wait(waiting, reply)
@@ -187,10 +189,11 @@ class AppendOnlyFile:
             aof.failed_rewrites += 1
             aof.rewrite_scheduled = aof.state is AofState.WAITING
             return False
+        score_writer(self.server, self._rewrite.writer_pid, self.log)
         aof.rewrites += 1
         self.server.statistics.snapshots_begun += 1
         aof.rewriting_since = int(time.time())
-        self.log.notice("Background append only file rewriting started")
+        self.log.notice(f"Background append only file rewriting started by pid {self._rewrite.writer_pid}")
         rewrite = self._rewrite
         self._start_soon(lambda: self._run(rewrite))
         return True
@@ -242,6 +245,10 @@ class AppendOnlyFile:
             aof.pending.clear()
             aof.record(AofState.WAITING, recording=False)
             aof.rewrite_scheduled = True
+            increment = self.files.temporary_increment
+            self.log.notice(f"Removing the temp incr aof file {increment.name}")
+            with suppress(OSError):  # the next rewrite empties it
+                self.files.disk.remove(increment)
 
     def _end(self) -> None:
         aof = self.server.aof

@@ -40,10 +40,9 @@ class AppendOnlyFiles:
         """What the names of all files begin with."""
         return self._config.appendfilename
 
-    @property
-    def temporary_base(self) -> Path:
-        """Where a base is written until it is whole."""
-        return self.folder / f"temp-{self._config.appendfilename}.base"
+    def temporary_base(self, writer_pid: int) -> Path:
+        """Where a process writes a base until it is whole."""
+        return self.folder / f"temp-rewriteaof-bg-{writer_pid}.aof"
 
     @property
     def temporary_increment(self) -> Path:

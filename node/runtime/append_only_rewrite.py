@@ -3,7 +3,8 @@
 The steps, in the order that leaves a whole set of files behind wherever they stop:
 
 1. a new increment is made and named in the manifest; what is written from here on goes there;
-2. the data of this moment are written to a temporary file, in slices between commands, and made durable;
+2. the data of this moment are written to a temporary file, in slices between commands and by a process of
+   its own, and made durable;
 3. it gets the name of the next base;
 4. the manifest is replaced: the new base, and of the increments the new one only;
 5. the files that no longer count are deleted, and the manifest forgets them.
@@ -15,80 +16,55 @@ could belong to: it is temporary until step 4, and so is what it holds.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
-
-import trio
 
 from shoal.node.persistence.aof_writer import AofSave
 from shoal.node.persistence.rdb_saver import RdbSave
 from shoal.node.runtime.append_only_log import AppendOnlyLog, Increment
-from shoal.node.runtime.disk import write_all
-from shoal.node.runtime.slices import SLICE_BYTES, between_slices, slice_bytes
+from shoal.node.runtime.picture_files import BackgroundFile, Picture, fill_at_once
 from shoal.node.server.append_only import AofState, timestamp
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shoal.node.runtime.append_only_files import AppendOnlyFiles
     from shoal.node.server.server import Server
 
 
-class BaseWriter:
-    """The temporary file of a new base: the data of the moment it was begun."""
-
-    def __init__(self, server: Server, files: AppendOnlyFiles) -> None:
-        self._disk = files.disk
-        self.path = files.temporary_base
-        self.suffix = "rdb" if server.config.aof_use_rdb_preamble else "aof"
-        self._fd = self._disk.create(self.path)
-        self._save: RdbSave | AofSave
-        if server.config.aof_use_rdb_preamble:
-            facts = {**server.replication.file_facts(), b"aof-base": b"1"}
-            self._save = RdbSave(
-                server.keyspace,
-                facts,
-                checksum=server.config.rdbchecksum,
-                compress=server.config.rdbcompression,
-            )
-        else:
-            second = server.keyspace.now_ms // 1000
-            head = timestamp(second) if server.config.aof_timestamp_enabled else b""
-            self._save = AofSave(server.keyspace, head)
-
-    def step(self, budget: int) -> bool:
-        """Write a slice of about so many bytes; True when that was the last. OSError."""
-        write_all(self._disk, self._fd, self._save.step(budget))
-        return self._save.done
-
-    def sync(self) -> None:
-        """Make the file durable. OSError."""
-        self._disk.sync(self._fd)
-
-    def stop(self) -> None:
-        """Write no more; the keyspace forgets us. Harmless when all is written."""
-        self._save.stop()
-
-    def close(self) -> None:
-        """`stop`, and close the file."""
-        self.stop()
-        self._disk.close(self._fd)
-
-
 class Rewrite:
-    """One rewrite, begun now. OSError if it cannot even begin; nothing is changed then."""
+    """One rewrite, begun now, for `run` to go through with it, or `run_now` if it is to be done `at_once`.
 
-    def __init__(self, server: Server, files: AppendOnlyFiles, log: AppendOnlyLog) -> None:
+    OSError if it cannot even begin; nothing is changed then.
+    """
+
+    def __init__(
+        self, server: Server, files: AppendOnlyFiles, log: AppendOnlyLog, *, at_once: bool = False
+    ) -> None:
         self._server = server
         self._files = files
         self._log = log
         self._replaced = len(files.manifest.increments)
         self._is_first = server.aof.state is AofState.WAITING
-        self._scope = trio.CancelScope()
+        self._is_given_up = False
+        self._suffix = "rdb" if server.config.aof_use_rdb_preamble else "aof"
         files.make_folder()
-        self._base = BaseWriter(server, files)
+        self._file = None if at_once else self._open_file()
+        self._picture = _picture(server)
         try:
             self._open_increment(server.aof.state)
         except OSError:
-            self._base.close()
+            self._close()
             raise
+
+    def _open_file(self) -> BackgroundFile:
+        grows_durable = self._server.config.aof_rewrite_incremental_fsync
+        return BackgroundFile(self._files.disk, self._files.temporary_base, sync_as_it_grows=grows_durable)
+
+    @property
+    def writer_pid(self) -> int:
+        """The process that writes the base."""
+        return os.getpid() if self._file is None else self._file.writer_pid
 
     def _open_increment(self, state: AofState) -> None:
         """Step 1. The base's moment and the increment's first command are the same turn."""
@@ -109,42 +85,42 @@ class Rewrite:
         self._server.aof.record(state, recording=True)
 
     async def run(self) -> bool:
-        """Steps 2 to 4, other work going on between slices. False if given up; OSError if it failed."""
-        base, config = self._base, self._server.config
+        """Steps 2 to 4, other work going on meanwhile. False if given up; OSError if it failed."""
+        assert self._file is not None, "it was to be done at once"
         try:
-            with self._scope:
-                while not base.step(slice_bytes(config)):
-                    await between_slices(config)
-                await trio.to_thread.run_sync(base.sync)
+            await self._file.fill(self._picture, self._server.config)
+            if not self._is_given_up:
+                self._install(self._file.path)
+        except OSError:
+            if not self._is_given_up:
+                raise
         finally:
-            base.close()
-        if self._scope.cancel_called:
-            return False
-        self._install()
-        return True
+            self._close()
+        return not self._is_given_up
 
     def give_up(self) -> None:
         """Stop at once. What was there before still counts."""
-        self._scope.cancel()
-        self._base.stop()
+        self._is_given_up = True
+        self._close()
+
+    def _close(self) -> None:
+        self._picture.stop()
+        if self._file is not None:
+            self._file.abandon()  # it has another name by now if it was of use
 
     def run_now(self) -> None:
         """Steps 2 to 4 at once, nothing else going on. OSError."""
-        try:
-            while not self._base.step(SLICE_BYTES):
-                pass
-            self._base.sync()
-        finally:
-            self._base.close()
-        self._install()
+        path = self._files.temporary_base(os.getpid())
+        fill_at_once(self._picture, path, self._files.disk)
+        self._install(path)
 
-    def _install(self) -> None:
+    def _install(self, written: Path) -> None:
         """Steps 3 and 4."""
         files, disk, log = self._files, self._files.disk, self._log
-        base = files.manifest.next_base(files.filename, self._base.suffix)
+        base = files.manifest.next_base(files.filename, self._suffix)
         base_path = files.path(base.name)
         manifest = files.manifest.with_base(base).with_rewritten(self._replaced)
-        disk.rename(self._base.path, base_path)
+        disk.rename(written, base_path)
         if self._is_first:
             manifest = manifest.with_increment(files.filename)
             disk.rename(files.temporary_increment, files.path(manifest.increments[-1].name))
@@ -154,3 +130,13 @@ class Rewrite:
         size = disk.size(base_path)
         if self._server.aof.state is not AofState.OFF and log.increment is not None:
             self._server.aof.current_size = self._server.aof.base_size = size + log.increment.size
+
+
+def _picture(server: Server) -> Picture:
+    """The data of this moment, in the base's language."""
+    config = server.config
+    if not config.aof_use_rdb_preamble:
+        second = server.keyspace.now_ms // 1000
+        return AofSave(server.keyspace, timestamp(second) if config.aof_timestamp_enabled else b"")
+    facts = {**server.replication.file_facts(), b"aof-base": b"1"}
+    return RdbSave(server.keyspace, facts, checksum=config.rdbchecksum, compress=config.rdbcompression)

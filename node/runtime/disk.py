@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from shoal.node.runtime.file_writer import Writer, WriterProcess
+
 _fdatasync = getattr(os, "fdatasync", os.fsync)
 
 
@@ -44,6 +46,10 @@ class Disk:
     def create(self, path: Path) -> int:
         """A descriptor of an empty file; what was there is gone."""
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_TRUNC | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def start_writer(self, sync_every: int) -> Writer:
+        """Who writes a file beside the node's turns. At most so many bytes wait for the disk (0: any)."""
+        return WriterProcess(sync_every)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """How many of the bytes were taken; fewer than all usually means that the disk is full."""

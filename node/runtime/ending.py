@@ -144,7 +144,7 @@ class Ending:
         server.pause.shutdown_until_ms = UNTIL_IT_ENDS
         server.refresh_gates()
         self.snapshots.give_up()
-        save = self.snapshots.begin(None)
+        save = self.snapshots.begin(None, is_last=True)
 
         async def run() -> None:
             saved = save is not None and await self.snapshots.run(save, None)

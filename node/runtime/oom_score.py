@@ -7,9 +7,12 @@ from pathlib import Path
 from shoal.node.runtime.log import Log
 from shoal.node.server.config import Config
 from shoal.node.server.parameters import DirectiveError
+from shoal.node.server.server import Server
 
 _FILE = Path("/proc/self/oom_score_adj")
 _LEAST, _MOST = -1000, 1000
+_PRIMARY, _REPLICA, _WRITER = range(3)
+"""Whose score each of `oom-score-adj-values` is."""
 
 
 class OomScore:
@@ -33,13 +36,32 @@ class OomScore:
             given = int(_FILE.read_text()) if self._given is None else self._given
             score = given
             if wanted != "no":
-                score = self._config.oom_score_adj_values[0 if is_primary else 1]
+                score = self._config.oom_score_adj_values[_PRIMARY if is_primary else _REPLICA]
                 if wanted != "absolute":
                     score += given
-            _FILE.write_text(str(min(max(score, _LEAST), _MOST)))
+            _FILE.write_text(_within_bounds(score))
         except OSError as error:
             self._log.warning(f"Unable to write oom_score_adj: {error.strerror}")
             raise DirectiveError(
                 "Failed to apply new oom_score_adj configuration, check server logs."
             ) from None
         self._given = None if wanted == "no" else given
+
+
+def score_writer(server: Server, pid: int, log: Log) -> None:
+    """Have a process that writes a file for us ended before us: what it has can be done again."""
+    config = server.config
+    if config.oom_score_adj == "no":
+        return
+    values = config.oom_score_adj_values
+    score = values[_WRITER]
+    try:
+        if config.oom_score_adj != "absolute":
+            score += int(_FILE.read_text()) - values[_PRIMARY if server.is_primary else _REPLICA]
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_within_bounds(score))
+    except OSError as error:
+        log.warning(f"Unable to write oom_score_adj of process {pid}: {error.strerror}")
+
+
+def _within_bounds(score: int) -> str:
+    return str(min(max(score, _LEAST), _MOST))

@@ -6,17 +6,25 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.persistence.rdb_saver import RdbSave
-from shoal.node.runtime.disk import Disk, write_all
-from shoal.node.runtime.slices import SLICE_BYTES, Slices, bytes_to_load
-from shoal.node.server.server import Server
+from shoal.node.runtime.picture_files import BackgroundFile, fill_at_once
+from shoal.node.runtime.slices import Slices, bytes_to_load
+
+if TYPE_CHECKING:
+    from shoal.node.dataset.keyspace import Keyspace
+    from shoal.node.runtime.disk import Disk
+    from shoal.node.server.config import Config
+    from shoal.node.server.server import Server
+
+Auxiliary: TypeAlias = dict[bytes, bytes]
+"""Facts about the file, such as `redis-ver`."""
 
 
 def load_rdb(server: Server, path: Path, *, keep_expired: bool) -> Slices[RdbLoader]:
@@ -41,90 +49,62 @@ def load_rdb(server: Server, path: Path, *, keep_expired: bool) -> Slices[RdbLoa
 
 
 class SnapshotFile:
-    """One snapshot being written: by `step` in slices; made durable by `sync`; then given its name.
+    """One snapshot being written beside the node's turns; given its name once it is whole and durable.
 
     Whatever fails and wherever the machine stops, the file of that name is whole: the last one or this one.
-    `sync` and `settle` may run in another thread, for they take as long as the disk does. Nothing else
-    touches the file meanwhile, and a snapshot that is abandoned while they do is closed only after them.
+    Until then its name tells a process: its writer, or the one given. OSError if it cannot be begun.
     """
 
     def __init__(
         self,
         keyspace: Keyspace,
+        auxiliary: Auxiliary,
         path: Path,
-        auxiliary: dict[bytes, bytes],
         disk: Disk,
+        config: Config,
         *,
-        checksum: bool,
-        compress: bool,
+        known_as: int | None,
     ) -> None:
         self._disk = disk
+        self._config = config
         self.path = path
         """Where it is once it is whole."""
-        self._temporary = path.with_name(f"temp-{os.getpid()}.rdb")
-        self._fd = disk.create(self._temporary)
+        self._file = BackgroundFile(
+            disk,
+            lambda writer_pid: _temporary(path, known_as or writer_pid),
+            sync_as_it_grows=config.rdb_save_incremental_fsync,
+        )
         self.changes_at_start = keyspace.changes
-        self._save = RdbSave(keyspace, auxiliary, checksum=checksum, compress=compress)
-        self._is_open = True
-        self._is_syncing = self._is_abandoned = False
+        self._picture = _picture(keyspace, auxiliary, config)
+
+    @property
+    def writer_pid(self) -> int:
+        """The process that writes it."""
+        return self._file.writer_pid
 
     @property
     def copied(self) -> int:
         """How many bytes of it were copied because they were about to change."""
-        return self._save.copied
+        return self._picture.copied
 
-    def step(self, budget: int) -> bool:
-        """Write a slice; True when all is written. OSError ends the save."""
+    async def write(self) -> None:
+        """Write all of it, and wait until it is durable. OSError; then it is abandoned."""
         with self._abandoned_if_it_fails():
-            write_all(self._disk, self._fd, self._save.step(budget))
-        return self._save.done
-
-    def sync(self) -> None:
-        """Wait until the disk holds what was written. OSError if it does not."""
-        with self._abandoned_if_it_fails():
-            self._disk.sync(self._fd)
-
-    async def sync_in_thread(self) -> None:
-        """`sync`, while other work goes on. OSError ends the save."""
-        self._is_syncing = True
-        try:
-            with self._abandoned_if_it_fails():
-                await trio.to_thread.run_sync(self._disk.sync, self._fd)
-        finally:
-            self._is_syncing = False
-            if self._is_abandoned:
-                self._close()
+            await self._file.fill(self._picture, self._config)
 
     def put_in_place(self) -> None:
-        """Let the complete file replace the one before. OSError ends the save."""
+        """Let the complete file replace the one before. OSError; then it is abandoned."""
         with self._abandoned_if_it_fails():
-            self._close()
-            self._disk.rename(self._temporary, self.path)
+            self._disk.rename(self._file.path, self.path)
 
-    def settle(self) -> None:
+    async def settle(self) -> None:
         """Wait until the disk knows the file by its name. OSError."""
-        self._disk.sync_folder(self.path.parent)
-
-    async def settle_in_thread(self) -> None:
-        """`settle`, while other work goes on. OSError."""
-        await trio.to_thread.run_sync(self.settle)
-
-    def finish(self) -> None:
-        """Write all that is left, at once. OSError ends the save."""
-        while not self.step(SLICE_BYTES):
-            pass
-        self.sync()
-        self.put_in_place()
-        self.settle()
+        await trio.to_thread.run_sync(self._disk.sync_folder, self.path.parent)
 
     def abandon(self) -> None:
         """Give up; the last complete snapshot stays."""
-        self._is_abandoned = True
-        self._save.stop()
-        with suppress(OSError):
-            self._disk.remove(self._temporary)
-        if not self._is_syncing:
-            self._close()
+        self._picture.stop()
+        self._file.abandon()
 
     @contextmanager
     def _abandoned_if_it_fails(self) -> Iterator[None]:
@@ -134,7 +114,24 @@ class SnapshotFile:
             self.abandon()
             raise
 
-    def _close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._disk.close(self._fd)
+
+def save_at_once(keyspace: Keyspace, auxiliary: Auxiliary, path: Path, disk: Disk, config: Config) -> RdbSave:
+    """Write a snapshot while nothing else goes on. OSError; the last one stays then."""
+    picture, temporary = _picture(keyspace, auxiliary, config), _temporary(path, os.getpid())
+    try:
+        fill_at_once(picture, temporary, disk)
+        disk.rename(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            disk.remove(temporary)
+        raise
+    disk.sync_folder(path.parent)
+    return picture
+
+
+def _picture(keyspace: Keyspace, auxiliary: Auxiliary, config: Config) -> RdbSave:
+    return RdbSave(keyspace, auxiliary, checksum=config.rdbchecksum, compress=config.rdbcompression)
+
+
+def _temporary(path: Path, writer_pid: int) -> Path:
+    return path.with_name(f"temp-{writer_pid}.rdb")

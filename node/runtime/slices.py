@@ -35,9 +35,9 @@ def bytes_to_load(config: Config) -> int:
     return min(SLICE_BYTES, config.loading_process_events_interval_bytes)
 
 
-async def between_slices(config: Config) -> None:
-    """Let everybody else go on."""
-    await _pause(lambda: config.rdb_key_save_delay)
+async def between_slices(config: Config, is_over: Callable[[], bool]) -> None:
+    """Let everybody else go on, for as long as `rdb-key-save-delay` wants unless the writing is over."""
+    await _pause(lambda: 0 if config.rdb_key_save_delay <= 0 or is_over() else config.rdb_key_save_delay)
 
 
 async def after_loading(config: Config, keys: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ from shoal.node.persistence.errors import RdbError
 from shoal.node.persistence.rdb_loader import RdbLoader
 from shoal.node.persistence.rdb_reader import RdbReader
 from shoal.node.resp.replies import OK, CommandError, Reply
-from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb
-from shoal.node.runtime.slices import between_slices, load_in_slices, slice_bytes
+from shoal.node.runtime.oom_score import score_writer
+from shoal.node.runtime.rdb_file import SnapshotFile, load_rdb, save_at_once
+from shoal.node.runtime.slices import load_in_slices
 from shoal.node.server.persistence import can_be_pictured
 
 if TYPE_CHECKING:
@@ -43,40 +45,50 @@ class Snapshots:
         """Where the snapshot goes, as `dir` and `dbfilename` say now."""
         return Path(self.server.config.dir) / self.server.config.dbfilename
 
-    def begin(self, waiting: Session | None) -> SnapshotFile | None:
-        """Take the picture of this moment, for `run` to write. None if it cannot; who waits is told why."""
+    def begin(self, waiting: Session | None, *, is_last: bool = False) -> SnapshotFile | None:
+        """Take the picture of this moment, for `run` to write. None if it cannot; who waits is told why.
+
+        The last one before the process ends has the file that SAVE has.
+        """
         self.server.statistics.snapshots_begun += 1
         if self.server.persistence.in_progress_since is not None:
             self._answer(waiting, CommandError("ERR Background save already in progress"))
             return None
-        self.log.notice(f"Background saving started by pid {self.server.host.facts().process_id}")
+        server = self.server
+        self.server.persistence.in_progress_since = int(time.time())
+        facts = server.replication.snapshot_facts()
         try:
-            self._running = self._open()
+            self._running = SnapshotFile(
+                server.keyspace,
+                facts,
+                self.path,
+                self._disk,
+                server.config,
+                known_as=os.getpid() if is_last else None,
+            )
         except OSError as error:
             self._failed(error)
             self._answer(waiting, CommandError(f"ERR {error}"))
             return None
+        score_writer(server, self._running.writer_pid, self.log)
+        self.log.notice(f"Background saving started by pid {self._running.writer_pid}")
         return self._running
 
     async def run(self, save: SnapshotFile, waiting: Session | None) -> bool:
-        """Write the snapshot in slices, other work going on between them; answer who waits for it.
+        """Have the snapshot written, other work going on meanwhile; answer who waits for it.
 
         True if it is in place now; False if it failed, or was given up.
         """
         reply: Reply = CommandError(GIVEN_UP)
         try:
-            while self._running is save:
-                if not save.step(slice_bytes(self.server.config)):
-                    await between_slices(self.server.config)
-                    continue
-                await save.sync_in_thread()
-                if self._running is save:
-                    save.put_in_place()
-                    await save.settle_in_thread()
-                if self._running is save:
-                    self._running, reply = None, OK
-                    self._succeeded(save)
-                    self.log.notice("Background saving terminated with success")
+            await save.write()
+            if self._running is save:
+                save.put_in_place()
+                await save.settle()
+            if self._running is save:
+                self._running, reply = None, OK
+                self._succeeded(save.changes_at_start, save.copied)
+                self.log.notice("Background saving terminated with success")
         except OSError as error:
             if self._running is save:
                 self._running, reply = None, CommandError(f"ERR {error}")
@@ -145,38 +157,27 @@ class Snapshots:
     def save_now(self) -> bool:
         """Write a snapshot without letting anything else run; False if that failed."""
         self.give_up()
+        server = self.server
+        server.persistence.in_progress_since = int(time.time())
+        changes, facts = server.keyspace.changes, server.replication.snapshot_facts()
         try:
-            save = self._open()
-            save.finish()
+            picture = save_at_once(server.keyspace, facts, self.path, self._disk, server.config)
         except OSError as error:
             self._failed(error)
             return False
-        self._succeeded(save)
+        self._succeeded(changes, picture.copied)
         return True
 
-    def _open(self) -> SnapshotFile:
-        state = self.server.persistence
-        state.in_progress_since = int(time.time())
-        facts = self.server.replication.snapshot_facts()
-        keyspace, config = self.server.keyspace, self.server.config
-        return SnapshotFile(
-            keyspace,
-            self.path,
-            facts,
-            self._disk,
-            checksum=config.rdbchecksum,
-            compress=config.rdbcompression,
-        )
-
-    def _succeeded(self, save: SnapshotFile) -> None:
+    def _succeeded(self, changes: int, copied: int) -> None:
+        """This many changes are in the file; so many bytes were copied because they were to change."""
         state = self.server.persistence
         now = int(time.time())
         started = state.in_progress_since or now
         state.in_progress_since = None
         state.last_save_time, state.last_save_ok = now, True
         state.last_save_seconds = now - started
-        state.changes_saved = save.changes_at_start
-        state.last_save_copied = save.copied
+        state.changes_saved = changes
+        state.last_save_copied = copied
         state.saves += 1
         self.server.refresh_gates()
         self.log.notice("DB saved on disk")

@@ -6,12 +6,17 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from shoal.node.runtime.disk import Disk
+import trio
+
+from shoal.node.runtime.disk import Disk, write_all
+from shoal.node.runtime.file_writer import Writer
 
 T = TypeVar("T")
+_pids = count(100_000)
 
 
 class Crash(BaseException):
@@ -86,6 +91,9 @@ class FaultyDisk(Disk):
         self._durable[path] = 0
         return fd
 
+    def start_writer(self, sync_every: int) -> Writer:
+        return WriterOnFaultyDisk(self)
+
     def write(self, fd: int, data: bytes | memoryview) -> int:
         if self.fault == "short" and len(self.calls) == self.at:
             data = data[: len(data) // 2]
@@ -118,3 +126,37 @@ class FaultyDisk(Disk):
     def close(self, fd: int) -> None:
         super().close(fd)
         self._paths.pop(fd, None)
+
+
+class WriterOnFaultyDisk:
+    """Writes a file by the calls that fail, where a process of its own would be out of their reach."""
+
+    def __init__(self, disk: FaultyDisk) -> None:
+        self.pid = next(_pids)
+        self._disk = disk
+        self._fd = -1
+        self._is_killed = False
+
+    def take(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes) -> None:
+        if not self._is_killed:
+            write_all(self._disk, self._fd, data)
+
+    async def accepted(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def has_failed(self) -> bool:
+        return self._is_killed
+
+    async def durable(self) -> None:
+        if self._is_killed:
+            raise OSError("it was killed")
+        await trio.to_thread.run_sync(self._disk.sync, self._fd)
+
+    def kill(self) -> None:
+        self._is_killed = True
+
+    def dismiss(self) -> None:
+        pass

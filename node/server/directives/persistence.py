@@ -14,8 +14,6 @@ from shoal.node.server.parameters import (
 )
 from shoal.node.server.special_parameters import SavePoints
 
-_NOT_FORKED = "none: a snapshot is written by the node itself, a slice at a time, and fsynced as it goes"
-
 
 def _file_name(name: str, directive: str, kind: str) -> None:
     if not name:
@@ -38,7 +36,7 @@ class PersistenceDirectives:
     rdbchecksum = YesNo(True, mutable=False)
     rdbcompression = YesNo(True, effect="for files, and where python-lzf is installed: `shoal[compression]`")
     rdb_del_sync_files = YesNo(False)
-    rdb_save_incremental_fsync = YesNo(True, effect=_NOT_FORKED)
+    rdb_save_incremental_fsync = YesNo(True)
     stop_writes_on_bgsave_error = YesNo(True)
     sanitize_dump_payload = Choice(
         "no",
@@ -70,6 +68,6 @@ class PersistenceDirectives:
     aof_use_rdb_preamble = YesNo(True)
     aof_timestamp_enabled = YesNo(False)
     aof_disable_auto_gc = YesNo(False)
-    aof_rewrite_incremental_fsync = YesNo(True, effect=_NOT_FORKED)
+    aof_rewrite_incremental_fsync = YesNo(True)
 
     shutdown_timeout = Integer(10)

@@ -9,7 +9,6 @@ from shoal.node.server.parameters import LONG_MAX, Choice, ChoiceSet, DirectiveE
 from shoal.node.server.special_parameters import OomScores, Percentiles
 
 _NO_SYSLOG = "none: the log goes to logfile or to standard output, which a supervisor can hand to syslog"
-_NO_CHILD = "differs: there is no background child, so that the third value is not used"
 _ONE_THREAD = "none: a node is one process with one thread; pin it with taskset"
 _NO_CRASH_TEST = "none: after a crash the process ends at once, with nothing more than its report"
 _SHUTDOWN_CHOICES = ("default", "save", "nosave", "now", "force")
@@ -56,7 +55,7 @@ class ProcessDirectives:
     )
     disable_thp = YesNo(True, mutable=False, effect="none: nothing here forks and copies pages")
     oom_score_adj = Choice("no", ("no", "yes", "relative", "absolute"))
-    oom_score_adj_values = OomScores((0, 200, 800), effect=_NO_CHILD)
+    oom_score_adj_values = OomScores((0, 200, 800))
     server_cpulist = Text(alias="server_cpulist", effect=_ONE_THREAD)
     bio_cpulist = Text(alias="bio_cpulist", effect=_ONE_THREAD)
     aof_rewrite_cpulist = Text(alias="aof_rewrite_cpulist", effect=_ONE_THREAD)
