@@ -16,20 +16,25 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Mapping, Sequence, Sized
-from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, TypeVar
 
 from shoal.cluster.slots import BRACE, key_slot
-from shoal.node.dataset.deadlines import Deadlines
+from shoal.node.dataset.expiries import Expiries
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
 from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.observers import Watcher
-from shoal.node.dataset.slot_tables import GROUP_SHIFT, NOTHING, SlotTables
+from shoal.node.dataset.slot_tables import (
+    GROUP_SHIFT,
+    NOTHING,
+    TIMES_GROUPS,
+    TIMES_SHIFT,
+    SlotTable,
+    SlotTables,
+)
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.table import Table
 from shoal.node.dataset.values import SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
@@ -37,8 +42,9 @@ if TYPE_CHECKING:
     from shoal.node.dataset.keyspace import Keyspace
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
-CONTENTS = ("tables", "expires", "accessed", "group_counts", "expiry_heap", "expiring_hashes")
+CONTENTS = ("tables", "group_counts", "accessed", "expires", "expiring_hashes")
 """What of a database moves to another with its keys."""
+
 K = TypeVar("K", ListValue, SetValue, SortedSet, Stream)
 
 
@@ -49,13 +55,13 @@ class Database(SlotTables):
         super().__init__()
         self.keyspace = keyspace
         self.index = index
-        self.expires: dict[bytes, int] = {}
-        self.accessed: dict[bytes, int] = {}
-        """When each key was last used; see `Keyspace.count_uses`."""
         self.watchers: dict[bytes, list[Watcher]] = {}
-        self.expiry_heap: list[tuple[int, bytes]] = []
-        """Times to live as they were set, the soonest first: some have been changed or taken away since."""
-        self.expiring_hashes = Deadlines()
+        self._clear_times()
+
+    def _clear_times(self) -> None:
+        self.accessed: list[dict[bytes, int] | None] = [None] * TIMES_GROUPS
+        self.expires = Expiries()
+        self.expiring_hashes = Expiries()
         """Hashes whose fields expire, by the moment of the next."""
 
     # --- reading -----------------------------------------------------------------------------------
@@ -63,12 +69,13 @@ class Database(SlotTables):
     def read(self, key: bytes) -> Value | None:
         """The value of a key that has not expired. Counts as an access, a hit or a miss."""
         keyspace = self.keyspace
-        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
-        if value is None or (key in self.expires and self._has_expired(key)):
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        value = table.get(key)
+        if value is None or (table.expires and key in table.expires and self._is_over(key, table)):
             self._missed(key)
             return None
         keyspace.hits += 1
-        self.accessed[key] = keyspace.now_ms
+        table.accessed[key] = keyspace.now_ms
         return value
 
     def look(self, key: bytes) -> Value | None:
@@ -88,18 +95,20 @@ class Database(SlotTables):
 
     def peek(self, key: bytes) -> Value | None:
         """The value of a key that has not expired, without counting as an access."""
-        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
-        if value is None or (key in self.expires and self._has_expired(key)):
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        value = table.get(key)
+        if value is None or (table.expires and key in table.expires and self._is_over(key, table)):
             return None
         return value
 
     def peek_all(self, slot: int, keys: Sequence[bytes]) -> list[tuple[bytes, Value]]:
         """The keys of one slot that are there, with their values; as `peek`, but the slot is known."""
-        get, expires = self.tables[slot].get, self.expires
+        table = self.tables[slot]
+        get, expires = table.get, table.expires
         return [
             (key, value)
             for key in keys
-            if (value := get(key)) is not None and (key not in expires or not self._has_expired(key))
+            if (value := get(key)) is not None and (key not in expires or not self._is_over(key, table))
         ]
 
     def read_string(self, key: bytes) -> bytes | None:
@@ -107,11 +116,14 @@ class Database(SlotTables):
 
         The commonest read of all: what it expects to find, it finds without another call.
         """
-        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
-        if type(value) is bytes and key not in self.expires:
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        value = table.get(key)
+        if type(value) is bytes and not (
+            table.expires and key in table.expires and self._is_over(key, table)
+        ):
             keyspace = self.keyspace
             keyspace.hits += 1
-            self.accessed[key] = keyspace.now_ms
+            table.accessed[key] = keyspace.now_ms
             return value
         value = self.read(key)
         if value is None or type(value) is bytes:
@@ -129,13 +141,14 @@ class Database(SlotTables):
 
     def read_as(self, key: bytes, kind: type[K]) -> K | None:
         """`read` of a key that must hold a value of this type; WRONGTYPE otherwise."""
-        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
-        if value is None or (key in self.expires and self._has_expired(key)):
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        value = table.get(key)
+        if value is None or (table.expires and key in table.expires and self._is_over(key, table)):
             self._missed(key)
             return None
         keyspace = self.keyspace
         keyspace.hits += 1
-        self.accessed[key] = keyspace.now_ms
+        table.accessed[key] = keyspace.now_ms
         if type(value) is not kind:
             raise CommandError(WRONG_TYPE)
         return value
@@ -155,14 +168,14 @@ class Database(SlotTables):
 
         Every alteration is followed by `changed`. A container that became empty must be `delete`d.
         """
-        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
-        value = self.tables[slot].get(key)
-        if value is None or (key in self.expires and self._has_expired(key)):
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        value = table.get(key)
+        if value is None or (table.expires and key in table.expires and self._is_over(key, table)):
             return None
         keyspace = self.keyspace
-        self.accessed[key] = keyspace.now_ms
+        table.accessed[key] = keyspace.now_ms
         if keyspace.snapshots:
-            self.save_for_snapshots(key, slot)
+            self.save_for_snapshots(key, key_slot(key))
         return value
 
     def change_as(self, key: bytes, kind: type[K]) -> K | None:
@@ -170,11 +183,12 @@ class Database(SlotTables):
 
         Nearly every write comes here, so it does not call `for_change`: that is worth three in a hundred.
         """
-        value = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)].get(key)
-        if value is None or (key in self.expires and self._has_expired(key)):
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        value = table.get(key)
+        if value is None or (table.expires and key in table.expires and self._is_over(key, table)):
             return None
         keyspace = self.keyspace
-        self.accessed[key] = keyspace.now_ms
+        table.accessed[key] = keyspace.now_ms
         if type(value) is not kind:
             raise CommandError(WRONG_TYPE)
         if keyspace.snapshots:
@@ -212,14 +226,14 @@ class Database(SlotTables):
         keyspace = self.keyspace
         for snapshot in keyspace.snapshots:
             snapshot.before_change(self, slot, key)
-        if key in self.expires and (not keep_expiry or self._has_expired(key)):
-            self.expires.pop(key, None)  # unless it has gone with the key
         table = self.tables[slot]
+        if table.expires and key in table.expires and (not keep_expiry or self._is_over(key, table)):
+            self.expires.discard(slot, key)  # unless it has gone with the key
         if key in table:
             table[key] = value
         else:
-            self._put_new(slot, key, value)
-        self.accessed[key] = keyspace.now_ms
+            table = self._put_new(slot, key, value)
+        table.accessed[key] = keyspace.now_ms
 
     def set_strings(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """`set` and `changed` for each of several keys, a third cheaper where nobody looks on."""
@@ -230,22 +244,20 @@ class Database(SlotTables):
                 self.changed(key, "set")
             return
         tables, counts, now_ms = self.tables, self.group_counts, keyspace.now_ms
-        expires, accessed = self.expires, self.accessed
-        are_tagged = BRACE in b"".join(keys)
-        if expires:
-            for key in keys:
-                expires.pop(key, None)
+        any_expires, are_tagged = self.expires.count > 0, BRACE in b"".join(keys)
         for key, value in zip(keys, values, strict=True):
             slot = key_slot(key) if are_tagged else crc_hqx(key, 0) & 16383
             table = tables[slot]
+            if any_expires and key in table.expires:
+                self.expires.discard(slot, key)
             if key in table:
                 table[key] = value
             elif table.births is None and table is not NOTHING:
                 table[key] = value
                 counts[slot >> GROUP_SHIFT] += 1
             else:
-                self._put_new(slot, key, value)
-            accessed[key] = now_ms
+                table = self._put_new(slot, key, value)
+            table.accessed[key] = now_ms
         keyspace.changes += len(keys)
 
     def add(self, key: bytes, value: Value) -> bool:
@@ -255,8 +267,7 @@ class Database(SlotTables):
             return False
         if self.keyspace.snapshots:
             self.save_for_snapshots(key, slot)
-        self._put_new(slot, key, value)
-        self.accessed[key] = self.keyspace.now_ms
+        self._put_new(slot, key, value).accessed[key] = self.keyspace.now_ms
         return True
 
     def add_many(self, values: Mapping[bytes, Value]) -> bytes | None:
@@ -264,7 +275,7 @@ class Database(SlotTables):
 
         This is what loading a snapshot mostly does, so nothing is called for each key.
         """
-        keyspace, tables, accessed, counts = self.keyspace, self.tables, self.accessed, self.group_counts
+        keyspace, tables, counts = self.keyspace, self.tables, self.group_counts
         is_watched, now_ms = bool(keyspace.snapshots) or keyspace.on_new_key is not None, keyspace.now_ms
         for key, value in values.items():
             slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
@@ -276,17 +287,27 @@ class Database(SlotTables):
             else:
                 table[key] = value
                 counts[slot >> GROUP_SHIFT] += 1
-                accessed[key] = now_ms
+                table.accessed[key] = now_ms
         return None
 
-    def _put_new(self, slot: int, key: bytes, value: Value) -> None:
+    def _put_new(self, slot: int, key: bytes, value: Value) -> SlotTable:
         table = self.tables[slot]
         if table is NOTHING:
-            table = self.tables[slot] = Table()
+            table = self._open(slot)
         self.group_counts[slot >> GROUP_SHIFT] += 1
         table.put(key, value)
         if self.keyspace.on_new_key is not None:
             self.keyspace.on_new_key(self.index, key)
+        return table
+
+    def _open(self, slot: int) -> SlotTable:
+        """A table for a slot that holds nothing."""
+        group = slot >> TIMES_SHIFT
+        accessed = self.accessed[group]
+        if accessed is None:
+            accessed = self.accessed[group] = self.keyspace.new_access_table()
+        table = self.tables[slot] = SlotTable(accessed, self.expires.near(slot))
+        return table
 
     def add_all(self, slot: int, values: Mapping[bytes, Value]) -> None:
         """`set` for many new keys of one slot, at a fraction of the cost. `changed` follows for each."""
@@ -296,16 +317,18 @@ class Database(SlotTables):
             for key, value in values.items():
                 self.set(key, value)
             return
-        if self.tables[slot] is NOTHING:
-            self.tables[slot] = Table()
-        self.tables[slot].put_all(values)
+        table = self.tables[slot]
+        if table is NOTHING:
+            table = self._open(slot)
+        table.put_all(values)
         self.group_counts[slot >> GROUP_SHIFT] += len(values)
-        self.accessed.update(dict.fromkeys(values, keyspace.now_ms))
+        table.accessed.update(dict.fromkeys(values, keyspace.now_ms))
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; False if there was none (or only an expired one). `changed` follows."""
         slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
-        if key not in self.tables[slot] or (key in self.expires and self._has_expired(key)):
+        table = self.tables[slot]
+        if key not in table or (table.expires and key in table.expires and self._is_over(key, table)):
             return False
         self._remove(key, slot)
         return True
@@ -370,46 +393,53 @@ class Database(SlotTables):
         if not watchers:
             del self.watchers[key]
 
+    def times_of_use(self, key: bytes) -> dict[bytes, int]:
+        """The table that holds when a key was last used."""
+        return self.tables[key_slot(key)].accessed
+
+    def replace_times_of_use(self, group: int, accessed: dict[bytes, int]) -> None:
+        """Put another such table in the place of one."""
+        self.accessed[group] = accessed
+        for table in self.tables[group << TIMES_SHIFT : (group + 1) << TIMES_SHIFT]:
+            if table is not NOTHING:
+                table.accessed = accessed
+
     # --- time to live ------------------------------------------------------------------------------
 
     def expiry(self, key: bytes) -> int | None:
         """When the key expires, unix milliseconds; None for a key without a time to live."""
-        return self.expires.get(key)
+        return self.tables[key_slot(key)].expires.get(key)
 
     def remaining_ms(self, key: bytes) -> int:
         """How long the key has to live, at least a millisecond; 0 for a key without a time to live."""
-        expiry = self.expires.get(key)
+        expiry = self.expiry(key)
         return 0 if expiry is None else max(expiry - self.keyspace.now_ms, 1)
 
     def set_expiry(self, key: bytes, at_ms: int | None) -> None:
         """Give an existing key a time to live, or take it away with None. `changed` follows."""
-        if self.keyspace.snapshots:
-            self.save_for_snapshots(key, key_slot(key))
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+        keyspace = self.keyspace
+        if keyspace.snapshots:
+            self.save_for_snapshots(key, slot)
         if at_ms is None:
-            self.expires.pop(key, None)
+            self.expires.discard(slot, key)
             return
-        self.expires[key] = at_ms
-        if self.keyspace.expiry_mode is ExpiryMode.HIDE:
-            self.keyspace.own_expiries[self.index, key] = None
-        heappush(self.expiry_heap, (at_ms, key))
-        if len(self.expiry_heap) > 2 * len(self.expires) + 1000:
-            self.expiry_heap = [(at, key) for key, at in self.expires.items()]
-            heapify(self.expiry_heap)
+        self.expires.set(slot, key, at_ms)
+        if keyspace.expiry_mode is ExpiryMode.HIDE:
+            keyspace.own_expiries[self.index, key] = None
 
     def expire_due(self, limit: int) -> int:
         """Delete up to `limit` keys whose time has come; returns how many. For a primary only."""
-        heap, expires, now_ms = self.expiry_heap, self.expires, self.keyspace.now_ms
-        expired = 0
-        while heap and heap[0][0] <= now_ms and expired < limit:
-            at_ms, key = heappop(heap)
-            if expires.get(key) == at_ms:
-                self._expire(key)
-                expired += 1
-        return expired
+        for expired in range(limit):
+            found = self.expires.next(self.keyspace.now_ms)
+            if found is None:
+                return expired
+            self._expire(found[1])
+        return limit
 
-    def _has_expired(self, key: bytes) -> bool:
+    def _is_over(self, key: bytes, table: SlotTable) -> bool:
         keyspace = self.keyspace
-        if self.expires[key] > keyspace.now_ms or keyspace.expiry_mode is ExpiryMode.IGNORE:
+        if table.expires[key] > keyspace.now_ms or keyspace.expiry_mode is ExpiryMode.IGNORE:
             return False
         if keyspace.expiry_mode is ExpiryMode.DELETE:
             self._expire(key)
@@ -435,8 +465,7 @@ class Database(SlotTables):
                 for watcher in self.watchers[key]:
                     watcher.watched_key_changed()
         self.clear_tables()
-        self.expires, self.accessed, self.expiry_heap = {}, self.keyspace.new_access_table(), []
-        self.expiring_hashes = Deadlines()
+        self._clear_times()
         self.keyspace.changes += removed
         return removed
 
@@ -453,8 +482,9 @@ class Database(SlotTables):
         if not table:
             self.tables[slot] = NOTHING  # the last key takes its table with it
         self.group_counts[slot >> GROUP_SHIFT] -= 1
-        self.expires.pop(key, None)
-        self.accessed.pop(key, None)
+        if key in table.expires:
+            self.expires.discard(slot, key)
+        table.accessed.pop(key, None)
 
     def save_for_snapshots(self, key: bytes, slot: int) -> None:
         for snapshot in self.keyspace.snapshots:

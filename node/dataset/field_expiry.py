@@ -26,8 +26,9 @@ def watch_fields(database: Database, key: bytes, value: Value) -> None:
     if not isinstance(value, ExpiringHash):
         return
     next_ms = value.deadlines.next_ms()
-    if next_ms is not None and database.expiring_hashes.at.get(key) != next_ms:
-        database.expiring_hashes.set(key, next_ms)
+    slot = key_slot(key)
+    if next_ms is not None and database.expiring_hashes.get(slot, key) != next_ms:
+        database.expiring_hashes.set(slot, key, next_ms)
 
 
 def for_reading(database: Database, key: bytes, value: ExpiringHash) -> HashValue | None:

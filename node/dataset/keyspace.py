@@ -76,9 +76,11 @@ class Keyspace:
             return
         self.counting_rules = rules
         for database in self.databases:
-            accessed = database.accessed
-            times = accessed.times() if isinstance(accessed, Frequencies) else accessed
-            database.accessed = times if rules is None else Frequencies(rules, times.items())
+            for group, accessed in enumerate(database.accessed):
+                if accessed is not None:
+                    times = accessed.times() if isinstance(accessed, Frequencies) else accessed
+                    made = times if rules is None else Frequencies(rules, times.items())
+                    database.replace_times_of_use(group, made)
 
     def empty_twin(self) -> Keyspace:
         """A keyspace as large, for data on their way into this one."""
@@ -88,7 +90,7 @@ class Keyspace:
         return twin
 
     def new_access_table(self) -> dict[bytes, int]:
-        """An empty `Database.accessed`."""
+        """An empty table for `Database.accessed`."""
         return {} if self.counting_rules is None else Frequencies(self.counting_rules)
 
     def flush(self) -> int:
@@ -114,7 +116,7 @@ class Keyspace:
                 for key, value in table.items():
                     mine.set(key, value)
                     mine.set_expiry(key, theirs.expiry(key))
-                    dict.__setitem__(mine.accessed, key, theirs.accessed[key])
+                    dict.__setitem__(mine.times_of_use(key), key, theirs.times_of_use(key)[key])
 
     def adopt(self, other: Keyspace) -> None:
         """Take over the contents of a keyspace as large, which is of no use after it. Clients stay."""

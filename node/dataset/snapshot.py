@@ -30,6 +30,7 @@ from typing import Protocol
 from shoal.cluster.slots import SLOT_COUNT
 from shoal.node.dataset.database import Database
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.slot_tables import SlotTable
 from shoal.node.dataset.usage import UNKNOWN, Usage, usage_in
 from shoal.node.dataset.values import Value, parts_of
 
@@ -73,8 +74,6 @@ class _Picture:
     def __init__(self, database: Database, slots: Iterable[int] | None) -> None:
         self.index = database.index
         self.tables = database.tables
-        self.expires = database.expires
-        self.accessed = database.accessed
         wanted = reversed(range(SLOT_COUNT)) if slots is None else sorted(slots, reverse=True)
         self.road = [slot for slot in wanted if self.tables[slot]]
         self.keys = len(database) if slots is None else sum(len(self.tables[slot]) for slot in self.road)
@@ -155,20 +154,20 @@ class SlotWalk:
                 marked[key] = None
             value = picture.tables[slot].get(key)
             if value is not None:
-                self._keep(picture, key, value)
+                self._keep(picture, slot, key, value)
         elif picture is self._current and slot == self._current_slot:
             if key in self._rest:
-                self._keep(picture, key, self._rest.pop(key))
+                self._keep(picture, slot, key, self._rest.pop(key))
             while key == self._large_key:
                 self._tell_piece()
 
-    def _keep(self, picture: _Picture, key: bytes, value: Value) -> None:
+    def _keep(self, picture: _Picture, slot: int, key: bytes, value: Value) -> None:
         """Tell a key ahead of its turn; a short string, which stays as it is, in one go with others."""
         self.told += 1
         if (
             type(value) is bytes
             and len(value) < SHORT_BYTES
-            and not (picture.expires and key in picture.expires)
+            and key not in picture.tables[slot].expires
             and not self._keyspace.saves_usage
         ):
             ahead = picture.ahead
@@ -176,11 +175,13 @@ class SlotWalk:
             if len(ahead) >= MOST_KEYS_AHEAD:
                 self._tell_ahead(picture)
         else:
-            self._tell(picture, key, value)
+            self._tell(picture, slot, key, value)
 
-    def _tell(self, picture: _Picture, key: bytes, value: Value) -> None:
-        usage = self._usage(picture, key) if self._keyspace.saves_usage else UNKNOWN
-        self._copied += self._sink.add(picture.index, key, value, picture.expires.get(key), usage)
+    def _tell(self, picture: _Picture, slot: int, key: bytes, value: Value) -> None:
+        table = picture.tables[slot]
+        usage = self._usage(table, key) if self._keyspace.saves_usage else UNKNOWN
+        expiry_ms = table.expires.get(key)
+        self._copied += self._sink.add(picture.index, key, value, expiry_ms, usage)
 
     def _tell_ahead(self, picture: _Picture) -> None:
         ahead, picture.ahead = picture.ahead, {}
@@ -189,8 +190,8 @@ class SlotWalk:
             size = sum(self._sink.add(picture.index, *entry, None, UNKNOWN) for entry in ahead.items())
         self._copied += size
 
-    def _usage(self, picture: _Picture, key: bytes) -> Usage:
-        return usage_in(picture.accessed, key, self._keyspace.now_ms)
+    def _usage(self, table: SlotTable, key: bytes) -> Usage:
+        return usage_in(table.accessed, key, self._keyspace.now_ms)
 
     def _tell_rest(self, picture: _Picture, budget: int) -> int:
         """Tell keys of the current slot, about up to the budget or to a large value, which is then begun."""
@@ -199,7 +200,8 @@ class SlotWalk:
             some = self._take_some()
             size = 0
             if not self._keyspace.saves_usage:
-                size = self._sink.add_short_strings(picture.index, some, picture.expires)
+                expires = picture.tables[self._current_slot].expires
+                size = self._sink.add_short_strings(picture.index, some, expires)
                 self.told += len(some) if size else 0
             spent += size or self._tell_each(picture, some, budget - spent)
         return spent
@@ -214,11 +216,12 @@ class SlotWalk:
 
     def _tell_each(self, picture: _Picture, some: dict[bytes, Value], budget: int) -> int:
         """Tell some keys one by one. What is over the budget, or behind a large value, is left for later."""
-        add, expiry_of, knows_usage = self._sink.add, picture.expires.get, self._keyspace.saves_usage
+        table = picture.tables[self._current_slot]
+        add, expiry_of, knows_usage = self._sink.add, table.expires.get, self._keyspace.saves_usage
         spent, before = 0, len(some)
         while some and spent < budget:
             key, value = some.popitem()
-            usage = self._usage(picture, key) if knows_usage else UNKNOWN
+            usage = self._usage(table, key) if knows_usage else UNKNOWN
             if type(value) is not bytes and parts_of(value) > LARGE_VALUE_ELEMENTS:
                 self._large_key = key
                 self._large_pieces = self._sink.add_in_pieces(

@@ -20,7 +20,7 @@ UNKNOWN = Usage()
 
 
 def usage_in(accessed: Mapping[bytes, int], key: bytes, now_ms: int) -> Usage:
-    """What a database's table says of a key by now."""
+    """What a table of a database says of a key by now; see `Database.times_of_use`."""
     if isinstance(accessed, Frequencies):
         return Usage(frequency=accessed.count(key, now_ms))
     return Usage(idle_seconds=max(now_ms - accessed.get(key, now_ms), 0) // 1000)
@@ -28,7 +28,7 @@ def usage_in(accessed: Mapping[bytes, int], key: bytes, now_ms: int) -> Usage:
 
 def idle_seconds(database: Database, key: bytes) -> int:
     """How long ago a key was last used."""
-    accessed, now_ms = database.accessed, database.keyspace.now_ms
+    accessed, now_ms = database.times_of_use(key), database.keyspace.now_ms
     used_ms = accessed.get(key)
     if used_ms is None:
         return 0
@@ -39,17 +39,19 @@ def idle_seconds(database: Database, key: bytes) -> int:
 
 def frequency(database: Database, key: bytes) -> int | None:
     """How often a key is used, from 0 to 255; None while that is not counted."""
-    accessed = database.accessed
+    accessed = database.times_of_use(key)
     return accessed.count(key, database.keyspace.now_ms) if isinstance(accessed, Frequencies) else None
 
 
 def note_idle(database: Database, key: bytes, seconds: int) -> None:
     """Let a key look as if it had been last used so long ago; in vain while uses are counted."""
-    if not isinstance(database.accessed, Frequencies):
-        database.accessed[key] = database.keyspace.now_ms - seconds * 1000
+    accessed = database.times_of_use(key)
+    if not isinstance(accessed, Frequencies):
+        accessed[key] = database.keyspace.now_ms - seconds * 1000
 
 
 def note_frequency(database: Database, key: bytes, count: int) -> None:
     """Let a key look as if it were used so often; in vain while that is not counted."""
-    if isinstance(database.accessed, Frequencies):
-        database.accessed.put(key, database.keyspace.now_ms, count)
+    accessed = database.times_of_use(key)
+    if isinstance(accessed, Frequencies):
+        accessed.put(key, database.keyspace.now_ms, count)

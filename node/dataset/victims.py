@@ -10,7 +10,6 @@ Source: Redis's "Key eviction" page.
 from __future__ import annotations
 
 from bisect import insort
-from heapq import heappop
 from random import Random
 
 from shoal.cluster.slots import SLOT_COUNT
@@ -19,7 +18,6 @@ from shoal.node.dataset.frequencies import HIGHEST, Frequencies
 from shoal.node.dataset.keyspace import Keyspace
 
 POOL_SIZE = 16
-DRAWS_PER_KEY = 16
 
 Victim = tuple[Database, bytes]
 
@@ -50,7 +48,7 @@ class Victims:
     def _next_to_expire(self) -> Victim | None:
         soonest: tuple[int, Database, bytes] | None = None
         for database in self._keyspace.databases:
-            found = _next_to_expire(database)
+            found = database.expires.next()
             if found is not None and (soonest is None or found[0] < soonest[0]):
                 soonest = (found[0], database, found[1])
         return None if soonest is None else soonest[1:]
@@ -71,7 +69,7 @@ class Victims:
             while self._pool:
                 _, index, key = self._pool.pop()
                 database = self._keyspace.databases[index]
-                if database.stored(key) is not None and (not is_volatile or key in database.expires):
+                if database.stored(key) is not None and (not is_volatile or database.expiry(key) is not None):
                     return database, key
         return None
 
@@ -90,7 +88,7 @@ class Victims:
 
     def _score(self, database: Database, key: bytes) -> int:
         """The greater, the sooner it goes: milliseconds without use, or how seldom it is used."""
-        accessed, now_ms = database.accessed, self._keyspace.now_ms
+        accessed, now_ms = database.times_of_use(key), self._keyspace.now_ms
         if isinstance(accessed, Frequencies):
             return HIGHEST - accessed.count(key, now_ms)
         return now_ms - accessed.get(key, now_ms)
@@ -99,7 +97,7 @@ class Victims:
 def _sample(database: Database, rng: Random, count: int, *, is_volatile: bool) -> list[bytes]:
     """Up to `count` keys at random, or of those with a time to live; cheap rather than quite uniform."""
     if is_volatile:
-        return _sample_volatile(database, rng, count)
+        return database.expires.random_keys(rng, count)
     if not len(database):
         return []
     slot = database.next_slot(rng.randrange(SLOT_COUNT))
@@ -110,26 +108,3 @@ def _sample(database: Database, rng: Random, count: int, *, is_volatile: bool) -
         keys += database.tables[slot].random_keys(rng, count - len(keys))
         slot = database.next_slot(slot + 1)
     return keys
-
-
-def _sample_volatile(database: Database, rng: Random, count: int) -> list[bytes]:
-    """Out of the heap, of which half is true at least, unless little is left of a much larger one."""
-    heap, expires = database.expiry_heap, database.expires
-    if len(expires) <= count:
-        return list(expires)
-    keys: list[bytes] = []
-    for _ in range(DRAWS_PER_KEY * count):
-        at_ms, key = heap[rng.randrange(len(heap))]
-        if expires.get(key) == at_ms:
-            keys.append(key)
-            if len(keys) == count:
-                return keys
-    return keys or [next(iter(expires))]
-
-
-def _next_to_expire(database: Database) -> tuple[int, bytes] | None:
-    """The key whose time comes first, and when."""
-    heap, expires = database.expiry_heap, database.expires
-    while heap and expires.get(heap[0][1]) != heap[0][0]:
-        heappop(heap)
-    return heap[0] if heap else None

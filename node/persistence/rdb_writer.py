@@ -164,7 +164,7 @@ class RdbWriter:
 def lowest_version(keyspace: Keyspace) -> int:
     """The RDB version that a reader must know for what there is now; so who does not refuses it at once."""
     for database in keyspace.databases:
-        for key in database.expiring_hashes.at:  # or was, and what has become of it has to be looked at
+        for key in database.expiring_hashes:  # or was, and what has become of it has to be looked at
             value = database.stored(key)
             if isinstance(value, ExpiringHash) and value.deadlines.at:
                 return rdb.RDB_VERSION_OF_EXPIRING_FIELDS

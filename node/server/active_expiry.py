@@ -48,10 +48,10 @@ class ActiveExpiry:
             return
         began_ns = server.stopwatch.clock_ns()
         for database in keyspace.databases:
-            if database.expires and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
+            if database.expires.count and database.expire_due(EXPIRED_KEYS_PER_TURN) == EXPIRED_KEYS_PER_TURN:
                 self.next_ms = now_ms
             hashes = database.expiring_hashes
-            if hashes.at and expire_due_fields(database, EXPIRED_KEYS_PER_TURN) >= EXPIRED_KEYS_PER_TURN:
+            if hashes.count and expire_due_fields(database, EXPIRED_KEYS_PER_TURN) >= EXPIRED_KEYS_PER_TURN:
                 self.next_ms = now_ms
         server.propagation.propagate_each()
         server.stopwatch.note_spike("expire-cycle", began_ns)

@@ -288,10 +288,11 @@ class Dispatcher:
 
     def _run_without_touching(self, session: Session, entry: Entry, argv: Arguments) -> Reply:
         """Run a command that reads, and let its keys look as long unread as before: CLIENT NO-TOUCH."""
-        accessed = session.db.accessed
-        before = [(key, accessed.get(key)) for key in gates.keys_of(session, entry, argv)]
+        times_of_use = session.db.times_of_use
+        before = [(key, times_of_use(key).get(key)) for key in gates.keys_of(session, entry, argv)]
         reply = self.run(session, entry, argv)
         for key, used in before:
+            accessed = times_of_use(key)
             if used is not None and key in accessed:
                 dict.__setitem__(accessed, key, used)  # put back, which is no use to be counted
         return reply

@@ -393,7 +393,7 @@ def _keyspace(server: Server) -> Fields:
     return [
         (
             f"db{database.index}",
-            f"keys={len(database)},expires={len(database.expires)},avg_ttl={average_ttl_ms(database)}",
+            f"keys={len(database)},expires={database.expires.count},avg_ttl={average_ttl_ms(database)}",
         )
         for database in server.keyspace.databases
         if len(database)
@@ -402,7 +402,7 @@ def _keyspace(server: Server) -> Fields:
 
 def average_ttl_ms(database: Database) -> int:
     """The mean time to live of the keys that have one, estimated from some of them."""
-    sample = list(islice(database.expires.values(), EXPIRIES_SAMPLED))
+    sample = list(islice(database.expires.moments(), EXPIRIES_SAMPLED))
     now_ms = database.keyspace.now_ms
     return sum(max(at_ms - now_ms, 0) for at_ms in sample) // len(sample) if sample else 0
 

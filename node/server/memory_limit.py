@@ -262,7 +262,7 @@ class MemoryLimit:
 
     def _evict_key(self, database: Database, key: bytes) -> int:
         """Delete a key; returns about how many bytes it took."""
-        value, expires = database.stored(key), key in database.expires
+        value, expires = database.stored(key), database.expiry(key) is not None
         assert value is not None
         freed = key_bytes(key, value, expires=expires, samples=SAMPLES_PER_VALUE)
         database.drop(key, "evicted")

@@ -219,7 +219,7 @@ def test_facts_functions_and_idle_times_are_kept():
     loader.apply([Entry(0, b"k", b"v", None, 60, None)])
     assert loader.auxiliary == {b"repl-id": b"f" * 40, b"repl-offset": b"17"}
     assert keyspace.functions == (b"#!lua name=mine",)
-    assert keyspace.databases[0].accessed[b"k"] == NOW_MS - 60_000
+    assert keyspace.databases[0].times_of_use(b"k")[b"k"] == NOW_MS - 60_000
 
 
 def test_a_database_we_have_not_and_a_key_met_twice_are_refused():

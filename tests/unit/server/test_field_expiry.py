@@ -70,7 +70,7 @@ def test_fields_go_by_themselves_and_the_hash_with_the_last(
     world.pass_time(60)
     assert database.stored(b"h") is None
     assert heard(events) == ["hexpired h", "del h"]
-    assert not database.expiring_hashes.at
+    assert not database.expiring_hashes.count
     assert fields(client("INFO", "stats"))["expired_subkeys"] == "3"
 
 
@@ -193,7 +193,7 @@ def test_a_snapshot_keeps_times_to_live_and_goes_on_with_them(
     assert value == world.server.keyspace.databases[0].read_hash(b"h")
     assert value is not None
     assert value.deadlines.at == {b"f0": LATER, b"f1": LATER + 7, b"f2": LATER}
-    assert loaded.expiring_hashes.at == {b"h": LATER}
+    assert loaded.expiring_hashes.next() == (LATER, b"h")
 
 
 def test_a_snapshot_says_the_lowest_version_that_can_hold_it(client: Client, world: World) -> None:

@@ -32,7 +32,7 @@ class CountingHost(NoHost):
     def heap_bytes(self) -> int:
         self.measured += 1
         return sum(
-            key_bytes(key, value, expires=key in database.expires, samples=0)
+            key_bytes(key, value, expires=database.expiry(key) is not None, samples=0)
             for database in self.server.keyspace.databases
             for table in database.tables
             for key, value in table.items()
