@@ -11,11 +11,11 @@ from shoal.node.commands.options import SYNTAX_ERROR
 from shoal.node.commands.spec import Arg, block, one_of, token
 from shoal.node.dataset.numbers import require_integer
 from shoal.node.dataset.stream_ids import (
-    MAX_ID,
     SEQUENCE_BITS,
     SEQUENCE_MAX,
     format_id,
     make_id,
+    next_id,
     parse_strict_id,
 )
 from shoal.node.dataset.streams import Stream, Trim
@@ -34,7 +34,7 @@ class NewId(NamedTuple):
 
     def following(self, last_id: int, now_ms: int) -> int:
         """The id as given, or the least that fits; CommandError unless it is greater than the last one."""
-        automatic = next_id(last_id, now_ms)
+        automatic, _ = next_id(last_id, now_ms)
         if self.milliseconds is None:
             return automatic
         if self.sequence is not None:
@@ -49,16 +49,6 @@ class NewId(NamedTuple):
 
 
 AUTOMATIC = NewId()
-
-
-def next_id(last_id: int, now_ms: int) -> int:
-    """The id that `*` stands for: of this moment, but behind the last one."""
-    entry_id = now_ms << SEQUENCE_BITS
-    if entry_id > last_id:
-        return entry_id
-    if last_id == MAX_ID:
-        raise CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
-    return last_id + 1
 
 
 def parse_new_id(text: bytes) -> NewId:

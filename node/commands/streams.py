@@ -11,13 +11,12 @@ from shoal.node.commands.stream_options import (
     NO_TRIMMING,
     NewId,
     check_trim_strategy,
-    next_id,
     parse_new_id,
     parse_trim_options,
     trim_args,
 )
 from shoal.node.dataset.numbers import require_integer
-from shoal.node.dataset.stream_ids import format_id, parse_strict_id
+from shoal.node.dataset.stream_ids import format_id, next_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import OK, CommandError, Reply
 
@@ -55,11 +54,11 @@ def xadd(call: Call, key: bytes, id_or_option: bytes, *pairs: bytes) -> Reply:
     if stream is None:
         stream = Stream()
         db.set(key, stream)
-    entry_id = next_id(stream.last_id, db.keyspace.now_ms)
+    keyspace = db.keyspace
+    entry_id, text = next_id(stream.last_id, keyspace.now_ms)
     stream.append(entry_id, pairs, call.encoding_limits.stream_nodes)
     db.changed(key, "xadd")
-    text = format_id(entry_id)
-    if db.keyspace.is_repeated:
+    if keyspace.is_repeated:
         call.propagate(b"XADD", key, text, *pairs)
     return text
 
@@ -190,7 +189,7 @@ def xsetid(call: Call, key: bytes, last_id: bytes, *words: bytes) -> Reply:
             raise CommandError(
                 "ERR The entries_added specified in XSETID is smaller than the target stream length"
             )
-    stream.last_id = new_id
+    stream.set_last_id(new_id)
     if entries_added is not None:
         stream.entries_added = entries_added
     stream.max_deleted_id = max_deleted_id or stream.max_deleted_id

@@ -12,7 +12,7 @@ from shoal.node.dataset.hashes import ExpiringHash, HashValue
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.numbers import parse_integer
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.dataset.stream_nodes import NodeLimits
+from shoal.node.dataset.stream_filling import NodeLimits
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import SetValue, Value
 

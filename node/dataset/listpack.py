@@ -16,19 +16,23 @@ COUNT_UNKNOWN = 0xFFFF
 END = b"\xff"
 _LONGEST_NUMBER = 20
 _WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
-_BEFORE_SHORT_TEXT = [bytes((0x80 | size,)) for size in range(64)]
-_BEHIND_SHORT_TEXT = [bytes((size + 1,)) for size in range(64)]
+SHORT_TEXT_BYTES = 64
+BEFORE_SHORT_TEXT = [bytes((0x80 | size,)) for size in range(SHORT_TEXT_BYTES)]
+BEHIND_SHORT_TEXT = [bytes((size + 1,)) for size in range(SHORT_TEXT_BYTES)]
+"""What stands around a text of fewer bytes, by their number."""
+NO_NUMBER = b":"
+"""Stands behind all digits and signs: a greater text spells no number."""
 
 
 def encode_text(text: bytes) -> bytes:
     """A string as an element."""
     size = len(text)
-    if size <= _LONGEST_NUMBER and text[-1:].isdigit():
+    if text < NO_NUMBER and size <= _LONGEST_NUMBER and text[-1:].isdigit():
         number = parse_integer(text)
         if number is not None:
             return encode_integer(number)
-    if size < 64:
-        return _BEFORE_SHORT_TEXT[size] + text + _BEHIND_SHORT_TEXT[size]
+    if size < SHORT_TEXT_BYTES:
+        return BEFORE_SHORT_TEXT[size] + text + BEHIND_SHORT_TEXT[size]
     if size < 4096:
         element = (0xE000 | size).to_bytes(2, "big") + text
     else:

@@ -6,6 +6,7 @@ So ids compare, step and serve as keys as numbers do; `ms-seq` is how clients se
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from shoal.node.dataset.numbers import parse_c_unsigned
 from shoal.node.resp.replies import CommandError
@@ -16,6 +17,9 @@ MAX_ID = (1 << 2 * SEQUENCE_BITS) - 1
 ID_BYTES = 16
 
 INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
+
+NUMERALS = tuple(b"%d" % number for number in range(1024))
+"""The sequence numbers of nearly all ids that are given out, as text."""
 
 _LONGEST_ID = 127
 _MOST_DIGITS = 20
@@ -31,6 +35,26 @@ def make_id(milliseconds: int, sequence: int) -> int:
 def format_id(entry_id: int) -> bytes:
     """`ms-seq`."""
     return b"%d-%d" % (entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX)
+
+
+def next_id(last_id: int, now_ms: int) -> tuple[int, bytes]:
+    """The id that `*` stands for, of this moment but behind the last one; and its text."""
+    first, beginning = _ids_of_moment(now_ms)
+    following = last_id + 1
+    sequence = following - first
+    if sequence <= 0:
+        return first, beginning + b"0"
+    if sequence < len(NUMERALS):
+        return following, beginning + NUMERALS[sequence]
+    if last_id == MAX_ID:
+        raise CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
+    return following, format_id(following)
+
+
+@lru_cache(maxsize=1)  # all that a turn adds is of the same moment
+def _ids_of_moment(now_ms: int) -> tuple[int, bytes]:
+    """The first id of a millisecond, and how the texts of all of them begin."""
+    return now_ms << SEQUENCE_BITS, b"%d-" % now_ms
 
 
 def parse_id(text: bytes, missing_sequence: int = 0) -> int:

@@ -1,8 +1,7 @@
 """A stream: entries in the order of their ids, and the groups that read it.
 
 Entries lie in nodes (`stream_nodes.py`), found by their first id in O(log n). Appending fills the last node;
-trimming drops whole nodes from the front. The newest entries wait, as they came, to be packed together: until
-there are some, or anyone asks for `nodes`.
+trimming drops whole nodes from the front.
 """
 
 from __future__ import annotations
@@ -14,15 +13,13 @@ from sortedcontainers import SortedDict
 
 from shoal.node.dataset.numbers import as_int64
 from shoal.node.dataset.radix_trees import NODES_OF_NOTHING, nodes_of_key
+from shoal.node.dataset.stream_filling import NodeFiller, NodeLimits, Pairs
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.stream_ids import MAX_ID
-from shoal.node.dataset.stream_nodes import NodeLimits, Pairs, StreamNode
+from shoal.node.dataset.stream_nodes import StreamNode
 
 Entry = tuple[int, list[bytes]]
 """An id, and names and contents in turn."""
-
-PACKED_TOGETHER = 16
-"""How many entries wait at most."""
 
 
 class Trim(NamedTuple):
@@ -41,16 +38,14 @@ class Stream:
     """Its length, its ids and its nodes. A stream without entries stays."""
 
     __slots__ = (
-        "_last_node",
-        "_limits",
-        "_nodes",
-        "_radix_nodes",
-        "_waiting",
+        "_filler",
         "entries_added",
         "groups",
         "last_id",
         "length",
         "max_deleted_id",
+        "nodes",
+        "radix_nodes",
     )
 
     def __init__(self) -> None:
@@ -60,56 +55,44 @@ class Stream:
         self.max_deleted_id = 0
         """The greatest id that was taken out from between others, by XDEL."""
         self.entries_added = 0
-        self._nodes: SortedDict[int, StreamNode] = SortedDict()
-        self._last_node: StreamNode | None = None
-        self._radix_nodes = NODES_OF_NOTHING
-        self._waiting: dict[int, Pairs] = {}
-        """The newest entries, not packed yet."""
-        self._limits = NodeLimits()
-        """Those of the nodes they will be in."""
+        self.nodes: SortedDict[int, StreamNode] = SortedDict()
+        """All nodes by their first ids."""
+        self.radix_nodes = NODES_OF_NOTHING
+        """Nodes of the radix tree that Redis would keep them in, for XINFO."""
+        self._filler: NodeFiller | None = None
+        """Adds to the last node; None if nothing was added since it is the last."""
         self.groups: dict[bytes, ConsumerGroup] = {}
 
     def __len__(self) -> int:
         return self.length
 
-    @property
-    def nodes(self) -> SortedDict[int, StreamNode]:
-        """All nodes by their first ids."""
-        if self._waiting:
-            self._pack()
-        return self._nodes
-
-    @property
-    def radix_nodes(self) -> int:
-        """Nodes of the radix tree that Redis would keep them in, for XINFO."""
-        if self._waiting:
-            self._pack()
-        return self._radix_nodes
-
     # --- changing ----------------------------------------------------------------------------------
 
     def append(self, entry_id: int, pairs: Pairs, limits: NodeLimits) -> None:
         """Add an entry, to a node within these limits; its id is greater than `last_id`."""
-        waiting = self._waiting
-        if len(waiting) >= PACKED_TOGETHER or limits is not self._limits:
-            self._pack()
-            self._limits = limits
-        waiting[entry_id] = pairs
+        filler = self._filler
+        if filler is None or filler.limits is not limits or not filler.add(entry_id, pairs):
+            self._append_apart(entry_id, pairs, limits)
         self.length += 1
         self.entries_added += 1
         self.last_id = entry_id
 
-    def _pack(self) -> None:
-        """Put the entries that wait into nodes."""
-        node, limits = self._last_node, self._limits
-        ids, entries = [*self._waiting], [*self._waiting.values()]
-        self._waiting.clear()
-        done = 0 if node is None else node.extend(ids, entries, limits)
-        while done < len(ids):
-            node = StreamNode(ids[done], entries[done][::2])
-            node.append(ids[done], entries[done])
-            self.add_node(node)
-            done += 1 + node.extend(ids[done + 1 :], entries[done + 1 :], limits)
+    def _append_apart(self, entry_id: int, pairs: Pairs, limits: NodeLimits) -> None:
+        """Add an entry to a new node, or to a last one that nothing was added to within these limits."""
+        filler = self._filler
+        if self.nodes and (filler is None or filler.limits is not limits):
+            self._filler = filler = NodeFiller(self.nodes.peekitem()[1], limits)
+            if filler.add(entry_id, pairs):
+                return
+        node = StreamNode(entry_id, pairs[::2])
+        self.add_node(node)
+        self._filler = NodeFiller(node, limits)
+        self._filler.append(entry_id, pairs)
+
+    def set_last_id(self, last_id: int) -> None:
+        """Let the next id be greater than this. It may be lesser than those of entries that were deleted."""
+        self.last_id = last_id
+        self._filler = None
 
     def delete(self, entry_id: int) -> bool:
         """Take out an entry; False if there is none of this id."""
@@ -130,8 +113,8 @@ class Stream:
     def trim(self, trim: Trim) -> int:
         """Drop entries from the front; returns how many. O(1) for each node that goes, and for one more."""
         before = self.length
-        while (self._nodes or self._waiting) and (trim.max_length is None or self.length > trim.max_length):
-            node = self._first_node()
+        while self.nodes and (trim.max_length is None or self.length > trim.max_length):
+            node = self.nodes.peekitem(0)[1]
             if trim.limit and before - self.length + len(node) > trim.limit:
                 break
             if trim.max_length is None:
@@ -151,22 +134,16 @@ class Stream:
             break
         return before - self.length
 
-    def _first_node(self) -> StreamNode:
-        """The first of the nodes. What waits is left alone unless it might be in it."""
-        nodes = self._nodes if len(self._nodes) > 1 else self.nodes
-        node: StreamNode = nodes.peekitem(0)[1]
-        return node
-
     def add_node(self, node: StreamNode) -> None:
         """Put a node behind the others."""
-        self._nodes[node.first_id] = self._last_node = node
-        self._radix_nodes += nodes_of_key(self._nodes, node.first_id)
+        self.nodes[node.first_id] = node
+        self.radix_nodes += nodes_of_key(self.nodes, node.first_id)
 
     def _drop_node(self, node: StreamNode) -> None:
-        self._radix_nodes -= nodes_of_key(self._nodes, node.first_id)
-        del self._nodes[node.first_id]
-        if node is self._last_node:
-            self._last_node = self._nodes.peekitem(-1)[1] if self._nodes else None
+        self.radix_nodes -= nodes_of_key(self.nodes, node.first_id)
+        del self.nodes[node.first_id]
+        if self._filler is not None and node is self._filler.node:
+            self._filler = None
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -271,9 +248,9 @@ class Stream:
         other = Stream()
         other.length, other.last_id = self.length, self.last_id
         other.max_deleted_id, other.entries_added = self.max_deleted_id, self.entries_added
-        other._radix_nodes = self.radix_nodes
+        other.radix_nodes = self.radix_nodes
         for node in self.nodes.values():
             copied = node.copy()
-            other._nodes[copied.first_id] = other._last_node = copied
+            other.nodes[copied.first_id] = copied
         other.groups = {name: group.copy() for name, group in self.groups.items()}
         return other

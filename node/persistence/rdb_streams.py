@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from shoal.node.dataset.numbers import as_int64
+from shoal.node.dataset.stream_filling import NodeFiller, NodeLimits
 from shoal.node.dataset.stream_groups import Consumer, ConsumerGroup
 from shoal.node.dataset.stream_ids import ID_BYTES, SEQUENCE_BITS, SEQUENCE_MAX, make_id
 from shoal.node.dataset.stream_nodes import DELETED, SAME_FIELDS, StreamNode
@@ -183,6 +184,7 @@ def _node_of_elements(first_id: int, elements: list[bytes]) -> StreamNode:
     if len(fields) != width or elements[position - 1] != b"0":
         raise RdbError("a stream's node does not have the fields it says")
     node = StreamNode(first_id, fields)
+    filler = NodeFiller(node, NodeLimits())
     least = first_id
     while position < len(elements):
         start = position
@@ -202,7 +204,7 @@ def _node_of_elements(first_id: int, elements: list[bytes]) -> StreamNode:
         is_deleted = bool(flags & DELETED)  # after which XSETID may have let lesser ones follow
         if entry_id < least or _number(elements[position]) != position - start:
             raise RdbError("a stream's node holds an entry out of order or of another size than it says")
-        node.append(entry_id, pairs)
+        filler.append(entry_id, pairs)
         if is_deleted:
             node.delete(len(node) - 1, len(node))
         least = least if is_deleted else entry_id + 1

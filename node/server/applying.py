@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shoal.node.dataset.stream_nodes import NodeLimits
+from shoal.node.dataset.stream_filling import NodeLimits
 from shoal.node.server.effects import SyncLog
 from shoal.node.server.keyspace_events import notify_as_configured
 

@@ -10,8 +10,8 @@ from shoal.node.dataset.hashes import HashValue
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.stream_filling import NodeLimits
 from shoal.node.dataset.stream_groups import ConsumerGroup
-from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.values import SetValue, Value
 from shoal.node.persistence.rdb_loader import RdbLoader

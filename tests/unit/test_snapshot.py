@@ -15,8 +15,8 @@ from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.snapshot import MOST_KEYS_AHEAD, MOST_KEYS_AT_ONCE, SlotWalk
+from shoal.node.dataset.stream_filling import NodeLimits
 from shoal.node.dataset.stream_groups import ConsumerGroup
-from shoal.node.dataset.stream_nodes import NodeLimits
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
 from shoal.node.dataset.values import Value

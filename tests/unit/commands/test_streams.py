@@ -9,7 +9,7 @@ import pytest
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.sizes import value_bytes
 from shoal.node.dataset.snapshot import SlotWalk
-from shoal.node.dataset.stream_nodes import NodeLimits
+from shoal.node.dataset.stream_filling import NodeLimits
 from shoal.node.dataset.usage import Usage
 from shoal.node.dataset.values import Value
 from shoal.node.resp.replies import CommandError

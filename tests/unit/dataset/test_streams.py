@@ -9,6 +9,7 @@ from sortedcontainers import SortedDict
 
 from shoal.node.dataset.listpack import encode_text, text_at
 from shoal.node.dataset.radix_trees import NODES_OF_NOTHING, nodes_of_key
+from shoal.node.dataset.stream_filling import NodeFiller, NodeLimits, Pairs
 from shoal.node.dataset.stream_ids import (
     MAX_ID,
     format_id,
@@ -17,7 +18,7 @@ from shoal.node.dataset.stream_ids import (
     parse_range_end,
     parse_range_start,
 )
-from shoal.node.dataset.stream_nodes import NodeLimits, StreamNode
+from shoal.node.dataset.stream_nodes import StreamNode
 from shoal.node.dataset.streams import Stream, Trim
 from shoal.node.persistence.rdb_encodings import listpack
 from shoal.node.resp.replies import CommandError
@@ -67,9 +68,10 @@ def test_numbers_come_back(number):
 @given(st.lists(st.tuples(st.integers(1, 1 << 70), st.lists(st.binary(max_size=70), min_size=1, max_size=3))))
 def test_a_node_keeps_its_entries_and_knows_its_size(entries):
     node, entry_id, expected = StreamNode(5, [b"a"]), 5, []
+    filler = NodeFiller(node, NodeLimits())
     for step, texts in entries:
         pairs = [text for field in texts for text in (b"a", field)]
-        node.append(entry_id, tuple(pairs))
+        filler.append(entry_id, tuple(pairs))
         expected.append((entry_id, pairs))
         entry_id += step
     assert [node.entry(position) for position in range(len(node))] == expected
@@ -93,54 +95,86 @@ def bytes_of(stream: Stream) -> list[tuple[int, bytes]]:
     return [(first_id, node.listpack()) for first_id, node in stream.nodes.items()]
 
 
+def packed_plainly(entries: list[tuple[int, Pairs, NodeLimits]]) -> list[StreamNode]:
+    """Nodes of these entries, each of which is added as if it were the first to be."""
+    nodes: list[StreamNode] = []
+    for entry_id, pairs, limits in entries:
+        node = nodes[-1] if nodes else None
+        is_full = node is not None and (
+            0 < limits.max_entries <= len(node)
+            or node.size + len(b"".join(pairs)) >= (limits.max_bytes or 1 << 30)
+        )
+        if node is None or is_full:
+            node = StreamNode(entry_id, pairs[::2])
+            nodes.append(node)
+        NodeFiller(node, limits).append(entry_id, pairs)
+    return nodes
+
+
 @settings(deadline=None)
 @example((7 << 64) - 3, [(1, [b"a"], [b"x"])] * 5, NodeLimits(), NodeLimits(), 0)
 @given(STARTS, ENTRIES, LIMITS, LIMITS, st.integers(0, 70))
-def test_entries_packed_together_are_packed_as_one_by_one(entry_id, entries, limits, later_limits, change):
-    together, one_by_one, expected = Stream(), Stream(), []
+def test_entries_like_the_one_before_are_packed_as_any_others(
+    entry_id, entries, limits, later_limits, change
+):
+    stream, plain, expected = Stream(), [], []
     for number, (step, names, texts) in enumerate(entries):
         pairs = tuple(word for pair in zip(names, texts, strict=False) for word in pair)
-        for stream in (together, one_by_one):
-            stream.append(entry_id, pairs, limits if number < change else later_limits)
-        assert len(one_by_one.nodes) > 0
+        allowed = limits if number < change else later_limits
+        stream.append(entry_id, pairs, allowed)
+        plain.append((entry_id, pairs, allowed))
         expected.append((entry_id, list(pairs)))
         entry_id = (entry_id >> 64) + 1 << 64 if step is TO_THE_NEXT_MILLISECOND else entry_id + step
-    assert len(together) == len(expected)
-    assert bytes_of(together.copy()) == bytes_of(together) == bytes_of(one_by_one)
-    assert together.radix_nodes == one_by_one.radix_nodes
-    assert list(together.entries()) == list(one_by_one.entries()) == expected
-    assert [(node.size, node.last_id) for node in together.nodes.values()] == [
-        (len(node.listpack()), node.id(len(node) - 1)) for node in one_by_one.nodes.values()
+    nodes = packed_plainly(plain)
+    assert len(stream) == len(expected)
+    assert bytes_of(stream.copy()) == bytes_of(stream) == [(node.first_id, node.listpack()) for node in nodes]
+    assert list(stream.entries()) == expected
+    assert [(node.size, node.last_id) for node in stream.nodes.values()] == [
+        (len(node.listpack()), node.id(len(node) - 1)) for node in nodes
     ]
 
 
+@pytest.mark.parametrize("names", [(b"a",), (b"a", b"b")])
+@pytest.mark.parametrize("text", [b"x", b"7", b"-9223372036854775808"])
 @pytest.mark.parametrize("max_bytes", range(100, 600, 20))
-def test_a_node_is_full_at_the_same_entry_whether_or_not_entries_are_packed_together(max_bytes):
-    together, one_by_one, limits = Stream(), Stream(), NodeLimits(max_bytes, 0)
+def test_a_node_is_full_at_the_same_entry_whatever_was_added_before(max_bytes, text, names):
+    stream, limits = Stream(), NodeLimits(max_bytes, 0)
+    pairs = tuple(word for name in names for word in (name, text))
     for number in range(1, 100):
-        for stream in (together, one_by_one):
-            stream.append(number, (b"a", b"x"), limits)
-        assert len(one_by_one.nodes) > 0
-    assert bytes_of(together) == bytes_of(one_by_one)
+        stream.append(number, pairs, limits)
+    plain = packed_plainly([(number, pairs, limits) for number in range(1, 100)])
+    assert bytes_of(stream) == [(node.first_id, node.listpack()) for node in plain]
 
 
-def test_what_waits_counts_for_the_only_node_when_that_is_trimmed():
+def test_a_copy_and_a_stream_that_lost_its_last_node_are_added_to_where_they_end():
+    stream = filled(11)
+    copy = stream.copy()
+    assert stream.delete(make_id(11, 0))
+    for either in (stream, copy):
+        either.append(make_id(12, 0), (b"f", b"x"), LIMITS_OF_TEN)
+    assert [len(node) for node in copy.nodes.values()] == [10, 2]
+    assert [len(node) for node in stream.nodes.values()] == [10, 1]
+    assert [entry_id >> 64 for entry_id, _ in stream.entries()] == [*range(1, 11), 12]
+
+
+def test_deleted_entries_count_for_how_full_a_node_is():
     stream = filled(5)
-    assert len(stream.nodes) == 1
-    for number in range(6, 9):
+    for number in (3, 4):
+        assert stream.delete(make_id(number, 0))
+    for number in range(6, 12):
         stream.append(make_id(number, 0), (b"f", b"x"), LIMITS_OF_TEN)
-    assert stream.trim(Trim(max_length=3, approximate=True)) == 0
+    assert [len(node) for node in stream.nodes.values()] == [8, 1]
 
 
-def test_trimming_packs_only_what_it_may_drop(monkeypatch):
-    stream, packed = filled(100), []
-    assert len(stream.nodes) == 10
-    real = Stream._pack
-    monkeypatch.setattr(Stream, "_pack", lambda stream: packed.append(len(stream)) or real(stream))
-    for number in range(101, 111):
-        stream.append(make_id(number, 0), (b"f", b"x"), LIMITS_OF_TEN)
-        stream.trim(Trim(max_length=100, approximate=True))
-    assert (len(stream), packed) == (100, [])
+def test_ids_may_go_back_behind_entries_that_were_deleted():
+    stream = filled(3, NodeLimits())
+    for entry_id in (make_id(900, 5), make_id(900, 6)):
+        stream.append(entry_id, (b"f", b"x"), NodeLimits())
+        assert stream.delete(entry_id)
+    stream.set_last_id(make_id(4, 0))
+    for entry_id in (make_id(4, 1), make_id(4, 2)):
+        stream.append(entry_id, (b"f", b"x"), NodeLimits())
+    assert [entry_id for entry_id, _ in stream.entries(make_id(4, 0))] == [make_id(4, 1), make_id(4, 2)]
 
 
 LIMITS_OF_TEN = NodeLimits(4096, 10)
