@@ -45,7 +45,7 @@ class Writer(Protocol):
         """Write no more. Harmless when all is written. Who waits for it is told an OSError."""
 
     def dismiss(self) -> None:
-        """There will be no file to write."""
+        """There is nothing to write after all."""
 
 
 class WriterProcess:
@@ -138,7 +138,7 @@ class WriterProcess:
     def dismiss(self) -> None:
         """See `Writer`."""
         self._process.kill()
-        self._process.wait()  # it has no file that could keep it
+        self._process.wait()  # it has been given nothing that could keep it
         self._socket.close()
 
 

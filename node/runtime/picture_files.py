@@ -42,6 +42,7 @@ class BackgroundFile:
 
     def __init__(self, disk: Disk, path_of: Callable[[int], Path], *, sync_as_it_grows: bool) -> None:
         self._disk = disk
+        self._is_begun = False
         self._writer = disk.start_writer(SYNC_EVERY_BYTES if sync_as_it_grows else 0)
         self.writer_pid = self._writer.pid
         self.path = path_of(self.writer_pid)
@@ -54,7 +55,7 @@ class BackgroundFile:
 
     async def fill(self, picture: Picture, config: Config) -> None:
         """Write the picture in slices, other work going on between them, and make it durable. OSError."""
-        writer = self._writer
+        writer, self._is_begun = self._writer, True
         try:
             while not picture.done:
                 writer.write(picture.step(slice_bytes(config)))
@@ -66,7 +67,10 @@ class BackgroundFile:
 
     def close(self) -> None:
         """Nothing more is written. What there is stays."""
-        self._writer.kill()
+        if self._is_begun:
+            self._writer.kill()
+        else:
+            self._writer.dismiss()
         if self._fd >= 0:
             self._disk.close(self._fd)
             self._fd = -1
