@@ -87,6 +87,7 @@ async def test_who_kills_the_writer_ends_the_writing(tmp_path: Path, picture: Pi
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux only")
 @pytest.mark.parametrize(
     ("device", "number"),
     [
