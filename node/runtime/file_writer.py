@@ -54,10 +54,12 @@ class WriterProcess:
     def __init__(self, sync_every: int) -> None:
         self._socket, its_end = socket.socketpair()
         with its_end, _deaf_to_what_ends_a_node():
-            self._process = subprocess.Popen(
-                (sys.executable, "-I", "-S", file_writer_program.__file__, str(sync_every)),
-                stdin=its_end.fileno(),
-            )
+            program = (sys.executable, "-I", "-S", file_writer_program.__file__, str(sync_every))
+            try:
+                self._process = subprocess.Popen(program, stdin=its_end.fileno())
+            except OSError:
+                self._socket.close()
+                raise
         self._socket.setblocking(False)
         self._unsent = bytearray()
         self._answer = b""
@@ -70,7 +72,10 @@ class WriterProcess:
 
     def take(self, fd: int) -> None:
         """See `Writer`."""
-        socket.send_fds(self._socket, [b"f"], [fd])
+        try:
+            socket.send_fds(self._socket, [b"f"], [fd])
+        except OSError:  # it is gone already
+            self._is_over = True
 
     def write(self, data: bytes) -> None:
         """See `Writer`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 from pathlib import Path
 from random import Random
 
@@ -119,6 +120,13 @@ async def test_a_file_that_cannot_be_made_leaves_no_process(tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         BackgroundFile(Disk(), nowhere, sync_as_it_grows=False)
     assert is_gone(pids[0])
+
+
+async def test_without_a_process_there_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with pytest.raises(FileNotFoundError):
+        background_file(tmp_path)
+    assert os.listdir(tmp_path) == []
 
 
 async def test_one_that_is_given_up_while_its_disk_hangs_is_gone_soon(
