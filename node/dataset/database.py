@@ -27,6 +27,7 @@ from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.observers import Watcher
 from shoal.node.dataset.slot_tables import (
     GROUP_SHIFT,
+    NEVER,
     NOTHING,
     TIMES_GROUPS,
     TIMES_SHIFT,
@@ -306,6 +307,7 @@ class Database(SlotTables):
         accessed = self.accessed[group]
         if accessed is None:
             accessed = self.accessed[group] = self.keyspace.new_access_table()
+            self.keyspace.opened += 1
         table = self.tables[slot] = SlotTable(accessed, self.expires.near(slot))
         return table
 
@@ -400,9 +402,12 @@ class Database(SlotTables):
     def replace_times_of_use(self, group: int, accessed: dict[bytes, int]) -> None:
         """Put another such table in the place of one."""
         self.accessed[group] = accessed
-        for table in self.tables[group << TIMES_SHIFT : (group + 1) << TIMES_SHIFT]:
-            if table is not NOTHING:
-                table.accessed = accessed
+        for table in self._tables_of_group(group):
+            table.accessed = accessed
+
+    def _tables_of_group(self, group: int) -> list[SlotTable]:
+        tables = self.tables[group << TIMES_SHIFT : (group + 1) << TIMES_SHIFT]
+        return [table for table in tables if table is not NOTHING]
 
     # --- time to live ------------------------------------------------------------------------------
 
@@ -425,6 +430,9 @@ class Database(SlotTables):
             self.expires.discard(slot, key)
             return
         self.expires.set(slot, key, at_ms)
+        if self.tables[slot].expires is NEVER:  # there was no such table yet
+            for table in self._tables_of_group(slot >> TIMES_SHIFT):
+                table.expires = self.expires.near(slot)
         if keyspace.expiry_mode is ExpiryMode.HIDE:
             keyspace.own_expiries[self.index, key] = None
 
@@ -479,12 +487,15 @@ class Database(SlotTables):
             self.save_for_snapshots(key, slot)
         table = self.tables[slot]
         table.discard(key)
-        if not table:
-            self.tables[slot] = NOTHING  # the last key takes its table with it
         self.group_counts[slot >> GROUP_SHIFT] -= 1
-        if key in table.expires:
+        if table.expires and key in table.expires:
             self.expires.discard(slot, key)
         table.accessed.pop(key, None)
+        if not table:  # the last key takes its table with it
+            self.tables[slot] = NOTHING
+            if not table.accessed:  # and those of its group, if that holds no key any more
+                self.accessed[slot >> TIMES_SHIFT] = None
+                self.expires.forget(slot)
 
     def save_for_snapshots(self, key: bytes, slot: int) -> None:
         for snapshot in self.keyspace.snapshots:

@@ -7,13 +7,13 @@ So both are kept for each of many groups of slots, and a heap of the groups know
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 from random import Random
 
 from shoal.node.dataset.deadlines import Deadlines
-from shoal.node.dataset.slot_tables import TIMES_GROUPS, TIMES_SHIFT
+from shoal.node.dataset.slot_tables import NEVER, TIMES_GROUPS, TIMES_SHIFT
 
 ORDER_LIMIT = 4 * TIMES_GROUPS
 
@@ -29,34 +29,32 @@ class Expiries:
         self._order: list[tuple[int, int]] = []
         """Moments and groups. Of each group one that is no later than its soonest."""
 
-    def _group(self, slot: int) -> Deadlines:
+    def near(self, slot: int) -> Mapping[bytes, int]:
+        """The moments of the keys of a slot and of those beside it: the same table until `forget`."""
+        deadlines = self._groups[slot >> TIMES_SHIFT]
+        return NEVER if deadlines is None else deadlines.at
+
+    def forget(self, slot: int) -> None:
+        """Keep nothing for a slot and those beside it, of whose keys none has a moment any more."""
+        self._groups[slot >> TIMES_SHIFT] = None
+
+    def set(self, slot: int, key: bytes, at_ms: int) -> None:
+        """Give a key a moment, in place of the one it had."""
         group = slot >> TIMES_SHIFT
         deadlines = self._groups[group]
         if deadlines is None:
             deadlines = self._groups[group] = Deadlines()
-        return deadlines
-
-    def near(self, slot: int) -> dict[bytes, int]:
-        """The moments of a slot's keys, and of its neighbours': always the same table, to be looked into."""
-        return self._group(slot).at
-
-    def get(self, slot: int, key: bytes) -> int | None:
-        """A key's moment."""
-        return self._group(slot).at.get(key)
-
-    def set(self, slot: int, key: bytes, at_ms: int) -> None:
-        """Give a key a moment, in place of the one it had."""
-        deadlines = self._group(slot)
         known = len(deadlines.at)
         if deadlines.set(key, at_ms):
-            heappush(self._order, (at_ms, slot >> TIMES_SHIFT))
+            heappush(self._order, (at_ms, group))
             if len(self._order) > ORDER_LIMIT:
                 self._renew_order()
         self.count += len(deadlines.at) - known
 
     def discard(self, slot: int, key: bytes) -> None:
         """Take a key's moment away, if it has one."""
-        if self._group(slot).discard(key):
+        deadlines = self._groups[slot >> TIMES_SHIFT]
+        if deadlines is not None and deadlines.discard(key):
             self.count -= 1
 
     def next(self, until_ms: float = inf) -> tuple[int, bytes] | None:

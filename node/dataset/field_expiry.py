@@ -27,7 +27,7 @@ def watch_fields(database: Database, key: bytes, value: Value) -> None:
         return
     next_ms = value.deadlines.next_ms()
     slot = key_slot(key)
-    if next_ms is not None and database.expiring_hashes.get(slot, key) != next_ms:
+    if next_ms is not None and database.expiring_hashes.near(slot).get(key) != next_ms:
         database.expiring_hashes.set(slot, key, next_ms)
 
 

@@ -26,6 +26,8 @@ class Keyspace:
         self.expired = 0
         self.expired_fields = 0
         self.evicted = 0
+        self.opened = 0
+        """How often a group of slots got its first key, and tables for the times of its keys."""
         self.expiry_mode = ExpiryMode.DELETE
         self.is_repeated = True
         """Whether anybody, a replica or the append-only file, is to repeat what is changed here."""

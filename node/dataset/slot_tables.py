@@ -41,7 +41,10 @@ class SlotTable(Table[Value]):
         """When they expire, as far as they do."""
 
 
-NOTHING = SlotTable({}, {})
+NEVER: dict[bytes, int] = {}
+"""When the keys of slots expire that hold none that does. Nobody puts anything into it."""
+
+NOTHING = SlotTable({}, NEVER)
 """The table of every slot that holds nothing. Nobody puts anything into it."""
 
 

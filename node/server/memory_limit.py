@@ -69,6 +69,9 @@ SAMPLES_PER_VALUE = 5
 ELEMENT_BYTES, COMMAND_BYTES = 64, 128
 """What each word of a write, and each write, may take beside the bytes of the words themselves."""
 
+OPENED_BYTES = 1024
+"""What the tables of a group of slots take that had no key before. With few keys, most new ones need them."""
+
 KEYS_PER_LOOK = 16
 """After so many evicted keys it is time to look at the clock."""
 
@@ -108,6 +111,7 @@ class MemoryLimit:
         self._input_seen = 0
         self._measure_at_ms = self._retry_at_ms = 0
         self._changes_seen = -1
+        self._opened_seen = 0
         self._remembered = Measured(0, 0, 0, 0)
         self._victims = Victims(server.keyspace, server.rng)
 
@@ -183,7 +187,7 @@ class MemoryLimit:
         keyspace = self.server.keyspace
         self._measure_at_ms = keyspace.now_ms + max(MEASURE_EVERY_MS, cost_ms * MEASURE_SHARE)
         self._retry_at_ms = keyspace.now_ms + cost_ms * RETRY_SHARE
-        self._changes_seen = keyspace.changes
+        self._changes_seen, self._opened_seen = keyspace.changes, keyspace.opened
 
     # --- when it is looked at ----------------------------------------------------------------------
 
@@ -198,6 +202,10 @@ class MemoryLimit:
 
     def before_command(self, entry: Entry, argv: Sequence[bytes]) -> None:
         """Near the limit: make room if there is none, and count what the command may add."""
+        keyspace = self.server.keyspace
+        if keyspace.opened != self._opened_seen:
+            self._headroom -= OPENED_BYTES * (keyspace.opened - self._opened_seen)
+            self._opened_seen = keyspace.opened
         if self._headroom < 0:
             self.make_room()
         if not entry.is_write:

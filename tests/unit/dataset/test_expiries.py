@@ -15,6 +15,7 @@ from shoal.node.dataset.database import CONTENTS
 from shoal.node.dataset.expiries import ORDER_LIMIT, Expiries
 from shoal.node.dataset.frequencies import CountingRules
 from shoal.node.dataset.keyspace import Keyspace
+from shoal.node.dataset.slot_tables import NOTHING, TIMES_SHIFT
 
 KEYS = 20_000
 NOW_MS = 1_700_000_000_000
@@ -124,6 +125,27 @@ def test_a_slot_that_was_emptied_and_filled_again_knows_its_keys_times() -> None
         assert database.delete(b"k")
         assert (database.expires.count, database.expiry(b"k"), database.times_of_use(b"k")) == (0, None, {})
     assert database.expire_due(10) == 0
+
+
+def test_a_time_to_live_is_known_to_every_slot_beside_and_goes_with_their_last_key() -> None:
+    keyspace = Keyspace(1)
+    keyspace.now_ms = NOW_MS
+    database = keyspace.databases[0]
+    near = [key for number in range(9999) if key_slot(key := b"key:%d" % number) >> TIMES_SHIFT == 7]
+    assert len({key_slot(key) for key in near}) > 5
+    for key in near:
+        database.set(key, b"v")
+    database.set_expiry(near[0], NOW_MS + 1)
+    for key in near[1:]:
+        assert database.expiry(key) is None
+        database.set_expiry(key, NOW_MS + 1)
+    assert [database.expiry(key) for key in near] == [NOW_MS + 1] * len(near)
+    keyspace.now_ms += 1
+    assert database.expire_due(len(near) + 1) == len(near)
+    assert database.tables == [NOTHING] * SLOT_COUNT
+    assert not any(database.accessed) and not any(map(database.expires.near, range(SLOT_COUNT)))
+    database.set(near[1], b"w")
+    assert (database.expiry(near[1]), database.expires.next()) == (None, None)
 
 
 def test_a_string_that_keeps_a_time_to_live_that_is_over_is_new() -> None:

@@ -211,6 +211,24 @@ def test_far_from_the_limit_writes_take_the_short_way_and_little_is_measured(
     assert host.measured - before <= 2
 
 
+def test_what_a_first_key_needs_beside_itself_is_counted_near_the_limit(world: World, client: Client) -> None:
+    """Each key that is alone in its part of the database has tables made for it."""
+    client("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    client("SET", "{a}", "v")
+    host = world.server.host
+    assert isinstance(host, CountingHost)
+    measured = []
+    for pattern in ("{a}%d", "%d"):
+        limit(world, "allkeys-lru", 300_000)
+        client("DBSIZE")
+        host.measured = 0
+        for number in range(400):
+            client("SET", pattern % number, "v")
+        measured.append(host.measured)
+        assert world.server.keyspace.evicted == 0
+    assert measured == [1, 2]  # once because the limit was set
+
+
 def test_a_replica_evicts_nothing_of_its_own_accord(world: World, client: Client) -> None:
     fill(client, 10)
     world.server.follow_primary("127.0.0.1", 1)
