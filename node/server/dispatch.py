@@ -22,7 +22,7 @@ from shoal.node.resp.writer import encode
 from shoal.node.server import gates
 from shoal.node.server.command_table import CommandTable
 from shoal.node.server.effects import CloseSession
-from shoal.node.server.entries import Entry
+from shoal.node.server.entries import UNKNOWN, Entry
 from shoal.node.server.session import ReplyMode, Session
 from shoal.node.server.stopwatch import CALLS_TIMED_TOGETHER
 
@@ -79,30 +79,27 @@ class Dispatcher:
 
     def _run_all(self, batch: Iterable[tuple[Session, Sequence[Arguments]]]) -> list[Session]:
         entries, server, keyspace, watch = self.entries, self.server, self.keyspace, self.stopwatch
-        propagation, stopped = server.propagation, []
+        propagation, is_open, stopped = server.propagation, server.open_for, []
         served, ready_keys, credit = server.served, server.key_waits.ready, server.client_care.credit_bytes
         watch.started_ns = now_ns = watch.clock_ns()
         for session, commands in batch:
             out, unsent, waiting = session.out, session.out_bytes, iter(() if session.closing else commands)
             for argv in waiting:
-                entry, count, is_plain = entries.get(argv[0]), len(argv), False
-                if entry is not None and session.plain and entry.min_args <= count <= entry.max_args:
-                    is_plain = server.open_for_writes if entry.goes_with_writes else server.open_for_reads
-                    position = entry.key_position
-                    if position and served is not None and is_plain:
-                        is_tagged = position < 0 or BRACE in argv[position]
-                        slot = entry.slot(argv) if is_tagged else crc_hqx(argv[position], 0) & 16383
-                        is_plain = served[slot] >= entry.needs_slot
-                if entry is None or not is_plain:
-                    session.out_bytes = unsent
-                    self.execute_carefully(session, argv)
-                    unsent = session.out_bytes
+                entry, count = entries.get(argv[0], UNKNOWN), len(argv)
+                is_plain = session.plain and is_open[entry.gate] and entry.min_args <= count <= entry.max_args
+                if served is not None and is_plain and (at := entry.key_position):
+                    is_tagged = at < 0 or BRACE in argv[at]
+                    slot = entry.slot(argv) if is_tagged else crc_hqx(argv[at], 0) & 16383
+                    is_plain = served[slot] >= entry.needs_slot
+                if not is_plain:
+                    unsent = self._run_carefully(session, argv, unsent)
                 else:
-                    if entry is not watch.entry or not entry.shares_clock:
+                    if entry is not watch.shared_by:
                         watch.begin(entry)
                         if entry.looks_beyond_keys:
                             propagation.settle()
-                    changes, session.last_entry, watch.latest = keyspace.changes, entry, (session, argv)
+                    session.last_entry, watch.latest = entry, (session, argv)
+                    changes = keyspace.changes
                     try:
                         if count == 2:
                             reply: Reply = entry.handler(session, argv[1])
@@ -110,15 +107,16 @@ class Dispatcher:
                             reply = entry.handler(session, argv[1], argv[2])
                         elif count == 4:
                             reply = entry.handler(session, argv[1], argv[2], argv[3])
+                        elif count == 5:
+                            reply = entry.handler(session, argv[1], argv[2], argv[3], argv[4])
                         else:
                             reply = entry.handler(session, *argv[1:])
                     except Exception as error:
                         reply = self.failed(entry, error)
-                    if keyspace.changes != changes or session.propagated is not None:
-                        if keyspace.is_repeated:
-                            propagation.propagate(session, argv)
-                        else:
-                            session.propagated = None  # nobody is to hear of it
+                    if not keyspace.is_repeated:
+                        session.propagated = None  # nobody is to hear of it
+                    elif keyspace.changes != changes or session.propagated is not None:
+                        propagation.propagate(session, argv)
                     if propagation.operations:
                         propagation.propagate_recorded(session, entry)
                     watch.calls += 1
@@ -135,8 +133,8 @@ class Dispatcher:
                             server.outgoing.append(session)
                         out.append(data)
                         unsent += len(data)
-                    if position and unsent <= credit and reply is not NO_REPLY:
-                        continue
+                        if unsent <= credit and entry.key_position:
+                            continue
                 if unsent > credit or session.blocked is not None or session.closing:
                     stopped.append(self._stopped(session, unsent, argv, waiting))
                     break
@@ -147,6 +145,12 @@ class Dispatcher:
                 watch.settle_at(now_ns)
         watch.settle_at(now_ns)
         return stopped
+
+    def _run_carefully(self, session: Session, argv: Arguments, unsent: int) -> int:
+        """`execute_carefully`, where a client is owed so many bytes; returns how many it is owed then."""
+        session.out_bytes = unsent
+        self.execute_carefully(session, argv)
+        return session.out_bytes
 
     def _stopped(self, session: Session, unsent: int, argv: Arguments, left: Iterable[Arguments]) -> Session:
         """A client waits, is owed much or leaves after this command: the others stay for later."""

@@ -20,6 +20,10 @@ ANY_SLOT, SEVERAL_SLOTS = SLOT_COUNT, SLOT_COUNT + 1
 """Where commands belong that name no key, and are served, or keys of several slots, and are not."""
 
 
+READS, WRITES = range(2)
+"""The gates to the short way, see `Server.open_for`."""
+
+
 def nothing_served() -> bytearray:
     """A node's table of how it serves each slot, before it has any."""
     served = bytearray(SLOT_COUNT + 2)
@@ -35,7 +39,7 @@ class Entry:
         "count_position",
         "failed_calls",
         "flag_bits",
-        "goes_with_writes",
+        "gate",
         "handler",
         "histogram_ns",
         "is_write",
@@ -64,8 +68,8 @@ class Entry:
         self.shares_clock = True
         """See `Stopwatch.settle`."""
         self.is_write = bool(spec.flags & (Flag.WRITE | Flag.MAY_REPLICATE))
-        self.goes_with_writes = self.is_write or bool(spec.flags & Flag.NO_ASYNC_LOADING)
-        """Whether it takes the short way only where writes do. On a replica they do not."""
+        self.gate = WRITES if self.is_write or spec.flags & Flag.NO_ASYNC_LOADING else READS
+        """Which gate must be open for it to take the short way. On a replica that of writes is closed."""
         self.key_position = _single_key_position(spec)
         """Where its only key or shard channel stands: 0 without one, NO_SINGLE_KEY if that takes a look."""
         self.count_position = _count_position(spec)
@@ -156,3 +160,7 @@ def _single_key_position(spec: CommandSpec) -> int:
         and not first.use & KeyUse.INCOMPLETE
     )
     return first.begin if is_single else NO_SINGLE_KEY
+
+
+UNKNOWN = Entry(CommandSpec("UNKNOWN", -(1 << 31), Flag(0), "", "", "", ""), lambda: None)
+"""Stands for a name that no command has, or only with another word. No number of words is enough for it."""

@@ -1,8 +1,8 @@
 """Every gate a command passes before it runs, in the order in which Redis's clients expect to be refused.
 
-Commands in no special state, which are nearly all, pass `open_for_reads` and `open_for_writes` of the server
-instead, see `dispatch.py`. Whoever comes here is a restricted client, inside MULTI or in another state of its
-own, or the server is: it loads, is paused, short of memory, a replica, or does not serve the slot.
+Commands in no special state, which are nearly all, pass one of the two of `Server.open_for` instead, see
+`dispatch.py`. Whoever comes here is a restricted client, inside MULTI or in another state of its own, or the
+server is: it loads, is paused, short of memory, a replica, or does not serve the slot.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from shoal.cluster.slots import key_slot
 from shoal.node.persistence.moving_keys import MovingKey
 from shoal.node.resp.replies import OK, CommandError
 from shoal.node.server.blocking import BlockReason
+from shoal.node.server.entries import WRITES
 from shoal.node.server.session import Session
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class MigrateKeys:
 def begin(server: Server, request: MigrateKeys) -> None:
     """Hold writes to the keys, and the client, until the move is over."""
     server.migrating_keys.update(request.names)
-    server.open_for_writes = False  # all that changes at the gates
+    server.open_for[WRITES] = False  # all that changes at the gates
     server.effects.append(request)
 
 

@@ -33,7 +33,7 @@ from shoal.node.server.client_memory import ClientMemory
 from shoal.node.server.config import Config
 from shoal.node.server.dispatch import Dispatcher
 from shoal.node.server.effects import CloseSession, ReplaceSnapshot, ServerEffect
-from shoal.node.server.entries import nothing_served
+from shoal.node.server.entries import READS, WRITES, nothing_served
 from shoal.node.server.host import Host, NoHost
 from shoal.node.server.key_waits import KeyWaits
 from shoal.node.server.latency import LatencyMonitor
@@ -117,7 +117,7 @@ class Server:
         self.is_primary = True
         self.pause = Pause()
         self.loading = self.is_stale_replica = self.is_out_of_memory = False
-        self.open_for_reads = self.open_for_writes = True
+        self.open_for = [True, True]  # the short way: for commands by their `Entry.gate`
         self.cron_is_paused = False
         """On only while a test looks at what the cron would do: DEBUG PAUSE-CRON."""
 
@@ -349,7 +349,7 @@ class Server:
         cluster_ok = self.cluster is None or self.cluster.view.state_ok
         self.is_stale_replica = roles.is_stale(self)
         self.keyspace.expiry_mode = roles.expiry_mode(self)
-        self.open_for_reads = (
+        self.open_for[READS] = (
             cluster_ok
             and not self.loading
             and not self.is_stale_replica
@@ -357,8 +357,8 @@ class Server:
             and not self.monitors
             and self.scripts.busy is None
         )
-        self.open_for_writes = (
-            self.open_for_reads
+        self.open_for[WRITES] = (
+            self.open_for[READS]
             and not self.migrating_keys
             and self.is_primary
             and not gates.wants_replicas(self)

@@ -33,6 +33,8 @@ class Stopwatch:
         self.started_ns = 0
         """When the clock was last read: at the end of a command, or at the start of the turn."""
         self.entry: Entry | None = None
+        self.shared_by: Entry | None = None
+        """`entry`, if more calls of it may follow before the clock is read."""
         self.latest: tuple[Session | None, Arguments] = None, []
         """Whose call of it was the latest, and its words."""
         self.calls = 0
@@ -45,11 +47,13 @@ class Stopwatch:
         for entry in entries:
             is_quick = bool(entry.spec.flags & Flag.FAST) or entry.spec.complexity == "O(1)"
             entry.shares_clock = shared and is_quick
+        self.shared_by = None
 
     def begin(self, entry: Entry) -> None:
         """The calls that follow are of another command, or are to be timed alone."""
         self.settle_at(self.clock_ns())
         self.entry = entry
+        self.shared_by = entry if entry.shares_clock else None
 
     def settle(self) -> None:
         """Read the clock, and put down the time since it was last read to the calls made since."""
@@ -74,6 +78,7 @@ class Stopwatch:
         if self.calls:  # it ran others (EXEC): what they took was theirs, and the rest is its own
             self.settle()
         self.entry, self.latest, self.calls = entry, (session, argv), 1
+        self.shared_by = None
         self.settle()
 
     def add_to_call(

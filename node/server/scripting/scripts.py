@@ -12,6 +12,7 @@ from shoal.node.resp.replies import NO_REPLY, CommandError, Reply
 from shoal.node.scripting.interpreter import Interpreter
 from shoal.node.scripting.lrand48 import Lrand48
 from shoal.node.scripting.shebang import ScriptFlag, split_shebang
+from shoal.node.server.entries import WRITES, Entry
 from shoal.node.server.scripting.calls import ScriptCalls
 from shoal.node.server.scripting.debugger import ScriptDebugger
 from shoal.node.server.scripting.functions import Functions
@@ -22,7 +23,6 @@ from shoal.node.server.session import Session
 from shoal.node.server.versions import REDIS_VERSION
 
 if TYPE_CHECKING:
-    from shoal.node.server.entries import Entry
     from shoal.node.server.server import Server
 
 LOAD_LIMIT_NS = 500_000_000
@@ -141,9 +141,11 @@ class Scripts:
 
     def _execute(self, run: ScriptRun) -> Reply:
         script, caller, server = run.script, run.caller, self.server
-        if script.flags != _NO_FLAGS or not server.open_for_writes:
+        if script.flags != _NO_FLAGS or not server.open_for[WRITES]:
             check_may_run(server, run)
-        run.is_plain = server.open_for_writes and caller.plain and not run.read_only and self.debugger is None
+        run.is_plain = (
+            server.open_for[WRITES] and caller.plain and not run.read_only and self.debugger is None
+        )
         session = self.calls.session
         session.db = caller.db
         session.is_primary_link = caller.is_primary_link

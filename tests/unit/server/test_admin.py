@@ -9,6 +9,7 @@ from shoal.node.commands.registry import COMMANDS
 from shoal.node.resp.replies import Push
 from shoal.node.resp.writer import encode
 from shoal.node.server.effects import Shutdown
+from shoal.node.server.entries import READS
 from tests.unit.server.client import NOW_MS, World
 
 # --- COMMAND -------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def test_monitors_see_what_others_run_even_inside_a_transaction_but_no_secrets()
         prefix + line for line in ('"MULTI"', '"SET" "k" "a \\"b\\"\\n"', '"EXEC"', '"AUTH" "(redacted)"')
     ]
     world.server.disconnect(watcher.session)
-    assert world.server.open_for_reads
+    assert world.server.open_for[READS]
 
 
 def test_reset_ends_monitoring() -> None:

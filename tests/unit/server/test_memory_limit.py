@@ -12,6 +12,7 @@ import pytest
 from shoal.node.dataset.frequencies import NEW, CountingRules, Frequencies
 from shoal.node.dataset.sizes import key_bytes
 from shoal.node.server.append_only import AofState
+from shoal.node.server.entries import WRITES
 from shoal.node.server.host import NoHost
 from shoal.node.server.memory_limit import EMPTY_SERVER_BYTES
 from shoal.node.server.server import Server
@@ -181,7 +182,7 @@ def test_where_no_key_may_go_commands_that_need_memory_are_refused(
     assert client("SET", "k", 1) == "OK"
     client("CONFIG", "SET", "maxmemory", 0)
     assert client("SET", "k", VALUE) == "OK"
-    assert world.server.open_for_writes
+    assert world.server.open_for[WRITES]
 
 
 def test_a_command_that_grows_beyond_its_words_is_measured_before_the_next(
@@ -201,7 +202,7 @@ def test_far_from_the_limit_writes_take_the_short_way_and_little_is_measured(
 ) -> None:
     limit(world, "allkeys-lru", 1 << 30)
     world.pass_time(1)
-    assert world.server.open_for_writes
+    assert world.server.open_for[WRITES]
     host = world.server.host
     assert isinstance(host, CountingHost)
     before = host.measured
