@@ -36,11 +36,12 @@ WRITES = Flag.WRITE | Flag.DENYOOM | Flag.FAST
 def incr(call: Call, key: bytes, amount: int = 1) -> Reply:
     """INCRBY, DECR and DECRBY call it with other amounts: the commonest has no further call to pay for."""
     db = call.db
-    value = db.for_change(key)
-    if value is None:
+    table = db.table_for_change(key)
+    if table is None:
         db.set(key, b"%d" % amount)
         db.changed(key, "incrby")
         return amount
+    value = table[key]
     if type(value) is not bytes and type(value) is not bytearray:
         raise CommandError(WRONG_TYPE)
     old = parse_integer(value)
@@ -49,7 +50,7 @@ def incr(call: Call, key: bytes, amount: int = 1) -> Reply:
     number = old + amount
     if not INT64_MIN <= number <= INT64_MAX:
         raise CommandError("ERR increment or decrement would overflow")
-    db.replace(key, b"%d" % number)
+    table[key] = b"%d" % number
     db.changed(key, "incrby")
     return number
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from shoal.node.commands.call import Call
 from shoal.node.commands.options import EXPIRE_CONDITION, expire_time, parse_expire_conditions
 from shoal.node.commands.registry import command
@@ -90,19 +92,20 @@ def pexpireat(call: Call, key: bytes, unix_milliseconds: bytes, *conditions: byt
     return _expire_at(call, key, expire_time(unix_milliseconds, 1, 0, "pexpireat"), allowed)
 
 
-def _expire_at(call: Call, key: bytes, at_ms: int, conditions: set[bytes]) -> Reply:
+def _expire_at(call: Call, key: bytes, at_ms: int, conditions: Set[bytes]) -> Reply:
     """Set a key's expiry, or delete it if that is past. Replicas get what was decided, as absolute time."""
-    db = call.db
-    if db.peek(key) is None or not _allowed(db.expiry(key), at_ms, conditions):
+    db, keyspace = call.db, call.keyspace
+    if db.peek(key) is None or (conditions and not _allowed(db.expiry(key), at_ms, conditions)):
         return 0
-    if has_passed(call, at_ms):
+    if at_ms <= keyspace.now_ms and has_passed(call, at_ms):
         db.delete(key)
         db.changed(key, "del")
         call.propagate(b"DEL", key)
     else:
         db.set_expiry(key, at_ms)
         db.changed(key, "expire")
-        call.propagate(b"PEXPIREAT", key, b"%d" % at_ms)
+        if keyspace.is_repeated:
+            call.propagate(b"PEXPIREAT", key, b"%d" % at_ms)
     return 1
 
 
@@ -111,7 +114,7 @@ def has_passed(call: Call, at_ms: int) -> bool:
     return at_ms <= call.now_ms and call.keyspace.expiry_mode is ExpiryMode.DELETE
 
 
-def _allowed(current_ms: int | None, at_ms: int, conditions: set[bytes]) -> bool:
+def _allowed(current_ms: int | None, at_ms: int, conditions: Set[bytes]) -> bool:
     """Whether NX, XX, GT and LT let the expiry change; a key without one counts as living for ever."""
     if current_ms is None:
         return not conditions & {b"XX", b"GT"}

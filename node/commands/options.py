@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from shoal.node.commands.spec import Arg, one_of, token
-from shoal.node.dataset.numbers import INT64_MAX, INT64_MIN, NOT_AN_INTEGER, parse_c_unsigned, require_integer
+from shoal.node.dataset.numbers import (
+    INT64_MAX,
+    INT64_MIN,
+    NOT_AN_INTEGER,
+    parse_c_unsigned,
+    parse_integer,
+    require_integer,
+)
 from shoal.node.resp.replies import CommandError, quoted
 
 SYNTAX_ERROR = "ERR syntax error"
 
 # --- SET and GETEX -------------------------------------------------------------------------------------
 
-_UNITS: dict[bytes, tuple[int, bool]] = {
+UNITS: dict[bytes, tuple[int, bool]] = {
     b"EX": (1000, True),
     b"PX": (1, True),
     b"EXAT": (1000, False),
@@ -21,8 +28,8 @@ _UNITS: dict[bytes, tuple[int, bool]] = {
 }
 """What the number after the word means: milliseconds per unit, and whether it counts from now."""
 
-SET_OPTIONS = frozenset({b"NX", b"XX", b"GET", b"KEEPTTL", *_UNITS})
-GETEX_OPTIONS = frozenset({b"PERSIST", *_UNITS})
+SET_OPTIONS = frozenset({b"NX", b"XX", b"GET", b"KEEPTTL", *UNITS})
+GETEX_OPTIONS = frozenset({b"PERSIST", *UNITS})
 
 
 @dataclass(slots=True)
@@ -62,7 +69,7 @@ def parse_string_options(words: Sequence[bytes], allowed: frozenset[bytes]) -> S
             if options.expiration not in (None, name):
                 raise CommandError(SYNTAX_ERROR)
             options.expiration = name
-            if name in _UNITS:
+            if name in UNITS:
                 options.amount = next(rest, None)
                 if options.amount is None:
                     raise CommandError(SYNTAX_ERROR)
@@ -71,8 +78,10 @@ def parse_string_options(words: Sequence[bytes], allowed: frozenset[bytes]) -> S
 
 def absolute_expiry(unit: bytes, amount: bytes, now_ms: int, command: str) -> int:
     """EX, PX, EXAT or PXAT with its number as unix milliseconds; CommandError unless positive and 64-bit."""
-    scale, is_relative = _UNITS[unit]
-    at_ms = require_integer(amount)
+    scale, is_relative = UNITS[unit]
+    at_ms = parse_integer(amount)
+    if at_ms is None:
+        raise CommandError(NOT_AN_INTEGER)
     if at_ms > 0:
         at_ms = at_ms * scale + (now_ms if is_relative else 0)
     if not 0 < at_ms <= INT64_MAX:
@@ -105,9 +114,13 @@ EXPIRE_CONDITION = one_of(
     "condition", token("NX"), token("XX"), token("GT"), token("LT"), optional=True, since="7.0.0"
 )
 
+_NO_CONDITIONS: frozenset[bytes] = frozenset()
 
-def parse_expire_conditions(words: Sequence[bytes]) -> set[bytes]:
+
+def parse_expire_conditions(words: Sequence[bytes]) -> Set[bytes]:
     """Which of NX, XX, GT and LT were given; CommandError if they contradict each other."""
+    if not words:
+        return _NO_CONDITIONS
     conditions = {word.upper() for word in words}
     for word in words:
         if word.upper() not in (b"NX", b"XX", b"GT", b"LT"):

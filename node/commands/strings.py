@@ -9,6 +9,7 @@ from shoal.node.commands.expiry import has_passed
 from shoal.node.commands.options import (
     GETEX_OPTIONS,
     SET_OPTIONS,
+    UNITS,
     absolute_expiry,
     expiration_args,
     parse_string_options,
@@ -115,27 +116,33 @@ def set_(call: Call, key: bytes, value: bytes, *options: bytes) -> Reply:
         db.set(key, value)
         db.changed(key, "set")
         return OK
+    if len(options) == 2 and (unit := options[0].upper()) in UNITS:  # nothing else is asked
+        return _set_until(call, key, value, absolute_expiry(unit, options[1], call.now_ms, "set"))
     asked = parse_string_options(options, SET_OPTIONS)
     expiry = asked.expiry(call.now_ms, "set")
     old = db.read_string(key) if asked.get else None
     if asked.condition is not None and (db.peek(key) is None) == (asked.condition == b"XX"):
         return old
-    db.set(key, value, keep_expiry=asked.expiration == b"KEEPTTL")
-    db.changed(key, "set")
     if expiry is not None:
-        _expire_at(call, key, value, expiry)
-    elif asked.expiration == b"KEEPTTL":
-        call.propagate(b"SET", key, value, b"KEEPTTL")
+        _set_until(call, key, value, expiry)
     else:
-        call.propagate(b"SET", key, value)
+        keeps = asked.expiration == b"KEEPTTL"
+        db.set(key, value, keep_expiry=keeps)
+        db.changed(key, "set")
+        call.propagate(b"SET", key, value, *([b"KEEPTTL"] if keeps else []))
     return old if asked.get else OK
 
 
-def _expire_at(call: Call, key: bytes, value: bytes, expiry: int) -> None:
-    """Give a string just set its time to live, which goes to replicas as the absolute time it is."""
-    call.db.set_expiry(key, expiry)
-    call.db.announce(key, "expire")
-    call.propagate(b"SET", key, value, b"PXAT", b"%d" % expiry)
+def _set_until(call: Call, key: bytes, value: bytes, expiry: int) -> Reply:
+    """Set a string with a time to live, which goes to replicas as the absolute time it is."""
+    db, keyspace = call.db, call.keyspace
+    db.set_until(key, value, expiry)
+    db.changed(key, "set")
+    if db.watchers or keyspace.is_heard:
+        db.announce(key, "expire")
+    if keyspace.is_repeated:
+        call.propagate(b"SET", key, value, b"PXAT", b"%d" % expiry)
+    return OK
 
 
 @command(
@@ -150,11 +157,7 @@ def _expire_at(call: Call, key: bytes, value: bytes, expiry: int) -> None:
     arguments=(key_arg(), Arg("seconds", "integer"), VALUE),
 )
 def setex(call: Call, key: bytes, seconds: bytes, value: bytes) -> Reply:
-    expiry = absolute_expiry(b"EX", seconds, call.now_ms, "setex")
-    call.db.set(key, value)
-    call.db.changed(key, "set")
-    _expire_at(call, key, value, expiry)
-    return OK
+    return _set_until(call, key, value, absolute_expiry(b"EX", seconds, call.now_ms, "setex"))
 
 
 @command(
@@ -169,11 +172,7 @@ def setex(call: Call, key: bytes, seconds: bytes, value: bytes) -> Reply:
     arguments=(key_arg(), Arg("milliseconds", "integer"), VALUE),
 )
 def psetex(call: Call, key: bytes, milliseconds: bytes, value: bytes) -> Reply:
-    expiry = absolute_expiry(b"PX", milliseconds, call.now_ms, "psetex")
-    call.db.set(key, value)
-    call.db.changed(key, "set")
-    _expire_at(call, key, value, expiry)
-    return OK
+    return _set_until(call, key, value, absolute_expiry(b"PX", milliseconds, call.now_ms, "psetex"))
 
 
 @command(

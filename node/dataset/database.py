@@ -179,6 +179,17 @@ class Database(SlotTables):
             self.save_for_snapshots(key, key_slot(key))
         return value
 
+    def table_for_change(self, key: bytes) -> SlotTable | None:
+        """`for_change`, but the table that holds the key: for who puts another value there at once."""
+        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
+        if key not in table or (table.expires and key in table.expires and self._is_over(key, table)):
+            return None
+        keyspace = self.keyspace
+        table.accessed[key] = keyspace.now_ms
+        if keyspace.snapshots:
+            self.save_for_snapshots(key, key_slot(key))
+        return table
+
     def change_as(self, key: bytes, kind: type[K]) -> K | None:
         """`for_change` of a key that must hold a value of this type; WRONGTYPE otherwise.
 
@@ -199,7 +210,7 @@ class Database(SlotTables):
     def change_string(self, key: bytes) -> StringValue | None:
         """`for_change` of a key that must hold a string; WRONGTYPE otherwise. So for the other `change_…`.
 
-        A `bytearray` may be altered in place; `bytes` are replaced by `replace`, or `set` with `keep_expiry`.
+        A `bytearray` may be altered in place; `bytes` are replaced by `set` with `keep_expiry`.
         """
         value = self.for_change(key)
         if value is None or type(value) is bytes or type(value) is bytearray:
@@ -213,13 +224,6 @@ class Database(SlotTables):
         if type(value) is ExpiringHash:
             return for_changing(self, key, value)
         raise CommandError(WRONG_TYPE)
-
-    def replace(self, key: bytes, value: Value) -> None:
-        """Put another value in the place of the one `for_change` just gave; the time to live stays.
-
-        For who read the value to make the next of it: a third of the cost of `set`, which looks for itself.
-        """
-        self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)][key] = value
 
     def set(self, key: bytes, value: Value, *, keep_expiry: bool = False) -> None:
         """Give a key a value, whatever it held. Its time to live goes, unless kept. `changed` follows."""
@@ -236,6 +240,20 @@ class Database(SlotTables):
             table = self._put_new(slot, key, value)
         table.accessed[key] = keyspace.now_ms
 
+    def set_until(self, key: bytes, value: Value, at_ms: int) -> None:
+        """`set` with a time to live."""
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+        keyspace = self.keyspace
+        for snapshot in keyspace.snapshots:
+            snapshot.before_change(self, slot, key)
+        table = self.tables[slot]
+        if key in table:
+            table[key] = value
+        else:
+            table = self._put_new(slot, key, value)
+        table.accessed[key] = keyspace.now_ms
+        self._expire_at(slot, key, at_ms)
+
     def set_strings(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """`set` and `changed` for each of several keys, a third cheaper where nobody looks on."""
         keyspace = self.keyspace
@@ -251,13 +269,14 @@ class Database(SlotTables):
             table = tables[slot]
             if any_expires and key in table.expires:
                 self.expires.discard(slot, key)
-            if key in table:
-                table[key] = value
-            elif table.births is None and table is not NOTHING:
-                table[key] = value
+            if table is NOTHING:
+                table = self._open(slot)
+            size = len(table)
+            table[key] = value  # one look for the key, be it new or not: what is random is not in the caches
+            if len(table) != size:
                 counts[slot >> GROUP_SHIFT] += 1
-            else:
-                table = self._put_new(slot, key, value)
+                if table.births is not None:
+                    table.births.add(key)
             table.accessed[key] = now_ms
         keyspace.changes += len(keys)
 
@@ -413,7 +432,8 @@ class Database(SlotTables):
 
     def expiry(self, key: bytes) -> int | None:
         """When the key expires, unix milliseconds; None for a key without a time to live."""
-        return self.tables[key_slot(key)].expires.get(key)
+        slot = crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)
+        return self.tables[slot].expires.get(key)
 
     def remaining_ms(self, key: bytes) -> int:
         """How long the key has to live, at least a millisecond; 0 for a key without a time to live."""
@@ -429,12 +449,15 @@ class Database(SlotTables):
         if at_ms is None:
             self.expires.discard(slot, key)
             return
+        self._expire_at(slot, key, at_ms)
+
+    def _expire_at(self, slot: int, key: bytes, at_ms: int) -> None:
         self.expires.set(slot, key, at_ms)
         if self.tables[slot].expires is NEVER:  # there was no such table yet
             for table in self._tables_of_group(slot >> TIMES_SHIFT):
                 table.expires = self.expires.near(slot)
-        if keyspace.expiry_mode is ExpiryMode.HIDE:
-            keyspace.own_expiries[self.index, key] = None
+        if self.keyspace.expiry_mode is ExpiryMode.HIDE:
+            self.keyspace.own_expiries[self.index, key] = None
 
     def expire_due(self, limit: int) -> int:
         """Delete up to `limit` keys whose time has come; returns how many. For a primary only."""

@@ -44,12 +44,11 @@ class Expiries:
         deadlines = self._groups[group]
         if deadlines is None:
             deadlines = self._groups[group] = Deadlines()
-        known = len(deadlines.at)
+        self.count += key not in deadlines.at
         if deadlines.set(key, at_ms):
             heappush(self._order, (at_ms, group))
             if len(self._order) > ORDER_LIMIT:
                 self._renew_order()
-        self.count += len(deadlines.at) - known
 
     def discard(self, slot: int, key: bytes) -> None:
         """Take a key's moment away, if it has one."""

@@ -3,7 +3,7 @@
 While a command runs, what it changed is recorded; when it is over, that goes out in one piece, as a
 transaction if it is several changes.
 
-Most writes are told on as they were sent, and alone. These gather as long as nothing else is run than such
+Most writes are told on in one step, and alone. These gather as long as nothing else is run than such
 and commands that look at nothing but their keys; then they are rendered and sent in one go, which takes a
 third of the time. Whatever else is sent, or looks at how far the stream is, comes after `settle`.
 """
@@ -36,7 +36,7 @@ class Propagation:
         self.only_for_replicas: list[Sequence[bytes]] = []
         self.only_for_log: list[Sequence[bytes]] = []
         """Words of those that are not for both."""
-        self.gathered: list[tuple[int, Arguments]] = []
+        self.gathered: list[tuple[int, tuple[bytes, ...] | Arguments]] = []
         """What commands that are over changed, each in one step, and nobody was told yet."""
         self._writers: list[Session] = []
         """Whose they were."""
@@ -85,11 +85,13 @@ class Propagation:
     # --- sending -----------------------------------------------------------------------------------
 
     def propagate(self, session: Session, argv: Arguments) -> None:
-        """`record`; but one that is propagated as it was sent, and alone, gathers with others like it."""
-        if session.propagated is not None or self.operations:
+        """`record`; but what is one step, and alone, gathers with others like it."""
+        propagated = session.propagated
+        if self.operations or (propagated is not None and len(propagated) != 1):
             self.record(session, argv)
         else:
-            self.gathered.append((session.db.index, argv))
+            session.propagated = None
+            self.gathered.append((session.db.index, propagated[0] if propagated else argv))
             self._writers.append(session)
 
     def settle(self) -> None:
