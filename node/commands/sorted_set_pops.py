@@ -58,7 +58,10 @@ def _pop_one(call: Call, key: bytes, highest: bool) -> Reply:
     if value is None:
         return []
     popped = value.pop(highest)
-    db.changed(key, "zpopmax" if highest else "zpopmin")
+    keyspace = db.keyspace
+    keyspace.changes += 1  # `changed`, on the spot
+    if keyspace.is_heard or db.watchers:
+        db.announce(key, "zpopmax" if highest else "zpopmin")
     if not value.scores:
         db.delete_if_empty(key, value)
     return popped

@@ -46,9 +46,27 @@ _ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
         ("6.2.0", "Knows `GT` and `LT`."),
     ),
 )
-def zadd(call: Call, key: bytes, *words: bytes) -> Reply:
-    if len(words) == 2 and (score := parse_float(words[0])) is not None:
-        return _add_one(call, key, score, words[1])
+def zadd(call: Call, key: bytes, first: bytes, second: bytes, *more: bytes) -> Reply:
+    """Nearly every one adds one member without options, which takes half of what the others do."""
+    if more or (score := parse_float(first)) is None:
+        return _add_as_asked(call, key, (first, second, *more))
+    db = call.db
+    value = db.change_as(key, SortedSet)
+    if value is None:
+        value = SortedSet()
+        db.set(key, value)
+    is_new = value.add(second, score)
+    if is_new is None:
+        return 0
+    keyspace = db.keyspace
+    keyspace.changes += 1  # `changed`, on the spot
+    if keyspace.is_heard or db.watchers:
+        db.announce(key, "zadd")
+    return 1 if is_new else 0
+
+
+def _add_as_asked(call: Call, key: bytes, words: tuple[bytes, ...]) -> Reply:
+    """ZADD of any number of members, with any options."""
     options: list[bytes] = []
     for word in words:
         if (option := word.upper()) not in _ADD_OPTIONS:
@@ -76,20 +94,6 @@ def _check_add_options(options: Collection[bytes], words_left: int) -> None:
         raise CommandError("ERR GT, LT, and/or NX options at the same time are not compatible")
     if b"INCR" in options and words_left > 2:
         raise CommandError("ERR INCR option supports a single increment-element pair")
-
-
-def _add_one(call: Call, key: bytes, score: float, member: bytes) -> int:
-    """`_add` of one member without options, as nearly every ZADD is, in two thirds of the time."""
-    db = call.db
-    value = db.change_as(key, SortedSet)
-    if value is None:
-        value = SortedSet()
-        db.set(key, value)
-    is_new = value.add(member, score)
-    if is_new is None:
-        return 0
-    db.changed(key, "zadd")
-    return 1 if is_new else 0
 
 
 def _add(

@@ -57,7 +57,9 @@ def xadd(call: Call, key: bytes, id_or_option: bytes, *pairs: bytes) -> Reply:
     keyspace = db.keyspace
     entry_id, text = next_id(stream.last_id, keyspace.now_ms)
     stream.append(entry_id, pairs, call.encoding_limits.stream_nodes)
-    db.changed(key, "xadd")
+    keyspace.changes += 1  # `changed`, on the spot
+    if keyspace.is_heard or db.watchers:
+        db.announce(key, "xadd")
     if keyspace.is_repeated:
         call.propagate(b"XADD", key, text, *pairs)
     return text

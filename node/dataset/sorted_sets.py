@@ -72,13 +72,14 @@ class SortedSet:
         """
         scores = self.scores
         old = scores.get(member)
-        if old == score:
+        if old is None:
+            if scores.births is not None:
+                scores.births.add(member)
+        elif old == score:
             return None
-        score += 0.0
-        if old is not None:
+        else:
             self.order.remove(old, member)
-        elif scores.births is not None:
-            scores.births.add(member)
+        score += 0.0
         scores[member] = score
         self.order.add(score, member)
         return old is None
