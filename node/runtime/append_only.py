@@ -13,6 +13,7 @@ from shoal.node.runtime.append_only_log import AppendOnlyLog, Clock, Increment, 
 from shoal.node.runtime.append_only_rewrite import Rewrite
 from shoal.node.runtime.disk import Disk
 from shoal.node.runtime.oom_score import score_writer
+from shoal.node.runtime.picture_files import BackgroundFile
 from shoal.node.runtime.slices import load_in_slices
 from shoal.node.server.append_only import REWRITE_SCHEDULED, REWRITE_STARTED, AofState
 from shoal.node.server.parameters import DirectiveError
@@ -55,7 +56,7 @@ class AppendOnlyFile:
         server.aof.record(AofState.ON, recording=True)
         if files.manifest.is_empty:
             server.aof.state = AofState.WAITING
-            Rewrite(server, files, self.writer, at_once=True).run_now()
+            Rewrite(server, files, self.writer).run_now()
             assert files.manifest.base is not None
             self.log.notice(f"Creating AOF base file {files.manifest.base.name} on server start")
             self.log.notice(f"Creating AOF incr file {files.manifest.increments[-1].name} on server start")
@@ -182,19 +183,25 @@ class AppendOnlyFile:
         try:
             if aof.unwritten_bytes:  # they are part of the base, and would come again in the increment
                 raise OSError(0, f"{aof.unwritten_bytes} bytes could not be appended yet")
-            self._rewrite = Rewrite(self.server, self.files, self.writer)
+            self.files.make_folder()
+            file = BackgroundFile(
+                self.files.disk,
+                self.files.temporary_base,
+                sync_as_it_grows=self.server.config.aof_rewrite_incremental_fsync,
+            )
+            rewrite = self._rewrite = Rewrite(self.server, self.files, self.writer, file)
         except OSError as error:
             self.log.warning(f"Can't rewrite append only file in background: {error}")
             aof.last_rewrite_ok = False
             aof.failed_rewrites += 1
             aof.rewrite_scheduled = aof.state is AofState.WAITING
             return False
-        score_writer(self.server, self._rewrite.writer_pid, self.log)
+        score_writer(self.server, file.writer_pid, self.log)
         aof.rewrites += 1
         self.server.statistics.snapshots_begun += 1
+        self.server.statistics.last_writer_start_us = file.writer_start_us
         aof.rewriting_since = int(time.time())
-        self.log.notice(f"Background append only file rewriting started by pid {self._rewrite.writer_pid}")
-        rewrite = self._rewrite
+        self.log.notice(f"Background append only file rewriting started by pid {file.writer_pid}")
         self._start_soon(lambda: self._run(rewrite))
         return True
 

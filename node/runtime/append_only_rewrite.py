@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 
 class Rewrite:
-    """One rewrite, begun now, for `run` to go through with it, or `run_now` if it is to be done `at_once`.
+    """One rewrite, begun now: for `run` to have the base written to the given file, or else for `run_now`.
 
     OSError if it cannot even begin; nothing is changed then.
     """
 
     def __init__(
-        self, server: Server, files: AppendOnlyFiles, log: AppendOnlyLog, *, at_once: bool = False
+        self, server: Server, files: AppendOnlyFiles, log: AppendOnlyLog, file: BackgroundFile | None = None
     ) -> None:
         self._server = server
         self._files = files
@@ -48,23 +48,13 @@ class Rewrite:
         self._is_first = server.aof.state is AofState.WAITING
         self._is_given_up = False
         self._suffix = "rdb" if server.config.aof_use_rdb_preamble else "aof"
-        files.make_folder()
-        self._file = None if at_once else self._open_file()
+        self._file = file
         self._picture = _picture(server)
         try:
             self._open_increment(server.aof.state)
         except OSError:
             self._close()
             raise
-
-    def _open_file(self) -> BackgroundFile:
-        grows_durable = self._server.config.aof_rewrite_incremental_fsync
-        return BackgroundFile(self._files.disk, self._files.temporary_base, sync_as_it_grows=grows_durable)
-
-    @property
-    def writer_pid(self) -> int:
-        """The process that writes the base."""
-        return os.getpid() if self._file is None else self._file.writer_pid
 
     def _open_increment(self, state: AofState) -> None:
         """Step 1. The base's moment and the increment's first command are the same turn."""

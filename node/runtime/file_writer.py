@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from time import perf_counter_ns
 from typing import Protocol
 
 import trio
@@ -25,6 +26,10 @@ class Writer(Protocol):
 
     @property
     def pid(self) -> int: ...
+
+    @property
+    def start_us(self) -> int:
+        """How long starting it took."""
 
     def take(self, fd: int) -> None:
         """Write to this file from now on."""
@@ -52,6 +57,7 @@ class WriterProcess:
     """`file_writer_program.py` at work on one file. OSError if no process can be had."""
 
     def __init__(self, sync_every: int) -> None:
+        started_ns = perf_counter_ns()
         self._socket, its_end = socket.socketpair()
         with its_end, _deaf_to_what_ends_a_node():
             program = (sys.executable, "-I", "-S", file_writer_program.__file__, str(sync_every))
@@ -61,6 +67,7 @@ class WriterProcess:
                 self._socket.close()
                 raise
         self._socket.setblocking(False)
+        self.start_us = (perf_counter_ns() - started_ns) // 1000
         self._unsent = bytearray()
         self._answer = b""
         self._is_over = False

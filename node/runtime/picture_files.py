@@ -44,7 +44,7 @@ class BackgroundFile:
         self._disk = disk
         self._is_begun = False
         self._writer = disk.start_writer(SYNC_EVERY_BYTES if sync_as_it_grows else 0)
-        self.writer_pid = self._writer.pid
+        self.writer_pid, self.writer_start_us = self._writer.pid, self._writer.start_us
         self.path = path_of(self.writer_pid)
         try:
             self._fd = disk.create(self.path)

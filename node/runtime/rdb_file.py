@@ -69,18 +69,14 @@ class SnapshotFile:
         self._config = config
         self.path = path
         """Where it is once it is whole."""
-        self._file = BackgroundFile(
+        self.file = BackgroundFile(
             disk,
             lambda writer_pid: _temporary(path, known_as or writer_pid),
             sync_as_it_grows=config.rdb_save_incremental_fsync,
         )
+        """What it is until then."""
         self.changes_at_start = keyspace.changes
         self._picture = _picture(keyspace, auxiliary, config)
-
-    @property
-    def writer_pid(self) -> int:
-        """The process that writes it."""
-        return self._file.writer_pid
 
     @property
     def copied(self) -> int:
@@ -90,12 +86,12 @@ class SnapshotFile:
     async def write(self) -> None:
         """Write all of it, and wait until it is durable. OSError; then it is abandoned."""
         with self._abandoned_if_it_fails():
-            await self._file.fill(self._picture, self._config)
+            await self.file.fill(self._picture, self._config)
 
     def put_in_place(self) -> None:
         """Let the complete file replace the one before. OSError; then it is abandoned."""
         with self._abandoned_if_it_fails():
-            self._disk.rename(self._file.path, self.path)
+            self._disk.rename(self.file.path, self.path)
 
     async def settle(self) -> None:
         """Wait until the disk knows the file by its name. OSError."""
@@ -104,7 +100,7 @@ class SnapshotFile:
     def abandon(self) -> None:
         """Give up; the last complete snapshot stays."""
         self._picture.stop()
-        self._file.abandon()
+        self.file.abandon()
 
     @contextmanager
     def _abandoned_if_it_fails(self) -> Iterator[None]:

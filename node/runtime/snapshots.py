@@ -70,8 +70,10 @@ class Snapshots:
             self._failed(error)
             self._answer(waiting, CommandError(f"ERR {error}"))
             return None
-        score_writer(server, self._running.writer_pid, self.log)
-        self.log.notice(f"Background saving started by pid {self._running.writer_pid}")
+        file = self._running.file
+        score_writer(server, file.writer_pid, self.log)
+        server.statistics.last_writer_start_us = file.writer_start_us
+        self.log.notice(f"Background saving started by pid {file.writer_pid}")
         return self._running
 
     async def run(self, save: SnapshotFile, waiting: Session | None) -> bool:

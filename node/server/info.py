@@ -321,7 +321,7 @@ def _stats(server: Server) -> Fields:
         ("pubsub_channels", len(server.pubsub.channels)),
         ("pubsub_patterns", len(server.pubsub.patterns)),
         ("pubsubshard_channels", len(server.pubsub.shard_channels)),
-        ("latest_fork_usec", 0),
+        ("latest_fork_usec", statistics.last_writer_start_us),
         ("total_forks", statistics.snapshots_begun),  # what others fork for
         ("migrate_cached_sockets", statistics.migrate_links),
         ("tracking_total_keys", server.tracking.keys),

@@ -58,6 +58,8 @@ class Statistics:
         self.input_bytes = 0
         self.output_bytes = 0
         self.snapshots_begun = 0
+        self.last_writer_start_us = 0
+        """How long the turn took over starting the process that writes the latest file."""
         """Of all data in the background: to disk, for a rewrite, for a replica."""
         self.reads = 0
         self.writes = 0

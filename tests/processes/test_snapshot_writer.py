@@ -78,6 +78,7 @@ def test_a_disk_that_hangs_holds_up_nobody(node: Node) -> None:
         assert node.info("persistence")["rdb_bgsave_in_progress"] == "1"
     wait_until(lambda: node.info("persistence")["rdb_bgsave_in_progress"] == "0", "it is written")
     assert node.info("persistence")["rdb_last_bgsave_status"] == "ok"
+    assert int(node.info("stats")["latest_fork_usec"]) > 0
     assert temporary_files(node) == []
     restart(node)
     assert node.ask("GET", "when") == "before"

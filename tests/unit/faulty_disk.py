@@ -131,6 +131,8 @@ class FaultyDisk(Disk):
 class WriterOnFaultyDisk:
     """Writes a file by the calls that fail, where a process of its own would be out of their reach."""
 
+    start_us = 0
+
     def __init__(self, disk: FaultyDisk) -> None:
         self.pid = next(_pids)
         self._disk = disk
