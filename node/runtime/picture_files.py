@@ -55,6 +55,8 @@ class BackgroundFile:
 
     async def fill(self, picture: Picture, config: Config) -> None:
         """Write the picture in slices, other work going on between them, and make it durable. OSError."""
+        if self._fd < 0:
+            raise OSError("it was given up")  # before the task that was to write it came to its turn
         writer, self._is_begun = self._writer, True
         try:
             while not picture.done:

@@ -39,6 +39,21 @@ async def test_a_snapshot_given_up_leaves_the_next_alone_and_says_so_to_its_clie
     assert os.listdir(tmp_path) == [world.server.config.dbfilename]
 
 
+async def test_a_snapshot_given_up_before_its_task_has_begun_harms_nobody(tmp_path: Path) -> None:
+    world = World(dir=str(tmp_path))
+    client = world.client()
+    client("SET", "key", 1)
+    world.server.blocked.block(client.session, Blocked(BlockReason.RUNTIME))
+    snapshots = Snapshots(world.server, Log("", "nothing"), Disk())
+    save = snapshots.begin(client.session)
+    assert save is not None
+    snapshots.give_up()
+    assert not await snapshots.run(save, client.session)
+    assert client.received() == [GIVEN_UP]
+    assert os.listdir(tmp_path) == []
+    assert "rdb_last_bgsave_status:ok" in client("INFO", "persistence"), "nothing has failed"
+
+
 @pytest.mark.skipif(not CAN_COMPRESS, reason="python-lzf is not installed")
 def test_a_file_is_compressed_or_not_as_rdbcompression_says(tmp_path: Path) -> None:
     world = World(dir=str(tmp_path))
