@@ -48,7 +48,7 @@ class Snapshots:
     def begin(self, waiting: Session | None, *, is_last: bool = False) -> SnapshotFile | None:
         """Take the picture of this moment, for `run` to write. None if it cannot; who waits is told why.
 
-        The last one before the process ends has the file that SAVE has.
+        The last one before the process ends goes by way of the file that `save_now` uses.
         """
         self.server.statistics.snapshots_begun += 1
         if self.server.persistence.in_progress_since is not None:
