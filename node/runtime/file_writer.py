@@ -20,6 +20,9 @@ import trio
 
 from shoal.node.runtime import file_writer_program
 
+GATHERED_BYTES = 64 * 1024
+"""What is sent at a time: each time the process is woken, and takes a core from somebody."""
+
 
 class Writer(Protocol):
     """Who writes one file. It is told by calls that do not wait, and waited for where that is wanted."""
@@ -38,7 +41,7 @@ class Writer(Protocol):
         """Have this written after everything before it."""
 
     async def accepted(self) -> None:
-        """Wait until everything is on its way. OSError if that can no longer be."""
+        """Wait until nearly everything is on its way. OSError if that can no longer be."""
 
     def has_failed(self) -> bool:
         """Whether nothing more will be written."""
@@ -87,7 +90,8 @@ class WriterProcess:
     def write(self, data: bytes) -> None:
         """See `Writer`."""
         self._unsent += data
-        self._send()
+        if len(self._unsent) >= GATHERED_BYTES:
+            self._send()
 
     def _send(self) -> None:
         try:
@@ -100,11 +104,14 @@ class WriterProcess:
 
     async def accepted(self) -> None:
         """See `Writer`."""
-        while self._unsent:
-            await trio.lowlevel.wait_writable(self._socket)
-            self._send()
+        await self._sent(all_but=GATHERED_BYTES)
         if self._is_over:
             await self._ended()
+
+    async def _sent(self, all_but: int) -> None:
+        while len(self._unsent) >= max(all_but, 1):
+            await trio.lowlevel.wait_writable(self._socket)
+            self._send()
 
     def has_failed(self) -> bool:
         """See `Writer`. Before it is asked it says nothing unless it has failed."""
@@ -125,6 +132,7 @@ class WriterProcess:
 
     async def durable(self) -> None:
         """See `Writer`."""
+        await self._sent(all_but=0)
         with suppress(OSError):  # it has ended already, and has said why
             self._socket.shutdown(socket.SHUT_WR)
         await self._ended()
