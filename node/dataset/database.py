@@ -169,15 +169,8 @@ class Database(SlotTables):
 
         Every alteration is followed by `changed`. A container that became empty must be `delete`d.
         """
-        table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
-        value = table.get(key)
-        if value is None or (table.expires and key in table.expires and self._is_over(key, table)):
-            return None
-        keyspace = self.keyspace
-        table.accessed[key] = keyspace.now_ms
-        if keyspace.snapshots:
-            self.save_for_snapshots(key, key_slot(key))
-        return value
+        table = self.table_for_change(key)
+        return None if table is None else table[key]
 
     def table_for_change(self, key: bytes) -> SlotTable | None:
         """`for_change`, but the table that holds the key: for who puts another value there at once."""
