@@ -1,6 +1,7 @@
 """maxmemory: what is evicted under which policy, what is refused, and who is told.
 
-The memory in use is what the test's host says: the bytes of all keys, counted one by one.
+The memory in use is what the test's host says: the bytes of all keys, counted one by one, and of commands
+that are not complete.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MINUTE_MS = 60_000
 
 
 class CountingHost(NoHost):
-    """Memory is keys and values and nothing else."""
+    """Memory is keys and values, what clients have sent of unfinished commands, and nothing else."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -32,7 +33,8 @@ class CountingHost(NoHost):
 
     def heap_bytes(self) -> int:
         self.measured += 1
-        return sum(
+        unfinished = sum(session.parser.buffered for session in self.server.sessions.values())
+        return unfinished + sum(
             key_bytes(key, value, expires=database.expiry(key) is not None, samples=0)
             for database in self.server.keyspace.databases
             for table in database.tables
@@ -210,6 +212,25 @@ def test_far_from_the_limit_writes_take_the_short_way_and_little_is_measured(
         fill(client, 1)
         world.pass_time(1)
     assert host.measured - before <= 2
+
+
+def test_what_has_come_of_unfinished_commands_makes_keys_go_with_the_next_turn(
+    world: World, client: Client
+) -> None:
+    """However near the limit was already, and before it is time to measure anew."""
+    keys = fill(client, 40)
+    limit(world, "allkeys-lru", 100_000)
+    client("DBSIZE")
+    others = [world.client() for _ in range(20)]
+    for other in others:
+        other.send(b"*2\r\n$3\r\nGET\r\n$100000\r\n" + b"x" * 2_000)
+    world.pass_time(1)
+    assert remaining(client, keys) == set(keys)
+    for other in others * 2:
+        other.send(b"x" * 2_000)
+        world.pass_time(1)
+        assert world.server.memory.used_bytes() <= world.server.config.maxmemory
+    assert len(remaining(client, keys)) < 30
 
 
 def test_what_a_first_key_needs_beside_itself_is_counted_near_the_limit(world: World, client: Client) -> None:
