@@ -190,6 +190,7 @@ class Reactor:
                         self._close(connection)
                     elif connection.sending:
                         written -= session.out_bytes
+                        server.memory.kept_bytes += session.out_bytes
                         if is_owed_too_much(session):
                             self._close(connection)
                         else:

@@ -6,9 +6,9 @@ is kept as an estimate, on the careful side, and measured anew when it is used u
 are two ways to keep it:
 
 - Far from the limit, commands take the short way, and the bytes that came in count against the headroom.
-- Near it, commands take the long way, past `before_command`. What a write can add follows from its words,
-  or else (SETRANGE, scripts) it is measured before the next command. What came in and did not run, since
-  the rest of the command is still to come, counts with the next turn.
+- Near it, writes take the long way, past `before_command`. What a write can add follows from its words,
+  or else (SETRANGE, scripts) it is measured before the next command. What is kept of commands whose rest is
+  still to come, and of replies that a socket has no room for, counts with the next turn.
 
 Once the headroom is used up, keys are evicted until the measured excess and a small reserve are made up for
 by what the evicted keys are thought to have held. If they held less, the next measurement tells.
@@ -110,8 +110,8 @@ class MemoryLimit:
         self.counting_rules = CountingRules(server.rng)
         self._headroom = UNKNOWN
         self._input_seen = 0
-        self._run_bytes = 0
-        """Of what came in since the last turn began, what ran: the words of commands."""
+        self.kept_bytes = 0
+        """Of what came in and went out since the last turn began, what could be neither run nor sent."""
         self._measure_at_ms = self._retry_at_ms = 0
         self._changes_seen = -1
         self._opened_seen = 0
@@ -198,15 +198,13 @@ class MemoryLimit:
         """With a limit set: make room if there is none, and measure now and then."""
         arrived = self.server.statistics.input_bytes - self._input_seen
         self._input_seen += arrived
-        self._headroom -= max(arrived - self._run_bytes, 0) if self.is_near else 2 * arrived
-        self._run_bytes = 0
+        self._headroom -= self.kept_bytes if self.is_near else 2 * arrived + self.kept_bytes
+        self.kept_bytes = 0
         if self._headroom < 0 or now_ms >= self._measure_at_ms:
             self.make_room()
 
     def before_command(self, entry: Entry, argv: Sequence[bytes]) -> None:
         """Near the limit: make room if there is none, and count what the command may add."""
-        words_bytes = sum(map(len, argv))
-        self._run_bytes += words_bytes
         keyspace = self.server.keyspace
         if keyspace.opened != self._opened_seen:
             self._headroom -= OPENED_BYTES * (keyspace.opened - self._opened_seen)
@@ -216,7 +214,7 @@ class MemoryLimit:
         if not entry.is_write:
             return
         if entry.flag_bits & _FAST or entry.spec.name in _GROWS_BY_ITS_WORDS:
-            self._headroom -= words_bytes + ELEMENT_BYTES * len(argv) + COMMAND_BYTES
+            self._headroom -= sum(map(len, argv)) + ELEMENT_BYTES * len(argv) + COMMAND_BYTES
         else:
             self._headroom = UNKNOWN
 

@@ -202,12 +202,15 @@ class Server:
                 or session.out_bytes > credit
                 or is_limited
             ) and self._must_wait(session, data):
+                self.memory.kept_bytes += size
                 continue
             parser = session.parser
             if size <= SHORT_READ_BYTES and parser.at_boundary and (command := parse_short(data)) is not None:
                 commands: Sequence[Arguments] = (command,)
             else:
                 commands = parser.feed(data)
+                if not parser.at_boundary:
+                    self.memory.kept_bytes += size
                 if (
                     len(commands) > COMMANDS_PER_CLIENT_PER_TURN
                     or parser.has_more
