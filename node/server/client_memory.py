@@ -10,7 +10,6 @@ never do, nor does who asked for CLIENT NO-EVICT.
 
 from __future__ import annotations
 
-from itertools import islice
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,10 @@ if TYPE_CHECKING:
 
 PIECES_SAMPLED = 100
 ALLOCATION_STEP = 16
-"""Small objects take a multiple of this."""
+"""Objects take a multiple of this."""
+
+LARGEST_POOLED_BYTES, HEADER_BYTES = 512, 8
+"""CPython has pools of its own for small objects. The C library, which has the rest, puts a header to each."""
 
 SESSION_BYTES = 2048
 """What a client takes that does nothing, about."""
@@ -34,13 +36,19 @@ EVICTED = "it takes the most memory of all clients, and together they exceed max
 
 
 def output_bytes(session: Session) -> int:
-    """What waits to be sent to a client, with what keeping it in pieces takes, estimated from the first."""
+    """What waits to be sent to a client, with what keeping it in pieces takes, estimated from some."""
     out = session.out
     if not out:
         return session.out_bytes
-    sample = list(islice(out, PIECES_SAMPLED))
-    kept = sum(-(-getsizeof(piece) // ALLOCATION_STEP) * ALLOCATION_STEP - len(piece) for piece in sample)
+    sample = out[:: -(-len(out) // PIECES_SAMPLED)]
+    kept = sum(_allocated(getsizeof(piece)) - len(piece) for piece in sample)
     return session.out_bytes + kept * len(out) // len(sample) + getsizeof(out)
+
+
+def _allocated(size: int) -> int:
+    """How much an object of such a size takes."""
+    header = HEADER_BYTES if size > LARGEST_POOLED_BYTES else 0
+    return -(-(size + header) // ALLOCATION_STEP) * ALLOCATION_STEP
 
 
 def input_bytes(session: Session) -> int:

@@ -106,6 +106,21 @@ async def test_an_answer_larger_than_the_socket_takes_arrives_whole(connect: Con
     assert answer == b"$3000000\r\n%b\r\n+PONG\r\n" % value
 
 
+async def test_what_the_socket_has_no_room_for_counts_as_memory_in_use(
+    reactor: Reactor, connect: Connect
+) -> None:
+    client, memory = connect(), reactor.server.memory
+    await client.send_all(b"SET k %b\r\n" % (b"x" * 60_000))
+    assert await receive_exactly(client, 5) == b"+OK\r\n"
+    await client.send_all(b"GET k\r\n")
+    await receive_exactly(client, 60_010)
+    assert memory.kept_bytes == 0
+    await client.send_all(b"GET k\r\n" * 50)
+    with trio.fail_after(20):
+        while memory.kept_bytes == 0:  # noqa: ASYNC110 (it is not announced)
+            await trio.sleep(0.01)
+
+
 async def test_a_large_argument_is_read_in_one_turn_as_far_as_it_is_here(nursery: trio.Nursery) -> None:
     reactor = Reactor(new_server(), TurnEnds(), nursery, use_epoll=HAS_EPOLL)
     ours, theirs = socket.socketpair()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shoal.node.runtime.heap import heap_meter
+from shoal.node.server.client_memory import output_bytes
 from tests.unit.server.client import Client, World, fields
 
 KIB = 1024
@@ -158,3 +160,17 @@ def test_what_is_answered_in_later_turns_is_counted_as_well(world: World) -> Non
             break
     assert greedy.is_hung_up
     assert greedy.session.out_bytes < 3300 * KIB
+
+
+@pytest.mark.parametrize("size", [20, 100, 470, 485, 600, 5000])
+def test_what_waits_to_be_sent_takes_as_much_as_is_told(world: World, size: int) -> None:
+    measure = heap_meter()
+    if measure is None:
+        pytest.skip("this C library or this Python does not tell what it has given out")
+    session = world.client().session
+    count = 10_000_000 // size
+    before = measure()
+    session.out.extend(b"%0*d" % (size - number % 16, number) for number in range(count))
+    used = measure() - before
+    session.out_bytes = sum(map(len, session.out))
+    assert output_bytes(session) == pytest.approx(used, rel=0.01)
