@@ -22,7 +22,7 @@ ALLOCATION_STEP = 16
 """Objects take a multiple of this."""
 
 LARGEST_POOLED_BYTES, HEADER_BYTES = 512, 8
-"""CPython has pools of its own for small objects. The C library, which has the rest, puts a header to each."""
+"""CPython has pools of its own for small objects. The C library, which has the rest, adds a header."""
 
 SESSION_BYTES = 2048
 """What a client takes that does nothing, about."""
