@@ -48,6 +48,8 @@ def test_whatever_is_not_as_listed_is_told() -> None:
     assert len(surprises(outcome, Expectation(3, {}))) == 2
     listed = Expectation(3, {"AUTH fails": "why", STOPPED: "why", "AUTH (arity)": "why"})
     assert surprises(outcome, listed) == ["unexpected pass: AUTH (arity)"]
+    by_chance = {"AUTH fails": "why", "AUTH (arity)": "why"}
+    assert surprises(outcome, Expectation(3, {STOPPED: "why"}, sometimes=by_chance)) == []
 
 
 def test_the_list_has_every_file_and_a_reason_for_each_failure() -> None:
