@@ -16,7 +16,7 @@ from shoal.node.commands.stream_options import (
     trim_args,
 )
 from shoal.node.dataset.numbers import require_integer
-from shoal.node.dataset.stream_ids import format_id, next_id, parse_strict_id
+from shoal.node.dataset.stream_ids import format_id, parse_strict_id
 from shoal.node.dataset.streams import Stream
 from shoal.node.resp.replies import OK, CommandError, Reply
 
@@ -55,8 +55,7 @@ def xadd(call: Call, key: bytes, id_or_option: bytes, *pairs: bytes) -> Reply:
         stream = Stream()
         db.set(key, stream)
     keyspace = db.keyspace
-    entry_id, text = next_id(stream.last_id, keyspace.now_ms)
-    stream.append(entry_id, pairs, call.encoding_limits.stream_nodes)
+    text = stream.append_next(keyspace.now_ms, pairs, call.encoding_limits.stream_nodes)
     keyspace.changes += 1  # `changed`, on the spot
     if keyspace.is_heard or db.watchers:
         db.announce(key, "xadd")

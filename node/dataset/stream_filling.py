@@ -2,7 +2,8 @@
 
 Nearly every entry is like the one before: it has the fields of the node, and is of the same millisecond.
 What such entries have in common is kept at hand here. So adding one is to compare what might differ, and to
-put its bytes together in one go.
+put its bytes together in one go. Where the id is for us to find as well, which is the next one then, nothing
+is reckoned with numbers of 128 bits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from shoal.node.dataset.listpack import (
     encode_integer,
     encode_text,
 )
-from shoal.node.dataset.stream_ids import SEQUENCE_BITS, SEQUENCE_MAX
+from shoal.node.dataset.stream_ids import NUMERALS, SEQUENCE_BITS, SEQUENCE_MAX, beginning_of_ids
 from shoal.node.dataset.stream_nodes import SAME_FIELDS, WORDS_OF_AN_ENTRY, ZERO, StreamNode
 
 Pairs = tuple[bytes, ...]
@@ -55,6 +56,11 @@ class NodeFiller:
         "_base",
         "_beginning",
         "_closing",
+        "_first_sequence",
+        "_id_beginning",
+        "_later",
+        "_moment",
+        "_most_later",
         "_name",
         "_near",
         "_surely_fit",
@@ -78,6 +84,38 @@ class NodeFiller:
         self._base, self._near, self._beginning = 0, -1, b""
         """Of the latest entry's millisecond: the id with the sequence number of the node's first; the
         greatest whose difference to that is looked up; how entries with the node's fields begin."""
+        self._moment, self._id_beginning = -1, b""
+        """That millisecond, and how the texts of its ids begin."""
+        self._first_sequence = node.first_id & SEQUENCE_MAX
+        self._later, self._most_later = 0, min(NEAR - 1, SEQUENCE_MAX - self._first_sequence)
+        """The latest entry's sequence number less that of the node's first, and the most that is known."""
+
+    def add_next(self, now_ms: int, pairs: Pairs) -> bytes:
+        """Add an entry whose id is the next one, and of this moment; returns the text of the id.
+
+        That is for an entry as most are. Of any other nothing is done, and b"" returned.
+        """
+        if now_ms != self._moment or len(pairs) != 2:
+            return b""
+        name, content = pairs
+        node, size, later = self.node, len(content), self._later + 1
+        packed, offsets = node.packed, node.offsets
+        at = len(packed)
+        if (
+            name != self._name
+            or content < NO_NUMBER
+            or size >= SHORT_TEXT_BYTES
+            or later > self._most_later
+            or at + size + 2 >= self._surely_fit
+            or len(offsets) + node.deleted >= self._allowed_entries
+        ):
+            return b""
+        offsets.append(at)
+        before, behind = BEFORE_SHORT_TEXT[size], BEHIND_SHORT_TEXT[size]
+        packed += b"".join((self._beginning, NUMBERS[later], before, content, behind, self._closing))
+        self._later = later
+        sequence = self._first_sequence + later
+        return self._id_beginning + (NUMERALS[sequence] if sequence < len(NUMERALS) else b"%d" % sequence)
 
     def add(self, entry_id: int, pairs: Pairs) -> bool:
         """Add an entry if it is within the limits; False if the node is full."""
@@ -101,7 +139,8 @@ class NodeFiller:
             return self._add_other(entry_id, pairs)
         offsets.append(at)
         if entry_id <= self._near:
-            packed += self._beginning + NUMBERS[entry_id - self._base] + text + self._closing
+            self._later = entry_id - self._base
+            packed += self._beginning + NUMBERS[self._later] + text + self._closing
         else:
             packed += _SAME_FIELDS + self._distance_of(entry_id) + text + self._closing
         node.last_id = entry_id
@@ -136,9 +175,9 @@ class NodeFiller:
     def _distance_of(self, entry_id: int) -> bytes:
         """How far an entry is from the node's first: in milliseconds, and in sequence."""
         milliseconds, sequence = entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX
-        first_id = self.node.first_id
-        later = sequence - (first_id & SEQUENCE_MAX)
-        distance = _difference(milliseconds - (first_id >> SEQUENCE_BITS))
+        later = self._later = sequence - self._first_sequence
+        distance = _difference(milliseconds - (self.node.first_id >> SEQUENCE_BITS))
+        self._moment, self._id_beginning = milliseconds, beginning_of_ids(milliseconds)
         self._base, self._beginning = entry_id - later, _SAME_FIELDS + distance
         self._near = min(self._base + NEAR - 1, entry_id | SEQUENCE_MAX) if later >= -NEAR else -1
         return distance + _difference(later)

@@ -39,7 +39,7 @@ def format_id(entry_id: int) -> bytes:
 
 def next_id(last_id: int, now_ms: int) -> tuple[int, bytes]:
     """The id that `*` stands for, of this moment but behind the last one; and its text."""
-    first, beginning = _ids_of_moment(now_ms)
+    first, beginning = now_ms << SEQUENCE_BITS, beginning_of_ids(now_ms)
     following = last_id + 1
     sequence = following - first
     if sequence <= 0:
@@ -52,9 +52,9 @@ def next_id(last_id: int, now_ms: int) -> tuple[int, bytes]:
 
 
 @lru_cache(maxsize=1)  # all that a turn adds is of the same moment
-def _ids_of_moment(now_ms: int) -> tuple[int, bytes]:
-    """The first id of a millisecond, and how the texts of all of them begin."""
-    return now_ms << SEQUENCE_BITS, b"%d-" % now_ms
+def beginning_of_ids(milliseconds: int) -> bytes:
+    """How the texts of all ids of a millisecond begin."""
+    return b"%d-" % milliseconds
 
 
 def parse_id(text: bytes, missing_sequence: int = 0) -> int:

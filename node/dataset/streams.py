@@ -15,7 +15,7 @@ from shoal.node.dataset.numbers import as_int64
 from shoal.node.dataset.radix_trees import NODES_OF_NOTHING, nodes_of_key
 from shoal.node.dataset.stream_filling import NodeFiller, NodeLimits, Pairs
 from shoal.node.dataset.stream_groups import ConsumerGroup
-from shoal.node.dataset.stream_ids import MAX_ID
+from shoal.node.dataset.stream_ids import MAX_ID, next_id
 from shoal.node.dataset.stream_nodes import StreamNode
 
 Entry = tuple[int, list[bytes]]
@@ -76,6 +76,21 @@ class Stream:
         self.length += 1
         self.entries_added += 1
         self.last_id = entry_id
+
+    def append_next(self, now_ms: int, pairs: Pairs, limits: NodeLimits) -> bytes:
+        """`append` with the id that `*` stands for; returns its text.
+
+        As in most cases it is one more than the last id, of the same moment, it need not be found out first.
+        """
+        filler = self._filler
+        if filler is not None and filler.limits is limits and (text := filler.add_next(now_ms, pairs)):
+            self.last_id = filler.node.last_id = self.last_id + 1
+            self.length += 1
+            self.entries_added += 1
+            return text
+        entry_id, text = next_id(self.last_id, now_ms)
+        self.append(entry_id, pairs, limits)
+        return text
 
     def _append_apart(self, entry_id: int, pairs: Pairs, limits: NodeLimits) -> None:
         """Add an entry to a new node, or to a last one that nothing was added to within these limits."""

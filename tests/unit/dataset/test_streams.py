@@ -14,6 +14,7 @@ from shoal.node.dataset.stream_ids import (
     MAX_ID,
     format_id,
     make_id,
+    next_id,
     parse_id,
     parse_range_end,
     parse_range_start,
@@ -132,6 +133,58 @@ def test_entries_like_the_one_before_are_packed_as_any_others(
     assert [(node.size, node.last_id) for node in stream.nodes.values()] == [
         (len(node.listpack()), node.id(len(node) - 1)) for node in nodes
     ]
+
+
+CONTENTS = st.sampled_from([b"x", b"other", b":", b"7", b"", b"long" * 20])
+STEPS = st.one_of(
+    st.tuples(st.just("next"), st.sampled_from([0, 0, 0, 0, 1, 700, -1]), CONTENTS, st.sampled_from(b"aaab")),
+    st.tuples(st.just("given"), st.sampled_from([1, 2, 600, 1 << 64]), CONTENTS, st.sampled_from(b"aaab")),
+    st.tuples(st.sampled_from(["delete the last", "set the last id", "trim", "copy"])),
+)
+
+
+@settings(deadline=None)
+@example(0, 1_023, [("next", 0, b"x", ord("a"))] * 5, NodeLimits())
+@example(0, (1 << 64) - 3, [("next", 0, b"x", ord("a"))] * 5, NodeLimits())
+@given(st.integers(0, 3), st.sampled_from([0, 5, 1_000]), st.lists(STEPS, max_size=40), LIMITS)
+def test_the_next_id_is_found_along_the_way_as_it_is_by_itself(moment, sequence, steps, limits):
+    """Entries with `*` among all that else happens to a stream are those with the ids of `next_id`."""
+    now_ms, streams = moment + 10, [Stream(), Stream()]
+    for stream in streams:
+        stream.append(make_id(now_ms, sequence), (b"a", b"x"), limits)
+    quick, plain = streams
+    for step in steps:
+        if step[0] == "next":
+            now_ms = max(now_ms + step[1], 1)
+            pairs = (bytes([step[3]]), step[2])
+            entry_id, text = next_id(plain.last_id, now_ms)
+            plain.append(entry_id, pairs, limits)
+            assert quick.append_next(now_ms, pairs, limits) == text == format_id(entry_id)
+        else:
+            streams = [quick, plain] = [_after(step, stream, limits) for stream in streams]
+    assert (quick.last_id, len(quick), quick.entries_added) == (
+        plain.last_id,
+        len(plain),
+        plain.entries_added,
+    )
+    assert bytes_of(quick) == bytes_of(plain)
+    last_ids = [[node.last_id for node in stream.nodes.values()] for stream in (quick, plain)]
+    assert last_ids[0] == last_ids[1]
+
+
+def _after(step, stream: Stream, limits: NodeLimits) -> Stream:
+    match step:
+        case "given", further, content, name:
+            stream.append(stream.last_id + further, (bytes([name]), content), limits)
+        case ("delete the last",):
+            stream.delete(stream.last_id)
+        case ("set the last id",):
+            stream.set_last_id(stream.last_id + 3)
+        case ("trim",):
+            stream.trim(Trim(max_length=2))
+        case ("copy",):
+            return stream.copy()
+    return stream
 
 
 @pytest.mark.parametrize("names", [(b"a",), (b"a", b"b")])
