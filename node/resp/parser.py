@@ -57,11 +57,9 @@ class QueryBufferExceeded(ProtocolError):  # noqa: N818
 class CommandParser:
     """One client's incoming bytes. `feed` returns the commands completed by them, in order."""
 
-    __slots__ = ("_careful", "_not_enough", "_reader", "at_boundary", "error", "has_more")
+    __slots__ = ("_careful", "at_boundary", "error", "has_more")
 
     def __init__(self) -> None:
-        self._not_enough = object()
-        self._reader = hiredis.Reader(notEnoughData=self._not_enough)
         self._careful = CarefulParser()
         self.error: ProtocolError | None = None
         """Set once the protocol is broken. Commands before the break are still returned."""
@@ -113,7 +111,7 @@ class CommandParser:
         if not self.at_boundary and self.error is None:
             data = self._feed_carefully(data, commands, only_one=True)
         if self.at_boundary and data and data[0] == _ARRAY and len(data) <= self._careful.max_bulk_bytes:
-            quick, data = self._parse_quickly(data)
+            quick, data = _quick.parse(data)
             commands += quick
             if not data:
                 return commands
@@ -144,8 +142,19 @@ class CommandParser:
             careful.buffer or careful.missing or careful.restricted
         )
 
-    def _parse_quickly(self, data: bytes) -> tuple[list[Arguments], bytes]:
-        """The commands of a read as far as it holds nothing but whole, plain ones; and the rest of it."""
+
+class QuickParser:
+    """Takes apart what is nothing but whole, plain commands, and keeps nothing from one read to the next.
+
+    So one is enough for all clients, and what it works with stays in the processor's caches.
+    """
+
+    def __init__(self) -> None:
+        self._not_enough = object()
+        self._reader = hiredis.Reader(notEnoughData=self._not_enough)
+
+    def parse(self, data: bytes) -> tuple[list[Arguments], bytes]:
+        """The commands of a read as far as it holds nothing else; and the rest of it."""
         if _find_odd_header(data) or _may_hold_lookalikes(data):
             return _parse_lines(data)
         reader, not_enough = self._reader, self._not_enough
@@ -164,6 +173,9 @@ class CommandParser:
             pass
         self._reader = hiredis.Reader(notEnoughData=not_enough)
         return commands, data[sum(map(_size_on_wire, commands)) :]
+
+
+_quick = QuickParser()
 
 
 def _size_on_wire(command: Arguments) -> int:
