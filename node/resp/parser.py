@@ -2,16 +2,17 @@
 
 Three ways, the cheapest that is safe. A read that is one short command is split at its line ends, and every
 length compared with what it announces. A longer one goes through hiredis, which takes whole commands apart in
-C, unless it holds something that hiredis might misread: then it is split at its line ends too. hiredis is
-generous, though: it accepts integers, nulls and nested arrays where a command must be an array of bulk
-strings, waits for ever behind an absurd header, and drops what it was fed when it meets an inline command. So
-of what it returns only commands count that are made of bulk strings and lie wholly within the read. Whatever
-is left goes to `CarefulParser`, which checks each header as it arrives, knows inline commands, and gives
-Redis's error texts; it keeps the floor until the command that is unfinished ends.
+C. hiredis is generous, though: it accepts integers, nulls and nested arrays where a command must be an array
+of bulk strings, other kinds of strings and arrays besides, waits for ever behind an absurd header, and drops
+what it was fed when it meets an inline command. So of what it returns only commands count that are made of
+byte strings, lie wholly within the read and, where it may have met other kinds, are spelled as they came.
+Whatever is left goes to `CarefulParser`, which checks each header as it arrives, knows inline commands, and
+gives Redis's error texts; it keeps the floor until the command that is unfinished ends.
 
 How it is proven that a read ended where a command does: hiredis has nothing left right after giving one.
-(Asked once more it might take in the beginning of another, and have nothing left either.) If the last command
-is not complete, how long those before it were is reckoned from their words, and the rest begins there.
+(Asked once more it might take in the beginning of another, and have nothing left either.) Otherwise the
+commands are spelled anew: there is one way to do it, so if the read begins with that, they are sound, and the
+rest of it begins behind them.
 
 Cost: O(bytes) over all feeds, however they are cut.
 """
@@ -24,6 +25,7 @@ import hiredis
 
 from shoal.node.resp import limits
 from shoal.node.resp.inline import UnbalancedQuotes, split_words
+from shoal.node.resp.writer import encode_commands
 
 Arguments = list[bytes]
 
@@ -39,7 +41,6 @@ _SHORT_COUNTS = {header: count for count, header in enumerate(_ARRAY_HEADERS)}
 
 _LONGEST_COUNT = 7
 _PLUS, _EQUALS, _PARENTHESIS, _TILDE, _GREATER, _PERCENT, _BAR = b"+=(~>%|"
-_find_lookalike = re.compile(rb"\n[+=(~>%|]").search
 
 _find_odd_header = re.compile(rb"\*(?:0|[0-9]{6})").search
 """An empty array, which is no command; or one longer than any read, and hiredis makes room for all elements
@@ -155,33 +156,33 @@ class QuickParser:
 
     def parse(self, data: bytes) -> tuple[list[Arguments], bytes]:
         """The commands of a read as far as it holds nothing else; and the rest of it."""
-        if _find_odd_header(data) or _may_hold_lookalikes(data):
+        if _find_odd_header(data):
             return _parse_lines(data)
-        reader, not_enough = self._reader, self._not_enough
-        reader.feed(data)
         commands: list[Arguments] = []
+        if self._take(data, commands) and not _may_hold_lookalikes(data):
+            return commands, b""
+        spelled = encode_commands(commands)
+        return (commands, data[len(spelled) :]) if data.startswith(spelled) else ([], data)
+
+    def _take(self, data: bytes, commands: list[Arguments]) -> bool:
+        """What hiredis makes of a read, as far as it might be commands; whether that is all of it."""
+        reader, not_enough, is_over = self._reader, self._not_enough, False
         try:
+            reader.feed(data)
             gets, has_data = reader.gets, reader.has_data
-            command = gets()
-            while command and command is not not_enough:
-                b"".join(command)  # raises TypeError unless this is an array of bulk strings
+            while not is_over and (command := gets()) and command is not not_enough:
+                b"".join(command)  # raises TypeError unless this is an array of byte strings
                 commands.append(command)
-                if not has_data():
-                    return commands, b""
-                command = gets()
+                is_over = not has_data()
         except (hiredis.ProtocolError, TypeError):
             pass
-        self._reader = hiredis.Reader(notEnoughData=not_enough)
-        return commands, data[sum(map(_size_on_wire, commands)) :]
+        finally:
+            if not is_over:  # nothing of this read may come up in another client's
+                self._reader = hiredis.Reader(notEnoughData=not_enough)
+        return is_over
 
 
 _quick = QuickParser()
-
-
-def _size_on_wire(command: Arguments) -> int:
-    """How many bytes a command was: lengths are spelled in one way only, so its words tell."""
-    words = sum([5 + len(b"%d" % len(word)) + len(word) for word in command])
-    return 3 + len(b"%d" % len(command)) + words
 
 
 def parse_short(data: bytes) -> Arguments | None:
@@ -264,12 +265,12 @@ def _count_of_words(header: bytes) -> int:
 
 
 def _may_hold_lookalikes(data: bytes) -> bool:
-    """Whether a line begins like a type that hiredis returns as it does bulk strings and their arrays.
+    """Whether there may be types in it that hiredis returns as it does bulk strings and their arrays.
 
-    Mostly none of these bytes is there at all, and to look for each takes a third of what that regular
-    expression does, or less.
+    Mostly none of the bytes that they begin with is there at all. (A bulk string need not end with a line
+    end, just with two bytes more, so they need not stand behind one.)
     """
-    is_there = (
+    return (
         _PLUS in data
         or _EQUALS in data
         or _PARENTHESIS in data
@@ -278,7 +279,6 @@ def _may_hold_lookalikes(data: bytes) -> bool:
         or _PERCENT in data
         or _BAR in data
     )
-    return is_there and _find_lookalike(data) is not None
 
 
 class CarefulParser:

@@ -46,11 +46,29 @@ def test_any_stream_in_any_parts_is_what_the_reference_parser_makes_of_it_whole(
     assert parsed(parts) == parsed_carefully(b"".join(parts))
 
 
+@given(st.lists(cut_streams(), min_size=2, max_size=4), st.randoms(use_true_random=False))
+def test_what_one_client_sends_is_never_anothers(clients, rng):
+    """Whatever it is, and however their reads follow each other: one quick parser serves them all."""
+    parsers = [CommandParser() for _ in clients]
+    commands = [[] for _ in clients]
+    turns = [number for number, parts in enumerate(clients) for _ in parts]
+    rng.shuffle(turns)
+    waiting = [iter(parts) for parts in clients]
+    for number in turns:
+        commands[number] += parsers[number].feed(next(waiting[number]))
+    for parser, found, parts in zip(parsers, commands, clients, strict=True):
+        error = None if parser.error is None else str(parser.error)
+        assert (found, error) == parsed(parts)
+
+
 @given(stream=streams)
 @example(stream=PING + b"*1\r\n+PING\r\n")
 @example(stream=PING + b"*1\r\n=8\r\ntxt:PING\r\n")
 @example(stream=PING + b"*2\r\n+GET\r\n$1\r\n$\r\n")
 @example(stream=PING + b"$0\r\n\r\n")
+@example(stream=b"*1\r\n$4\r\nPINGXY~1\r\n$4\r\nPING\r\n")
+@example(stream=b"*2\r\n$3\r\nGETXY+key\r\n" + PING)
+@example(stream=b"*2\r\n$3\r\nGETXY=5\r\ntxt:k\r\n*1")
 @settings(max_examples=300)
 def test_the_quick_way_is_never_more_lenient_than_the_careful_one(stream):
     assert parsed([stream]) == parsed_carefully(stream)
