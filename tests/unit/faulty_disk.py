@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from threading import RLock
 from typing import BinaryIO, TypeVar
 
 import trio
@@ -34,6 +35,8 @@ class FaultyDisk(Disk):
         self.at = at
         self.fault = fault
         self.calls: list[str] = []
+        self._lock = RLock()
+        """A machine stops before a call or after it: not while what it made durable is still to be noted."""
         self._paths: dict[int, Path] = {}
         """By descriptor."""
         self._durable: dict[Path, int] = {}
@@ -42,15 +45,16 @@ class FaultyDisk(Disk):
         """Renames whose folder is not durable yet: from, to, and what the latter name stood for."""
 
     def _call(self, name: str, action: Callable[[], T]) -> T:
-        number = len(self.calls)
-        self.calls.append(name)
-        if self.fault == "crash" and 0 <= self.at <= number:
-            if number == self.at:
-                self.lose_what_is_not_durable()
-            raise Crash  # also to whoever else is at it in a thread: nothing goes on after the end
-        if number == self.at and self.fault != "short":
-            raise OSError(getattr(errno, self.fault), os.strerror(getattr(errno, self.fault)))
-        return action()
+        with self._lock:
+            number = len(self.calls)
+            self.calls.append(name)
+            if self.fault == "crash" and 0 <= self.at <= number:
+                if number == self.at:
+                    self.lose_what_is_not_durable()
+                raise Crash  # also to whoever else is at it in a thread: nothing goes on after the end
+            if number == self.at and self.fault != "short":
+                raise OSError(getattr(errno, self.fault), os.strerror(getattr(errno, self.fault)))
+            return action()
 
     def lose_what_is_not_durable(self) -> None:
         """What a machine without power forgets."""
@@ -80,16 +84,18 @@ class FaultyDisk(Disk):
         return self._call("read_at", lambda: super(FaultyDisk, self).read_at(file, size, offset))
 
     def open_to_append(self, path: Path) -> int:
-        fd = self._call("open_to_append", lambda: super(FaultyDisk, self).open_to_append(path))
-        self._paths[fd] = path
-        self._durable.setdefault(path, path.stat().st_size)
-        return fd
+        with self._lock:
+            fd = self._call("open_to_append", lambda: super(FaultyDisk, self).open_to_append(path))
+            self._paths[fd] = path
+            self._durable.setdefault(path, path.stat().st_size)
+            return fd
 
     def create(self, path: Path) -> int:
-        fd = self._call("create", lambda: super(FaultyDisk, self).create(path))
-        self._paths[fd] = path
-        self._durable[path] = 0
-        return fd
+        with self._lock:
+            fd = self._call("create", lambda: super(FaultyDisk, self).create(path))
+            self._paths[fd] = path
+            self._durable[path] = 0
+            return fd
 
     def start_writer(self, sync_every: int) -> Writer:
         return WriterOnFaultyDisk(self)
@@ -103,25 +109,28 @@ class FaultyDisk(Disk):
         return self._call("write", lambda: super(FaultyDisk, self).write(fd, data))
 
     def sync(self, fd: int) -> None:
-        self._call("sync", lambda: None)
-        self._durable[self._paths[fd]] = os.fstat(fd).st_size
+        with self._lock:
+            self._call("sync", lambda: None)
+            self._durable[self._paths[fd]] = os.fstat(fd).st_size
 
     def truncate(self, target: int | Path, size: int) -> None:
         self._call("truncate", lambda: super(FaultyDisk, self).truncate(target, size))
 
     def rename(self, old: Path, new: Path) -> None:
-        before = new.read_bytes() if new.is_file() else None
-        self._call("rename", lambda: super(FaultyDisk, self).rename(old, new))
-        self._unsettled.append((old, new, before))
-        self._paths = {fd: new if path == old else path for fd, path in self._paths.items()}
-        self._durable[new] = self._durable.pop(old, new.stat().st_size)
+        with self._lock:
+            before = new.read_bytes() if new.is_file() else None
+            self._call("rename", lambda: super(FaultyDisk, self).rename(old, new))
+            self._unsettled.append((old, new, before))
+            self._paths = {fd: new if path == old else path for fd, path in self._paths.items()}
+            self._durable[new] = self._durable.pop(old, new.stat().st_size)
 
     def remove(self, path: Path) -> None:
         self._call("remove", lambda: super(FaultyDisk, self).remove(path))
 
     def sync_folder(self, path: Path) -> None:
-        self._call("sync_folder", lambda: None)
-        self._unsettled = [rename for rename in self._unsettled if rename[1].parent != path]
+        with self._lock:
+            self._call("sync_folder", lambda: None)
+            self._unsettled = [rename for rename in self._unsettled if rename[1].parent != path]
 
     def close(self, fd: int) -> None:
         super().close(fd)
