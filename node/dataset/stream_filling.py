@@ -85,7 +85,8 @@ class NodeFiller:
         """Of the latest entry's millisecond: the id with the sequence number of the node's first; the
         greatest whose difference to that is looked up; how entries with the node's fields begin."""
         self._moment, self._id_beginning = -1, b""
-        """That millisecond, and how the texts of its ids begin."""
+        """That millisecond, unless the sequence number of its latest entry is so far below that of the node's
+        first that the difference is not looked up; and how the texts of its ids begin."""
         self._first_sequence = node.first_id & SEQUENCE_MAX
         self._later, self._most_later = 0, min(NEAR - 1, SEQUENCE_MAX - self._first_sequence)
         """The latest entry's sequence number less that of the node's first, and the most that is known."""
@@ -177,9 +178,12 @@ class NodeFiller:
         milliseconds, sequence = entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX
         later = self._later = sequence - self._first_sequence
         distance = _difference(milliseconds - (self.node.first_id >> SEQUENCE_BITS))
-        self._moment, self._id_beginning = milliseconds, beginning_of_ids(milliseconds)
         self._base, self._beginning = entry_id - later, _SAME_FIELDS + distance
-        self._near = min(self._base + NEAR - 1, entry_id | SEQUENCE_MAX) if later >= -NEAR else -1
+        self._id_beginning = beginning_of_ids(milliseconds)
+        if later >= -NEAR:
+            self._moment, self._near = milliseconds, min(self._base + NEAR - 1, entry_id | SEQUENCE_MAX)
+        else:
+            self._moment = self._near = -1
         return distance + _difference(later)
 
 

@@ -146,6 +146,8 @@ STEPS = st.one_of(
 @settings(deadline=None)
 @example(0, 1_023, [("next", 0, b"x", ord("a"))] * 5, NodeLimits())
 @example(0, (1 << 64) - 3, [("next", 0, b"x", ord("a"))] * 5, NodeLimits())
+@example(0, 1_000, [("next", 1, b"x", ord("a")), ("next", 0, b"x", ord("a"))], NodeLimits())
+@example(0, 9_000, [("next", 1, b"x", ord("a")), ("next", 0, b"x", ord("a"))], NodeLimits())
 @given(st.integers(0, 3), st.sampled_from([0, 5, 1_000]), st.lists(STEPS, max_size=40), LIMITS)
 def test_the_next_id_is_found_along_the_way_as_it_is_by_itself(moment, sequence, steps, limits):
     """Entries with `*` among all that else happens to a stream are those with the ids of `next_id`."""
