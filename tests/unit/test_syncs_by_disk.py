@@ -250,7 +250,7 @@ async def test_when_the_disk_fails_replicas_are_hung_up_on_and_come_back(
 async def test_a_flush_ends_what_is_written_of_what_is_no_more(tmp_path: Path, nursery: trio.Nursery) -> None:
     primary = Primary(tmp_path, nursery)
     replica = Replica(primary)
-    await primary.turns(3, replica)
+    await primary.turns_until(lambda: primary.has_told("Starting BGSAVE for SYNC with target: disk"))
     primary.write("FLUSHALL")
     await primary.turns_until(lambda: replica.is_gone, replica)
     assert not primary.file.exists()
