@@ -257,7 +257,7 @@ class Server:
             return  # whoever ends the wait, or sends the rest, calls again
         if self.client_memory.limit:
             self.client_memory.touched.add(session)
-        if not pending and session.has_input:
+        if _may_read_on(session):
             part = bytes(session.read_ahead[:PARSED_AT_ONCE])
             del session.read_ahead[:PARSED_AT_ONCE]
             pending.extend(session.parser.feed(part))
@@ -447,3 +447,16 @@ class Server:
     def replication_progress(self) -> ReplicationProgress:
         """How far the data stream of this node is, for the cluster machine."""
         return self.replication.progress()
+
+
+def _may_read_on(session: Session) -> bool:
+    """Whether to take apart more of what a client sent: there is nothing to run, or too little for a turn.
+
+    The second has what came in several reads while it waited run like what came in one. An AUTH among the
+    commands changes how those behind it are read, so there it has to run first.
+    """
+    if not session.pending:
+        return session.has_input
+    if session.parser.restricted or session.parser.has_more:
+        return False
+    return bool(session.read_ahead) and len(session.pending) < COMMANDS_PER_CLIENT_PER_TURN

@@ -285,3 +285,16 @@ def test_who_waits_for_one_key_is_served_as_by_redis_8(
     redis8: RealServer, kind: str, data: st.DataObject
 ) -> None:
     check(redis8, data.draw(st.lists(ONE_KEY[kind], min_size=3, max_size=20)), same_ends)
+
+
+def test_what_came_in_two_reads_while_a_client_waited_is_run_in_one_go(redis7: RealServer) -> None:
+    check(
+        redis7,
+        [
+            (WRITER, [(b"RPUSH", b"b", b"3", b"4", b"2")]),
+            (0, [(b"BLPOP", b"a", b"0"), (b"BLPOP", b"b", b"0")]),
+            (0, [(b"BRPOP", b"b", b"0")]),
+            (1, [(b"BLPOP", b"a", b"0"), (b"BRPOP", b"b", b"0")]),
+            (WRITER, [(b"RPUSH", b"a", b"1", b"2")]),
+        ],
+    )
