@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import secrets
 import sys
@@ -20,6 +19,7 @@ from shoal.node.runtime import plug_ins, process_title
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.append_only_loading import LoadingFailed
 from shoal.node.runtime.append_only_log import CannotPersist
+from shoal.node.runtime.collector import settle_collector
 from shoal.node.runtime.crash_report import CrashReport
 from shoal.node.runtime.daemon import detach, write_pidfile
 from shoal.node.runtime.directives import refuse_tls
@@ -37,9 +37,6 @@ from shoal.node.server.config import Config
 from shoal.node.server.parameters import DirectiveError
 from shoal.node.server.server import Server
 from shoal.node.server.startup import StartupStopped, load_config, parse_command_line
-
-YOUNG_OBJECTS_BETWEEN_COLLECTIONS = 50_000
-OLD_GENERATION_NEVER = 1_000_000_000
 
 
 def main() -> None:
@@ -141,18 +138,6 @@ def build_server(config: Config, log: Log) -> Server:
     server.host = RealHost(crash_report)
     server.memory.startup_bytes = server.host.heap_bytes()
     return server
-
-
-def settle_collector() -> None:
-    """Keep the cyclic collector away from the dataset.
-
-    Keys and values are bytes in dicts and lists: they make no cycles, so walking them all, which is what
-    a collection of the oldest generation does, finds nothing and stops the world for as long as the
-    dataset is large. The young generations stay on for what exceptions and tasks leave behind.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS_BETWEEN_COLLECTIONS, 20, OLD_GENERATION_NEVER)
 
 
 if __name__ == "__main__":

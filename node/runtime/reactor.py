@@ -17,12 +17,14 @@ import select
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from gc import get_count
 from time import perf_counter
 from typing import Protocol
 
 import trio
 
 from shoal.node.runtime import without_epoll
+from shoal.node.runtime.collector import MOST_NEW_CONTAINERS, collect_what_is_new
 from shoal.node.runtime.connection import READ_SIZE, Connection
 from shoal.node.runtime.listener import keep_alive
 from shoal.node.runtime.without_epoll import HAS_EPOLL, ROOM_TO_SEND, TO_READ
@@ -207,6 +209,8 @@ class Reactor:
         if server.client_memory.touched:
             server.client_memory.settle()
             self.node.carry_out_effects()
+        if get_count()[0] > MOST_NEW_CONTAINERS:
+            collect_what_is_new()
 
     def _send_more(self, connection: Connection) -> None:
         """There is room again for what a client is owed; with enough of it gone, it may go on.

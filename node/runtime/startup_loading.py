@@ -6,7 +6,6 @@ its clients nor its cluster, before all data are there.
 
 from __future__ import annotations
 
-import gc
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from shoal.node.persistence.errors import RdbError
 from shoal.node.replication.stream import render
 from shoal.node.runtime.append_only import AppendOnlyFile
 from shoal.node.runtime.append_only_loading import AppendOnlyLoading, LoadingFailed
+from shoal.node.runtime.collector import leave_alone_what_is_there
 from shoal.node.runtime.log import Log
 from shoal.node.runtime.rdb_file import load_rdb
 from shoal.node.runtime.slices import Slices, load_in_slices
@@ -46,7 +46,7 @@ class StartupLoading:
                 raise LoadingFailed(f"Can't open the append-only file: {error}") from None
         else:
             await load_in_slices(self._load_snapshot(), server)
-        gc.freeze()  # what is there now stays, and holds no cycles
+        leave_alone_what_is_there()
 
     def _load_snapshot(self) -> Slices[None]:
         """Load the snapshot of the last run, if there is one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ import pytest
 import trio
 
 from shoal.node import builtin_commands
+from shoal.node.runtime.collector import MOST_NEW_CONTAINERS
 from shoal.node.runtime.connection import READ_SIZE
 from shoal.node.runtime.reactor import Reactor
 from shoal.node.runtime.without_epoll import HAS_EPOLL, TO_READ
@@ -259,3 +261,14 @@ async def test_a_socket_that_is_no_clients_is_told_of_until_it_is_forgotten(reac
     ours.close()
     theirs.close()
     assert not reactor.others
+
+
+async def test_the_end_of_a_turn_has_the_collector_look_at_many_new_containers(
+    reactor: Reactor, connect: Connect
+) -> None:
+    client = connect()
+    commands = b"".join(b"SADD s:%d a\r\n" % number for number in range(2 * MOST_NEW_CONTAINERS))
+    await client.send_all(commands)
+    await receive_exactly(client, 4 * 2 * MOST_NEW_CONTAINERS)
+    oldest = set(map(id, gc.get_objects(generation=2)))
+    assert id(reactor.server.keyspace.databases[0].stored(b"s:1")) in oldest
