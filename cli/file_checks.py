@@ -31,9 +31,12 @@ _KINDS = {
     "bytearray": "string",
     "ListValue": "list",
     "SetValue": "set",
+    "WideSet": "set",
     "HashValue": "hash",
     "PackedHash": "hash",
     "ExpiringHash": "hash",
+    "WideHash": "hash",
+    "WideExpiringHash": "hash",
     "SortedSet": "zset",
     "Stream": "stream",
 }

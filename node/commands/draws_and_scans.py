@@ -11,7 +11,7 @@ from shoal.node.dataset.glob import compile_glob
 from shoal.node.dataset.hashes import HashValue
 from shoal.node.dataset.numbers import format_float
 from shoal.node.dataset.sorted_sets import SortedSet
-from shoal.node.dataset.table import Table, V
+from shoal.node.dataset.table import Table
 from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import CommandError, PairList, Reply
 
@@ -102,7 +102,7 @@ def zrandmember(call: Call, key: bytes, *options: bytes) -> Reply:
     return list(members)
 
 
-def _draw(call: Call, table: Table[V], count: int) -> list[bytes]:
+def _draw(call: Call, table: Table[float] | HashValue | SetValue, count: int) -> list[bytes]:
     """Keys of a table at random; none for a client that is not to be sent so many, and is hung up on."""
     return table.random_picks(call.rng, count) if call.may_answer_with(-count) else []
 

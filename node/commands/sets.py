@@ -34,10 +34,9 @@ def sadd(call: Call, key: bytes, *members: bytes) -> Reply:
     if value is None:
         value = SetValue()
         call.db.set(key, value)
-    before = len(value)
+    added = 0
     for member in members:
-        value.put(member)
-    added = len(value) - before
+        added += value.put(member, 0)
     if added:
         call.db.changed(key, "sadd")
     return added
@@ -92,7 +91,7 @@ def smove(call: Call, source: bytes, destination: bytes, member: bytes) -> Reply
         put_into = SetValue()
         call.db.set(destination, put_into)
     if member not in put_into:
-        put_into.put(member)
+        put_into.put(member, 0)
         call.db.changed(destination, "sadd")
     return 1
 

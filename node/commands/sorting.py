@@ -166,7 +166,7 @@ def _sorted(call: Call, key: bytes, wanted: _Wanted) -> list[bytes | None]:
             elements = [member for _, member in value]
         case _:
             raise CommandError(WRONG_TYPE)
-    if wanted.keep_order and type(value) is SetValue:
+    if wanted.keep_order and isinstance(value, SetValue):
         # A set has no order to keep. Ours would be that of insertion, which may differ on a replica.
         elements.sort(reverse=wanted.descending)
     elif wanted.keep_order:

@@ -22,7 +22,7 @@ from shoal.cluster.slots import BRACE, key_slot
 from shoal.node.dataset.expiries import Expiries
 from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.field_expiry import for_changing, for_reading
-from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
+from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash, WideHash
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.observers import Watcher
 from shoal.node.dataset.slot_tables import (
@@ -36,6 +36,7 @@ from shoal.node.dataset.slot_tables import (
 )
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
+from shoal.node.dataset.table import MOST_IN_ONE_DICT
 from shoal.node.dataset.values import SetValue, StringValue, Value
 from shoal.node.resp.replies import CommandError
 
@@ -150,15 +151,15 @@ class Database(SlotTables):
         keyspace = self.keyspace
         keyspace.hits += 1
         table.accessed[key] = keyspace.now_ms
-        if type(value) is not kind:
+        if type(value) is not kind and not isinstance(value, kind):
             raise CommandError(WRONG_TYPE)
         return value
 
     def read_hash(self, key: bytes) -> HashValue | None:
         value = self.read(key)
-        if value is None or type(value) is PackedHash or type(value) is HashValue:
+        if value is None or type(value) is PackedHash or type(value) is HashValue or type(value) is WideHash:
             return value
-        if type(value) is ExpiringHash:
+        if isinstance(value, ExpiringHash):
             return for_reading(self, key, value)
         raise CommandError(WRONG_TYPE)
 
@@ -194,7 +195,7 @@ class Database(SlotTables):
             return None
         keyspace = self.keyspace
         table.accessed[key] = keyspace.now_ms
-        if type(value) is not kind:
+        if type(value) is not kind and not isinstance(value, kind):
             raise CommandError(WRONG_TYPE)
         if keyspace.snapshots:
             self.save_for_snapshots(key, key_slot(key))
@@ -212,9 +213,9 @@ class Database(SlotTables):
 
     def change_hash(self, key: bytes) -> HashValue | None:
         value = self.for_change(key)
-        if value is None or type(value) is PackedHash or type(value) is HashValue:
+        if value is None or type(value) is PackedHash or type(value) is HashValue or type(value) is WideHash:
             return value
-        if type(value) is ExpiringHash:
+        if isinstance(value, ExpiringHash):
             return for_changing(self, key, value)
         raise CommandError(WRONG_TYPE)
 
@@ -268,8 +269,8 @@ class Database(SlotTables):
             table[key] = value  # one look for the key, be it new or not: what is random is not in the caches
             if len(table) != size:
                 counts[slot >> GROUP_SHIFT] += 1
-                if table.births is not None:
-                    table.births.add(key)
+                if size >= MOST_IN_ONE_DICT:
+                    table.put(key, value)  # once more, which makes it wide
             table.accessed[key] = now_ms
         keyspace.changes += len(keys)
 
@@ -295,7 +296,7 @@ class Database(SlotTables):
             table = tables[slot]
             if key in table:
                 return key
-            if table is NOTHING or table.births is not None or is_watched:
+            if table is NOTHING or len(table) >= MOST_IN_ONE_DICT or is_watched:
                 self.add(key, value)
             else:
                 table[key] = value
@@ -334,7 +335,7 @@ class Database(SlotTables):
         table = self.tables[slot]
         if table is NOTHING:
             table = self._open(slot)
-        table.put_all(values)
+        table.put_all(values.items())
         self.group_counts[slot >> GROUP_SHIFT] += len(values)
         table.accessed.update(dict.fromkeys(values, keyspace.now_ms))
 

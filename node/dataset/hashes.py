@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.shapes import NO_FIELDS, Fields, Shape, shape_of
-from shoal.node.dataset.table import Table
+from shoal.node.dataset.table import Table, WideTable
 
 if TYPE_CHECKING:
     from _collections_abc import dict_items, dict_keys, dict_values
@@ -35,19 +35,15 @@ class HashValue(Table[bytes]):
 
     __slots__ = ("deadlines", "packed", "shape")
 
-    def replace(self, field: bytes, content: bytes) -> None:
-        """Change a field's value, but not when it expires; or add it."""
-        self.put(field, content)
+    def replace(self, field: bytes, content: bytes) -> bool:
+        """`put`, but a field that is there keeps its time to live."""
+        return self.put(field, content)
 
     def put_words(self, words: Sequence[bytes]) -> int:
         """`put` for fields and values in turn; returns how many fields are new."""
-        before = len(self)
         if len(words) == 2:
-            self.put(words[0], words[1])
-        else:
-            for field, content in zip(words[::2], words[1::2], strict=True):
-                self.put(field, content)
-        return len(self) - before
+            return int(self.put(words[0], words[1]))
+        return sum(self.put(field, content) for field, content in zip(words[::2], words[1::2], strict=True))
 
     def pairs(self) -> Iterable[tuple[bytes, bytes]]:
         """Every field with its value."""
@@ -60,7 +56,7 @@ class HashValue(Table[bytes]):
     def copied(self) -> HashValue:
         """Another hash of the same fields and values, deadlines included."""
         made = HashValue()
-        made.update(self)
+        made.put_all(self.items())
         return made
 
     def expiring(self) -> ExpiringHash:
@@ -80,13 +76,13 @@ class ExpiringHash(HashValue):
     __slots__ = ()
     deadlines: Deadlines
 
-    def put(self, key: bytes, value: bytes) -> None:
+    def put(self, key: bytes, value: bytes) -> bool:
         """Add or replace a field, which has no time to live then."""
-        super().put(key, value)
         self.deadlines.discard(key)
+        return super().put(key, value)
 
-    def replace(self, field: bytes, content: bytes) -> None:
-        super().put(field, content)
+    def replace(self, field: bytes, content: bytes) -> bool:
+        return super().put(field, content)
 
     def discard(self, key: bytes) -> bool:
         self.deadlines.discard(key)
@@ -112,8 +108,31 @@ class ExpiringHash(HashValue):
         """A plain copy of what is not over."""
         left = HashValue()
         at = self.deadlines.at
-        left.update((field, content) for field, content in self.items() if at.get(field, now_ms + 1) > now_ms)
+        left.put_all(
+            (field, content) for field, content in self.items() if at.get(field, now_ms + 1) > now_ms
+        )
         return left
+
+
+class WideHash(WideTable[bytes], HashValue):
+    """A hash of many fields."""
+
+    __slots__ = ()
+
+    def expiring(self) -> ExpiringHash:
+        self.__class__ = WideExpiringHash
+        assert isinstance(self, WideExpiringHash)
+        self.deadlines = Deadlines()
+        return self
+
+
+class WideExpiringHash(ExpiringHash, WideHash):
+    """A hash of many fields, some of which have a time to live."""
+
+    __slots__ = ()
+
+
+HashValue.wide, ExpiringHash.wide = WideHash, WideExpiringHash
 
 
 class PackedHash(HashValue):
@@ -128,7 +147,6 @@ class PackedHash(HashValue):
     packed: bytes
 
     def __init__(self) -> None:
-        self.births = None
         self.shape = NO_FIELDS
         self.packed = b""
 
@@ -184,12 +202,12 @@ class PackedHash(HashValue):
 
     # --- changing ----------------------------------------------------------------------------------
 
-    def put(self, field: bytes, content: bytes) -> None:
+    def put(self, field: bytes, content: bytes) -> bool:
         shape, packed = self.shape, self.packed
         mark = packed[-1:]
         if mark in content:  # as any content does the mark of an empty hash, which is no byte
             self._put_all((field, content))
-            return
+            return len(self) > len(shape.fields)
         place = shape.places.get(field)
         if place is not None:
             parts = packed.split(mark, place + 1)
@@ -200,9 +218,10 @@ class PackedHash(HashValue):
             self.packed = packed = packed + content + mark
         else:
             self._become_table((*shape.fields, field), [*self.contents(), content])
-            return
+            return True
         if len(packed) > MOST_PACKED_BYTES:
             self._become_table(shape.fields, self.contents())
+        return place is None
 
     replace = put
 
@@ -266,7 +285,7 @@ class PackedHash(HashValue):
 
     def expiring(self) -> ExpiringHash:
         self._become_table(self.shape.fields, self.contents())
-        return HashValue.expiring(self)
+        return self.expiring()  # as what it is now
 
     def _become(self, shape: Shape | None, fields: Fields, contents: Sequence[bytes]) -> None:
         """Hold these, packed if possible."""
@@ -282,7 +301,7 @@ class PackedHash(HashValue):
         """Go on as a table of these. The names of a shape are shared even then."""
         del self.shape, self.packed
         self.__class__ = HashValue  # type: ignore[assignment]
-        self.update(zip(fields, contents, strict=True))
+        self.put_all(zip(fields, contents, strict=True))
 
 
 def _pack(contents: Sequence[bytes]) -> bytes | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from random import Random
 
 from shoal.cluster.slots import SLOT_COUNT, key_slot
-from shoal.node.dataset.table import Table
+from shoal.node.dataset.table import Table, WideTable
 from shoal.node.dataset.values import Value
 
 GROUP_SHIFT = 7
@@ -40,6 +40,14 @@ class SlotTable(Table[Value]):
         self.expires = expires
         """When they expire, as far as they do."""
 
+
+class WideSlotTable(WideTable[Value], SlotTable):
+    """The keys and values of a slot that holds many, as under one hash tag."""
+
+    __slots__ = ()
+
+
+SlotTable.wide = WideSlotTable
 
 NEVER: dict[bytes, int] = {}
 """When the keys of slots expire that hold none that does. Nobody puts anything into it."""
@@ -69,7 +77,7 @@ class SlotTables:
     def among(self, slot: int, keys: Mapping[bytes, Value]) -> list[bytes]:
         """Which of these keys the slot holds, expired ones included."""
         table = self.tables[slot]
-        return [] if table.keys().isdisjoint(keys) else [key for key in keys if key in table]
+        return [key for key in keys if key in table]
 
     def next_slot(self, slot: int) -> int | None:
         """The first slot at or after `slot` that holds a key."""

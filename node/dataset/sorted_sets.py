@@ -53,8 +53,7 @@ class SortedSet:
     def of(cls, scores: Mapping[bytes, float]) -> SortedSet:
         """A sorted set with these members, built at once in O(n log n)."""
         made = cls()
-        for member, score in scores.items():
-            made.scores.put(member, score + 0.0)
+        made.scores.put_all((member, score + 0.0) for member, score in scores.items())
         made.order = Ranking(zip(made.scores.values(), made.scores, strict=True))
         return made
 
@@ -70,17 +69,12 @@ class SortedSet:
 
         Minus zero is kept as zero.
         """
-        scores = self.scores
-        old = scores.get(member)
-        if old is None:
-            if scores.births is not None:
-                scores.births.add(member)
-        elif old == score:
-            return None
-        else:
-            self.order.remove(old, member)
         score += 0.0
-        scores[member] = score
+        old = self.scores.exchange(member, score)
+        if old is not None:
+            if old == score:
+                return None
+            self.order.remove(old, member)
         self.order.add(score, member)
         return old is None
 
@@ -151,10 +145,7 @@ class SortedSet:
         """Remove the member at one end; returns it and its score. IndexError from an empty set."""
         end = -1 if highest else 0
         score, member = self.order.take(end, end)
-        scores = self.scores
-        del scores[member]
-        if scores.births is not None:
-            scores.births.remove(member)
+        del self.scores[member]
         return member, score
 
     def remove(self, ranks: range) -> None:

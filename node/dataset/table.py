@@ -1,92 +1,84 @@
 """A dict of byte keys that can also be walked by a cursor and drawn from at random.
 
-Looking up, adding and removing stay those of a dict. SCAN needs more: a cursor that survives any
-change between two calls, and the promise that what was there all along is returned. A dict offers no
-place to resume at, so the first scan or draw on a large table builds an index of births: every key
-gets a rising birth number, positions stay in birth order, and a removed key leaves a hole.
-
-A scan walks from the newest birth to the oldest. Keys born after it began have greater numbers and are
-never met, so it always ends; deaths move nobody past the cursor, so nothing that stays is missed; and
-closing the holes keeps the order of births, so old cursors stay good. Costs: add and remove O(1) plus
-one bisection, closing holes O(1) amortised. Small tables have no index: they are returned whole.
+As long as there are few keys, it is a dict and no more: a walk returns them all at once, a draw steps to the
+one that chance names. With more it becomes, as the same object, a `WideTable`, which keeps them in many small
+dicts (`extendible_hashing.py`). So no table is ever laid out anew or indexed as a whole: with a million keys
+either would hold up all clients for a tenth of a second or more.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from random import Random
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-WHOLE_TABLE_LIMIT = 512
-"""Tables up to this size are scanned in one call and need no index."""
+from shoal.node.dataset.extendible_hashing import FEW_IN_BUCKET, MOST_IN_BUCKET, Directory, V
 
-V = TypeVar("V")
+if TYPE_CHECKING:
+    from _collections_abc import dict_items, dict_keys, dict_values
+
+
+MOST_IN_ONE_DICT = 512
+"""Tables of more keys are wide."""
 
 
 class Table(dict[bytes, V], Generic[V]):
-    """A dict whose keys are added by `put` and removed by `discard`, so that the index stays true."""
+    """Keys and values, the keys added by `put` and removed by `discard`, so that a large one becomes wide."""
 
-    __slots__ = ("births",)
+    __slots__ = ("directory",)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.births: Births | None = None
+    wide: ClassVar[type[WideTable[Any]]]
+    """What a table of this class becomes when it is large."""
 
-    def put(self, key: bytes, value: V) -> None:
-        """Add or replace."""
-        if self.births is not None and key not in self:
-            self.births.add(key)
+    def put(self, key: bytes, value: V) -> bool:
+        """Add or replace; False if the key was there."""
+        before = len(self)
         self[key] = value
+        size = len(self)
+        if size > MOST_IN_ONE_DICT:
+            self.wide.take_over(self)
+        return size != before
 
-    def put_all(self, items: Mapping[bytes, V]) -> None:
+    def exchange(self, key: bytes, value: V) -> V | None:
+        """`put`; returns what was there before."""
+        before = self.get(key)
+        self[key] = value
+        if len(self) > MOST_IN_ONE_DICT:
+            self.wide.take_over(self)
+        return before
+
+    def put_all(self, pairs: Iterable[tuple[bytes, V]]) -> None:
         """`put` for many."""
-        if self.births is None:
-            self.update(items)
-        else:
-            for key, value in items.items():
-                self.put(key, value)
+        self.update(pairs)
+        if len(self) > MOST_IN_ONE_DICT:
+            self.wide.take_over(self)
 
     def discard(self, key: bytes) -> bool:
         """Remove a key; False if it was not there."""
         if key not in self:
             return False
         del self[key]
-        if self.births is not None:
-            self.births.remove(key)
         return True
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """About `count` keys from the cursor on, and the cursor to go on from: 0 starts and 0 ends."""
-        if self.births is None:
-            if len(self) <= WHOLE_TABLE_LIMIT:
-                return 0, list(self)
-            self.births = self._new_index()
-        return self.births.scan(cursor, count)
+        """About `count` keys from the cursor on, and the cursor to go on from: 0 starts and 0 ends.
+
+        What is there from the first call to the last is returned, whatever comes and goes meanwhile. A table
+        of few keys returns all of them, wherever the cursor stands: it may have been wide before.
+        """
+        return 0, list(self)
 
     def random_key(self, rng: Random) -> bytes:
         """A key drawn uniformly; IndexError from an empty table."""
         if not self:
             raise IndexError("the table is empty")
-        if self.births is None:
-            if len(self) <= WHOLE_TABLE_LIMIT:
-                return next(islice(self, int(rng.random() * len(self)), None))
-            self.births = self._new_index()
-        return self.births.draw(rng)
+        return next(islice(self, int(rng.random() * len(self)), None))
 
     def pop_random(self, rng: Random) -> bytes:
-        """Remove a key drawn uniformly; IndexError from an empty table.
-
-        The index knows the place it drew: to look for the key again would take twice as long.
-        """
-        births = self.births
-        if births is None:
-            key = self.random_key(rng)
-            self.discard(key)
-        else:
-            key = births.take(rng)
-            del self[key]
+        """Remove a key drawn uniformly; IndexError from an empty table."""
+        key = self.random_key(rng)
+        self.discard(key)
         return key
 
     def random_picks(self, rng: Random, count: int) -> list[bytes]:
@@ -112,73 +104,129 @@ class Table(dict[bytes, V], Generic[V]):
             return rng.choices(list(self), k=count)
         return [self.random_key(rng) for _ in range(count)]
 
-    def _new_index(self) -> Births:
-        return Births(list(self), {})
 
+class WideTable(Table[V]):
+    """A table of many keys, kept in the buckets of a directory. The dict that it is by its class stays empty.
 
-class Births:
-    """Keys in order of birth, holes included; `birth_of` is kept where its owner says."""
+    So each method of a dict or a table that is of use is redefined here.
+    """
 
-    __slots__ = ("birth_of", "births", "holes", "keys", "next_birth")
+    __slots__ = ()
+    directory: Directory[V]
 
-    def __init__(self, keys: list[bytes], birth_of: dict[bytes, int]) -> None:
-        self.keys: list[bytes | None] = [*keys]
-        self.births: list[int] = list(range(1, len(keys) + 1))
-        self.birth_of = birth_of
-        birth_of.update(zip(keys, self.births, strict=True))
-        self.next_birth = len(keys) + 1
-        self.holes = 0
+    # --- reading -----------------------------------------------------------------------------------
 
-    def add(self, key: bytes) -> None:
-        self.keys.append(key)
-        self.births.append(self.next_birth)
-        self.birth_of[key] = self.next_birth
-        self.next_birth += 1
+    def get(self, key: bytes, default: Any = None, /) -> Any:
+        directory = self.directory
+        return directory[hash(key) >> directory.shift].get(key, default)
 
-    def remove(self, key: bytes) -> None:
-        self._leave_hole(bisect_left(self.births, self.birth_of.pop(key)))
+    def __getitem__(self, key: bytes) -> V:
+        directory = self.directory
+        return directory[hash(key) >> directory.shift][key]
 
-    def take(self, rng: Random) -> bytes:
-        """Remove a key drawn uniformly."""
-        keys, random = self.keys, rng.random
-        key = None
-        while key is None:
-            position = int(random() * len(keys))
-            key = keys[position]
-        del self.birth_of[key]
-        self._leave_hole(position)
-        return key
+    def __contains__(self, key: object) -> bool:
+        directory = self.directory
+        return key in directory[hash(key) >> directory.shift]
 
-    def _leave_hole(self, position: int) -> None:
-        keys = self.keys
-        keys[position] = None
-        self.holes += 1
-        # A scan begins at the end: what is taken away from there, as a slot's migration does, leaves nothing.
-        while keys and keys[-1] is None:
-            keys.pop()
-            self.births.pop()
-            self.holes -= 1
-        if self.holes > len(self.birth_of) + WHOLE_TABLE_LIMIT:
-            self._close_holes()
+    def __len__(self) -> int:
+        return self.directory.size
 
-    def _close_holes(self) -> None:
-        pairs = zip(self.keys, self.births, strict=True)
-        self.births = [birth for key, birth in pairs if key is not None]
-        self.keys = [key for key in self.keys if key is not None]
-        self.holes = 0
+    def __iter__(self) -> Iterator[bytes]:
+        return chain.from_iterable(self.directory.buckets)
+
+    def keys(self) -> dict_keys[bytes, V]:
+        return dict(self.items()).keys()
+
+    def values(self) -> dict_values[bytes, V]:
+        return chain.from_iterable(map(dict.values, self.directory.buckets))  # type: ignore
+
+    def items(self) -> dict_items[bytes, V]:
+        return chain.from_iterable(map(dict.items, self.directory.buckets))  # type: ignore
+
+    def copy(self) -> dict[bytes, V]:
+        return dict(self.items())
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self.items()) == (dict(other.items()) if isinstance(other, WideTable) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.directory.memory_bytes()
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        position = bisect_left(self.births, cursor) if cursor else len(self.births)
-        found: list[bytes] = []
-        while position > 0 and len(found) < count:
-            position -= 1
-            key = self.keys[position]
-            if key is not None:
-                found.append(key)
-        return (self.births[position] if position > 0 else 0), found
+        return self.directory.scan(cursor, count)
 
-    def draw(self, rng: Random) -> bytes:
-        while True:
-            key = self.keys[int(rng.random() * len(self.keys))]
-            if key is not None:
-                return key
+    def random_key(self, rng: Random) -> bytes:
+        if not self.directory.size:
+            raise IndexError("the table is empty")
+        return self.directory.draw(rng)
+
+    # --- changing ----------------------------------------------------------------------------------
+
+    def put(self, key: bytes, value: V) -> bool:
+        directory = self.directory
+        bucket = directory[hash(key) >> directory.shift]
+        before = len(bucket)
+        bucket[key] = value
+        if len(bucket) == before:
+            return False
+        directory.size += 1
+        if before == MOST_IN_BUCKET:
+            directory.split_for(key)
+        return True
+
+    def __setitem__(self, key: bytes, value: V) -> None:
+        self.put(key, value)
+
+    def exchange(self, key: bytes, value: V) -> V | None:
+        directory = self.directory
+        bucket = directory[hash(key) >> directory.shift]
+        before = bucket.get(key)
+        bucket[key] = value
+        if before is None:
+            directory.size += 1
+            if len(bucket) > MOST_IN_BUCKET:
+                directory.split_for(key)
+        return before
+
+    def put_all(self, pairs: Iterable[tuple[bytes, V]]) -> None:
+        for key, value in pairs:
+            self.put(key, value)
+
+    def discard(self, key: bytes) -> bool:
+        directory = self.directory
+        bucket = directory[hash(key) >> directory.shift]
+        if key not in bucket:
+            return False
+        del bucket[key]
+        directory.size -= 1
+        if len(bucket) < FEW_IN_BUCKET:
+            directory.join_for(key)
+        return True
+
+    def __delitem__(self, key: bytes) -> None:
+        if not self.discard(key):
+            raise KeyError(key)
+
+    @classmethod
+    def take_over(cls, table: Table[V]) -> None:
+        """Make a table one of this class. It holds what it held."""
+        pairs = list(table.items())
+        table.clear()
+        table.__class__ = cls
+        assert isinstance(table, cls)
+        table._begin(pairs)
+
+    def _begin(self, pairs: list[tuple[bytes, V]]) -> None:
+        directory = self.directory = Directory[V]((len(pairs) * 2 // MOST_IN_BUCKET).bit_length() - 1)
+        shift = directory.shift
+        for key, value in pairs:
+            directory[hash(key) >> shift][key] = value
+        directory.size = len(pairs)
+        for bucket in [bucket for bucket in directory if len(bucket) > MOST_IN_BUCKET]:
+            for key in [*bucket]:
+                directory.split_for(key)
+
+
+Table.wide = WideTable

@@ -8,21 +8,16 @@ The others are structures with methods; commands never reach inside them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from random import Random
 
-from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash
+from shoal.node.dataset.hashes import ExpiringHash, HashValue, PackedHash, WideExpiringHash, WideHash
 from shoal.node.dataset.lists import ListValue
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
-from shoal.node.dataset.table import Births, Table
+from shoal.node.dataset.table import Table, WideTable
 
 
 class SetValue(Table[int]):
-    """A set of members, in order of insertion.
-
-    Members have no values: where a table has those, the numbers of the index of births stand, once there is
-    one. A second dict of them would cost SPOP a sixth of its time, and each member a hundred bytes.
-    """
+    """A set of members, each with the value 0, which says nothing."""
 
     __slots__ = ()
 
@@ -30,31 +25,17 @@ class SetValue(Table[int]):
     def of(cls, members: Iterable[bytes]) -> SetValue:
         """A set of these members, repeated ones once."""
         made = cls()
-        made.update(dict.fromkeys(members, 0))
+        made.put_all(dict.fromkeys(members, 0).items())
         return made
 
-    def put(self, key: bytes, value: int = 0) -> None:
-        """Add a member."""
-        if self.births is None:
-            self[key] = 0
-        elif key not in self:
-            self.births.add(key)
 
-    def discard(self, key: bytes) -> bool:
-        if key not in self:
-            return False
-        if self.births is None:
-            del self[key]
-        else:
-            self.births.remove(key)
-        return True
+class WideSet(WideTable[int], SetValue):
+    """A set of many members."""
 
-    def pop_random(self, rng: Random) -> bytes:
-        return super().pop_random(rng) if self.births is None else self.births.take(rng)
+    __slots__ = ()
 
-    def _new_index(self) -> Births:
-        return Births(list(self), self)
 
+SetValue.wide = WideSet
 
 StringValue = bytes | bytearray
 Value = bytes | bytearray | ListValue | HashValue | SetValue | SortedSet | Stream
@@ -100,7 +81,10 @@ _TYPE_NAMES: dict[type, bytes] = {
     HashValue: b"hash",
     PackedHash: b"hash",
     ExpiringHash: b"hash",
+    WideHash: b"hash",
+    WideExpiringHash: b"hash",
     SetValue: b"set",
+    WideSet: b"set",
     SortedSet: b"zset",
     Stream: b"stream",
 }

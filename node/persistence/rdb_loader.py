@@ -66,7 +66,7 @@ class RdbLoader:
             return
         if not database.add(key, value):
             raise RdbError(f"the key {key!r} comes twice")
-        if type(value) is ExpiringHash:
+        if isinstance(value, ExpiringHash):
             watch_fields(database, key, value)
         if expiry_ms is not None:
             database.set_expiry(key, expiry_ms)

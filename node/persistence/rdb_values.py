@@ -213,7 +213,7 @@ def _scored(members: list[bytes], scores: Sequence[float]) -> SortedSet:
     if len(members) != len(scores):
         raise RdbError("a sorted set's last member has no score")
     value = SortedSet()
-    value.scores.update(zip(members, scores, strict=True))
+    value.scores.put_all(zip(members, scores, strict=True))
     if len(value) != len(members):
         raise DuplicateElementError("a sorted set holds a member twice")
     value.order = Ranking(zip(value.scores.values(), value.scores, strict=True))

@@ -202,7 +202,7 @@ class Tracking:
             elif isinstance(holders, set):
                 holders.add(client)
             else:
-                self._holders[key] = {client, *holders}
+                self._holders.put(key, {client, *holders})
             self.items += 1
         self.limit_table()
 

@@ -21,6 +21,8 @@ PURE_ROOMS = (
 )
 FORBIDDEN_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "hash"}
 SEEDED_ONLY = {"Random"}
+HASHES_ON_PURPOSE = [ROOT / "node/dataset" / name for name in ("extendible_hashing.py", "table.py")]
+"""Where hashes that can be foreseen would let a client put all its keys into one bucket."""
 
 
 def pure_files() -> list[Path]:
@@ -45,7 +47,10 @@ def violations(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", pure_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_pure_room_holds_no_async_code_io_or_chance(path: Path) -> None:
-    assert list(violations(ast.parse(path.read_text()))) == []
+    found = list(violations(ast.parse(path.read_text())))
+    if path in HASHES_ON_PURPOSE:
+        found = [violation for violation in found if not violation.endswith("hash()")]
+    assert found == []
 
 
 def test_the_check_finds_what_it_looks_for() -> None:

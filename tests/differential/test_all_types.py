@@ -55,5 +55,6 @@ FAMILIES = [
 ]
 
 
+@pytest.mark.usefixtures("any_tables")
 def test_commands_of_all_types_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, FAMILIES)

@@ -32,5 +32,6 @@ HASH_COMMANDS: list[Part] = [
 ]
 
 
+@pytest.mark.usefixtures("any_tables")
 def test_hash_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, HASH_COMMANDS)

@@ -49,5 +49,6 @@ SET_COMMANDS: list[Part] = [
 ]
 
 
+@pytest.mark.usefixtures("any_tables")
 def test_set_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, SET_COMMANDS)

@@ -101,5 +101,6 @@ COMBINATIONS: list[Part] = [
 ]
 
 
+@pytest.mark.usefixtures("any_tables")
 def test_sorted_set_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, [*CHANGES, *SIMPLE, *RANGES, *LEX_RANGES, *COMBINATIONS])

@@ -32,7 +32,7 @@ def hash_value(fields: dict[bytes, bytes]) -> HashValue:
 def set_value(members: list[bytes]) -> SetValue:
     value = SetValue()
     for member in members:
-        value.put(member)
+        value.put(member, 0)
     return value
 
 
