@@ -12,7 +12,7 @@ from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key, one_of, token
 from shoal.node.commands.string_ranges import grow, to_mutable
 from shoal.node.dataset.bits import get_bits, set_bits
-from shoal.node.dataset.numbers import parse_integer, require_integer
+from shoal.node.dataset.numbers import INT64_MAX, parse_integer, require_integer
 from shoal.node.resp.replies import CommandError, Reply
 
 BAD_TYPE = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
@@ -75,6 +75,11 @@ class Operation:
         if self.name == b"INCRBY":
             return self.field.fit(old + self.number, self.overflow)
         number = self.number if self.field.signed else self.number & UINT64_MASK
+        least, greatest = self.field.limits
+        if self.overflow == b"SAT" and number < least and greatest - number > INT64_MAX:
+            # So far below that the distance overflows: Redis and Valkey take it for too great. What replicas of
+            # either kind store for a command must be the same, so it is too great here as well.
+            return greatest
         return self.field.fit(number, self.overflow)
 
 

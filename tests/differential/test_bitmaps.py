@@ -40,3 +40,18 @@ BIT_COMMANDS: list[Part] = [
 
 def test_bit_commands_answer_and_store_what_redis_does(twin: Twin) -> None:
     run_any(twin, BIT_COMMANDS)
+
+
+@pytest.mark.parametrize("overflow", ["WRAP", "SAT", "FAIL"])
+@pytest.mark.parametrize("kind", ["i1", "i8", "i62", "i63", "i64", "u1", "u8", "u63"])
+def test_numbers_at_the_edges_of_64_bits_are_fitted_in_as_by_redis(
+    twin: Twin, kind: str, overflow: str
+) -> None:
+    lowest, highest = -(1 << 63), (1 << 63) - 1
+    edges = [lowest, lowest + 127, lowest + 128, -(1 << 62) - 1, -(1 << 62), 1 << 62, highest, -2, 0, 255]
+    words = [
+        (b"BITFIELD", b"%d" % place, b"OVERFLOW", overflow.encode(), name, kind.encode(), b"0", b"%d" % edge)
+        for place, edge in enumerate(edges)
+        for name in (b"SET", b"INCRBY", b"INCRBY")
+    ]
+    twin.check(words)
