@@ -77,8 +77,8 @@ class Operation:
         number = self.number if self.field.signed else self.number & UINT64_MASK
         least, greatest = self.field.limits
         if self.overflow == b"SAT" and number < least and greatest - number > INT64_MAX:
-            # So far below that the distance overflows: Redis and Valkey take it for too great. What replicas of
-            # either kind store for a command must be the same, so it is too great here as well.
+            # So far below that the distance overflows: Redis and Valkey take it for too great. Replicas of
+            # either kind have to store the same for a command, so it is too great here as well.
             return greatest
         return self.field.fit(number, self.overflow)
 

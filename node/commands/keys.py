@@ -120,11 +120,11 @@ def type_(call: Call, key: bytes) -> Reply:
     arguments=(key_arg(), key_arg("newkey", spec=1)),
 )
 def rename(call: Call, key: bytes, new_key: bytes) -> Reply:
-    value = call.db.for_change(key)
-    if value is None:
+    table = call.db.table_for_change(key)
+    if table is None:
         raise CommandError(NO_SUCH_KEY)
     if key != new_key:
-        _rename(call.db, key, new_key, value)
+        _rename(call.db, key, new_key, table[key])
     return OK
 
 
@@ -141,12 +141,12 @@ def rename(call: Call, key: bytes, new_key: bytes) -> Reply:
     history=(("3.2.0", "A key renamed to its own name is no error."),),
 )
 def renamenx(call: Call, key: bytes, new_key: bytes) -> Reply:
-    value = call.db.for_change(key)
-    if value is None:
+    table = call.db.table_for_change(key)
+    if table is None:
         raise CommandError(NO_SUCH_KEY)
     if call.db.peek(new_key) is not None:
         return 0
-    _rename(call.db, key, new_key, value)
+    _rename(call.db, key, new_key, table[key])
     return 1
 
 
@@ -223,9 +223,10 @@ def move(call: Call, key: bytes, database: bytes) -> Reply:
     source, target = call.db, databases[parse_database(database, len(databases))]
     if source is target:
         raise CommandError(SAME_OBJECT)
-    value = source.for_change(key)
-    if value is None or target.peek(key) is not None:
+    table = source.table_for_change(key)
+    if table is None or target.peek(key) is not None:
         return 0
+    value = table[key]
     expiry = source.expiry(key)
     source.delete(key)
     place(target, key, value, expiry)

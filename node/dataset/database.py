@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from shoal.cluster.slots import BRACE, key_slot
 from shoal.node.dataset.expiries import Expiries
@@ -37,7 +37,7 @@ from shoal.node.dataset.slot_tables import (
 from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.table import MOST_IN_ONE_DICT
-from shoal.node.dataset.values import SetValue, StringValue, Value
+from shoal.node.dataset.values import SetValue, StringValue, Value, copy_value
 from shoal.node.resp.replies import CommandError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ CONTENTS = ("tables", "group_counts", "accessed", "expires", "expiring_hashes")
 """What of a database moves to another with its keys."""
 
 K = TypeVar("K", ListValue, SetValue, SortedSet, Stream)
+L = TypeVar("L", bound=Value)
 
 
 class Database(SlotTables):
@@ -171,10 +172,12 @@ class Database(SlotTables):
         Every alteration is followed by `changed`. A container that became empty must be `delete`d.
         """
         table = self.table_for_change(key)
-        return None if table is None else table[key]
+        if table is None:
+            return None
+        return self.alterable(key, table[key]) if self.keyspace.snapshots else table[key]
 
     def table_for_change(self, key: bytes) -> SlotTable | None:
-        """`for_change`, but the table that holds the key: for who puts another value there at once."""
+        """`for_change`, but the table that holds the key: for who replaces the value or takes it away."""
         table = self.tables[crc_hqx(key, 0) & 16383 if BRACE not in key else key_slot(key)]
         if key not in table or (table.expires and key in table.expires and self._is_over(key, table)):
             return None
@@ -197,9 +200,7 @@ class Database(SlotTables):
         table.accessed[key] = keyspace.now_ms
         if type(value) is not kind and not isinstance(value, kind):
             raise CommandError(WRONG_TYPE)
-        if keyspace.snapshots:
-            self.save_for_snapshots(key, key_slot(key))
-        return value
+        return self.alterable(key, value) if keyspace.snapshots else value
 
     def change_string(self, key: bytes) -> StringValue | None:
         """`for_change` of a key that must hold a string; WRONGTYPE otherwise. So for the other `change_…`.
@@ -513,6 +514,18 @@ class Database(SlotTables):
             if not table.accessed:  # and those of its group, if that holds no key any more
                 self.accessed[slot >> TIMES_SHIFT] = None
                 self.expires.forget(slot)
+
+    def alterable(self, key: bytes, value: L) -> L:
+        """A key's value as one to alter: itself, saved for snapshots, or a copy where one of them keeps it.
+
+        Then the key holds the copy.
+        """
+        slot = key_slot(key)
+        self.save_for_snapshots(key, slot)
+        if any(snapshot.holds(value) for snapshot in self.keyspace.snapshots):
+            value = cast(L, copy_value(value))
+            self.tables[slot][key] = value
+        return value
 
     def save_for_snapshots(self, key: bytes, slot: int) -> None:
         for snapshot in self.keyspace.snapshots:

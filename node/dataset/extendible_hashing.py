@@ -46,13 +46,17 @@ V = TypeVar("V")
 class Bucket(dict[bytes, V], Generic[V]):
     """Keys whose hashes begin with the same bits, and their values."""
 
-    __slots__ = ("depth", "position")
+    __slots__ = ("beginning", "depth", "is_shared", "position")
 
-    def __init__(self, depth: int, position: int) -> None:
+    def __init__(self, beginning: int, depth: int, position: int) -> None:
+        self.beginning = beginning
+        """These bits, as a number."""
         self.depth = depth
-        """How many bits these are."""
+        """How many they are."""
         self.position = position
         """Where in `Directory.buckets` it is."""
+        self.is_shared = False
+        """Whether it is, or was, in two directories: then it has to stay as it is."""
 
 
 class Directory(list[Bucket[V]], Generic[V]):
@@ -68,7 +72,7 @@ class Directory(list[Bucket[V]], Generic[V]):
         self.depth = depth
         self.shift = _HASH_BITS - depth
         """`directory[hash(key) >> directory.shift]` is a key's bucket."""
-        self.buckets: list[Bucket[V]] = [Bucket(depth, position) for position in range(1 << depth)]
+        self.buckets: list[Bucket[V]] = [Bucket(number, depth, number) for number in range(1 << depth)]
         """Every bucket once, in no order."""
         super().__init__(self.buckets)
         self.at_depth = [0] * (_HASH_BITS + 1)
@@ -78,25 +82,25 @@ class Directory(list[Bucket[V]], Generic[V]):
         """How many keys all buckets hold."""
 
     def split_for(self, key: bytes) -> None:
-        """Split the bucket of a key until it is not overfull."""
+        """Split the bucket of a key, which is not shared, until it is not overfull."""
         key_hash = hash(key)
         while len(bucket := self[key_hash >> self.shift]) > MOST_IN_BUCKET:
             if bucket.depth == self.depth:
                 self._double()
-            self._split(bucket, self._first_entry(bucket, key_hash))
+            self._split(bucket)
 
-    def _split(self, bucket: Bucket[V], first: int) -> None:
-        depth = bucket.depth + 1
+    def _split(self, bucket: Bucket[V]) -> None:
+        depth = bucket.depth = bucket.depth + 1
+        bucket.beginning <<= 1
         next_bit = _HASH_BITS - depth
-        upper: Bucket[V] = Bucket(depth, len(self.buckets))
+        upper: Bucket[V] = Bucket(bucket.beginning + 1, depth, len(self.buckets))
         for key in [key for key in bucket if hash(key) >> next_bit & 1]:
             upper[key] = bucket.pop(key)
         lower = bucket.copy()  # which has no room for what is gone
         bucket.clear()
         bucket.update(lower)
-        bucket.depth = depth
         self.buckets.append(upper)
-        self._enter(upper, first + self._entries(upper))
+        self._enter(upper)
         self.at_depth[depth - 1] -= 1
         self.at_depth[depth] += 2
 
@@ -104,35 +108,30 @@ class Directory(list[Bucket[V]], Generic[V]):
         """Join the bucket of a key that is gone with its neighbour, as often as there is room."""
         key_hash = hash(key)
         while (bucket := self[key_hash >> self.shift]).depth and len(bucket) < FEW_IN_BUCKET:
-            first = self._first_entry(bucket, key_hash)
-            neighbour = self[first ^ self._entries(bucket)]
+            neighbour = self[(bucket.beginning ^ 1) << self.depth - bucket.depth]
             if neighbour.depth != bucket.depth or len(bucket) + len(neighbour) > MOST_IN_BUCKET // 2:
                 return
-            self._join(bucket, neighbour, first & ~self._entries(bucket))
+            self._join(self.owned(bucket), neighbour)
 
-    def _join(self, bucket: Bucket[V], neighbour: Bucket[V], first: int) -> None:
+    def _join(self, bucket: Bucket[V], neighbour: Bucket[V]) -> None:
         bucket.update(neighbour)
         bucket.depth -= 1
-        self._enter(bucket, first)
-        last = self.buckets.pop()
-        if last is not neighbour:
-            self.buckets[neighbour.position] = last
+        bucket.beginning >>= 1
+        self._enter(bucket)
+        last = self.owned(self.buckets[-1])
+        self.buckets.pop()
+        if last.position != neighbour.position:
             last.position = neighbour.position
+            self.buckets[last.position] = last
         self.at_depth[bucket.depth] += 1
         self.at_depth[bucket.depth + 1] -= 2
         while self.depth and not self.at_depth[self.depth]:
             self._halve()
 
-    def _first_entry(self, bucket: Bucket[V], key_hash: int) -> int:
-        """Where the entries of a bucket begin, to which a key of this hash belongs."""
-        return (key_hash >> self.shift) % len(self) & -self._entries(bucket)
-
-    def _entries(self, bucket: Bucket[V]) -> int:
-        """How many entries a bucket has. They are side by side, from a multiple of their number on."""
-        return 1 << self.depth - bucket.depth
-
-    def _enter(self, bucket: Bucket[V], first: int) -> None:
-        entries = self._entries(bucket)
+    def _enter(self, bucket: Bucket[V]) -> None:
+        """Put a bucket at each place of the directory that is its own."""
+        entries = 1 << self.depth - bucket.depth
+        first = bucket.beginning * entries
         self[first : first + entries] = [bucket] * entries
 
     def _double(self) -> None:
@@ -146,6 +145,28 @@ class Directory(list[Bucket[V]], Generic[V]):
         self[:] = self[::2]
         self.depth -= 1
         self.shift += 1
+
+    # --- copying -----------------------------------------------------------------------------------
+
+    def copied(self) -> Directory[V]:
+        """Another directory of the same keys and values. Both share all buckets until they change them."""
+        made = Directory[V](0)
+        made.depth, made.shift, made.size = self.depth, self.shift, self.size
+        made.at_depth, made.buckets = self.at_depth.copy(), self.buckets.copy()
+        made[:] = self
+        for bucket in self.buckets:
+            bucket.is_shared = True
+        return made
+
+    def owned(self, bucket: Bucket[V]) -> Bucket[V]:
+        """A bucket as one that may be changed: a copy in its place, if it is shared."""
+        if not bucket.is_shared:
+            return bucket
+        own = Bucket[V](bucket.beginning, bucket.depth, bucket.position)
+        own.update(bucket)
+        self.buckets[own.position] = own
+        self._enter(own)
+        return own
 
     # --- walking and drawing -----------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def for_reading(database: Database, key: bytes, value: ExpiringHash) -> HashValu
 def for_changing(database: Database, key: bytes, value: ExpiringHash) -> HashValue | None:
     """The hash without what is over, if it is this node's to remove; None if nothing is left."""
     if database.keyspace.expiry_mode is ExpiryMode.DELETE:
-        _expire_fields(database, key, value)
+        value, _ = _expire_fields(database, key, value)
     return value or None
 
 
@@ -58,23 +58,27 @@ def expire_due_fields(database: Database, limit: int) -> int:
             break
         value = database.stored(key)
         if isinstance(value, ExpiringHash):
-            expired += _expire_fields(database, key, value)
+            value, count = _expire_fields(database, key, value)
+            expired += count
             if value:
                 watch_fields(database, key, value)
     return expired
 
 
-def _expire_fields(database: Database, key: bytes, value: ExpiringHash) -> int:
-    """Remove every field of a hash whose time has come, and the hash with its last; returns how many."""
+def _expire_fields(database: Database, key: bytes, value: ExpiringHash) -> tuple[ExpiringHash, int]:
+    """Remove every field of a hash whose time has come, and the hash with its last.
+
+    Returns the hash that the key holds then, or held, and how many fields went.
+    """
     keyspace = database.keyspace
     next_ms = value.deadlines.next_ms()
     if next_ms is None or next_ms > keyspace.now_ms:
-        return 0
-    database.save_for_snapshots(key, key_slot(key))
+        return value, 0
+    value = database.alterable(key, value)
     fields = value.take_due(keyspace.now_ms)
     keyspace.expired_fields += len(fields)
     database.announce(key, "hexpired", by_command=False)
     if not value:
         database.drop(key, "del")
     keyspace.on_fields_expired(database.index, key, fields)
-    return len(fields)
+    return value, len(fields)

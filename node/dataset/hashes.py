@@ -11,7 +11,7 @@ hash of ten short fields takes a fourth of what a dict of ten names and ten valu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.shapes import NO_FIELDS, Fields, Shape, shape_of
@@ -53,12 +53,6 @@ class HashValue(Table[bytes]):
         """Every value, in the order of the fields."""
         return list(self.values())
 
-    def copied(self) -> HashValue:
-        """Another hash of the same fields and values, deadlines included."""
-        made = HashValue()
-        made.put_all(self.items())
-        return made
-
     def expiring(self) -> ExpiringHash:
         """This very hash, from now on one whose fields may expire. Costs nothing, whatever it holds."""
         self.__class__ = ExpiringHash
@@ -88,8 +82,8 @@ class ExpiringHash(HashValue):
         self.deadlines.discard(key)
         return super().discard(key)
 
-    def copied(self) -> HashValue:
-        made = super().copied().expiring()
+    def copied(self) -> Self:
+        made = super().copied()
         made.deadlines = self.deadlines.copy()
         return made
 
@@ -195,8 +189,8 @@ class PackedHash(HashValue):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def copied(self) -> HashValue:
-        made = PackedHash()
+    def copied(self) -> Self:
+        made = type(self)()
         made.shape, made.packed = self.shape, self.packed
         return made
 

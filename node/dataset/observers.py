@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from shoal.node.dataset.database import Database
+    from shoal.node.dataset.values import Value
 
 
 class Watcher(Protocol):
@@ -36,3 +37,6 @@ class Snapshot(Protocol):
 
     def before_change(self, database: Database, slot: int, key: bytes) -> None:
         """Called before a key is altered, added or removed, so that its old value can be kept."""
+
+    def holds(self, value: Value) -> bool:
+        """Whether the walk goes on with this very object, so that nobody may alter it any more."""

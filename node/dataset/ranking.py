@@ -43,6 +43,14 @@ class Ranking:
         """The greatest score of each chunk."""
         self._sizes: Sizes | None = None
 
+    def copied(self) -> Ranking:
+        """Another of the same pairs. Nothing is sorted for it."""
+        made = Ranking()
+        made._limit, made._lasts = self._limit, self._lasts.copy()
+        made._scores = [scores[:] for scores in self._scores]
+        made._members = [members[:] for members in self._members]
+        return made
+
     def __iter__(self) -> Iterator[tuple[float, bytes]]:
         return zip(chain.from_iterable(self._scores), chain.from_iterable(self._members), strict=True)
 

@@ -57,6 +57,12 @@ class SortedSet:
         made.order = Ranking(zip(made.scores.values(), made.scores, strict=True))
         return made
 
+    def copied(self) -> SortedSet:
+        """Another sorted set of the same members and scores."""
+        made = SortedSet()
+        made.scores, made.order = self.scores.copied(), self.order.copied()
+        return made
+
     def __len__(self) -> int:
         return len(self.scores)
 

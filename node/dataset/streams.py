@@ -258,7 +258,7 @@ class Stream:
         """Whether XDEL took an entry at or behind this id, and not only before the first that is left."""
         return self.length > 0 and self.first_id <= self.max_deleted_id >= entry_id
 
-    def copy(self) -> Stream:
+    def copied(self) -> Stream:
         """A stream that shares nothing alterable with this one."""
         other = Stream()
         other.length, other.last_id = self.length, self.last_id

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from shoal.node.dataset.extendible_hashing import FEW_IN_BUCKET, MOST_IN_BUCKET, Directory, V
 
@@ -60,6 +60,12 @@ class Table(dict[bytes, V], Generic[V]):
             return False
         del self[key]
         return True
+
+    def copied(self) -> Self:
+        """Another table of the same keys and values."""
+        made: Self = type(self)()
+        made.update(self)
+        return made
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """About `count` keys from the cursor on, and the cursor to go on from: 0 starts and 0 ends.
@@ -167,6 +173,8 @@ class WideTable(Table[V]):
     def put(self, key: bytes, value: V) -> bool:
         directory = self.directory
         bucket = directory[hash(key) >> directory.shift]
+        if bucket.is_shared:
+            bucket = directory.owned(bucket)
         before = len(bucket)
         bucket[key] = value
         if len(bucket) == before:
@@ -182,6 +190,8 @@ class WideTable(Table[V]):
     def exchange(self, key: bytes, value: V) -> V | None:
         directory = self.directory
         bucket = directory[hash(key) >> directory.shift]
+        if bucket.is_shared:
+            bucket = directory.owned(bucket)
         before = bucket.get(key)
         bucket[key] = value
         if before is None:
@@ -199,11 +209,18 @@ class WideTable(Table[V]):
         bucket = directory[hash(key) >> directory.shift]
         if key not in bucket:
             return False
+        if bucket.is_shared:
+            bucket = directory.owned(bucket)
         del bucket[key]
         directory.size -= 1
         if len(bucket) < FEW_IN_BUCKET:
             directory.join_for(key)
         return True
+
+    def copied(self) -> Self:
+        made: Self = type(self)()
+        made.directory = self.directory.copied()
+        return made
 
     def __delitem__(self, key: bytes) -> None:
         if not self.discard(key):

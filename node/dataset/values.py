@@ -48,21 +48,9 @@ def type_name(value: Value) -> bytes:
 
 def copy_value(value: Value) -> Value:
     """A value that shares nothing alterable with the original."""
-    match value:
-        case bytes():
-            return value
-        case bytearray():
-            return bytearray(value)
-        case ListValue():
-            return value.copied()
-        case HashValue():
-            return value.copied()
-        case SetValue():
-            return SetValue.of(value)
-        case SortedSet():
-            return SortedSet.of(value.scores)
-        case Stream():
-            return value.copy()
+    if isinstance(value, bytes | bytearray):
+        return value[:]
+    return value.copied()
 
 
 def parts_of(value: Value) -> int:

@@ -14,12 +14,13 @@ from shoal.node.dataset.expiry_mode import ExpiryMode
 from shoal.node.dataset.hashes import HashValue, hash_of
 from shoal.node.dataset.keyspace import Keyspace
 from shoal.node.dataset.lists import ListValue
-from shoal.node.dataset.snapshot import MOST_KEYS_AHEAD, MOST_KEYS_AT_ONCE, SlotWalk
+from shoal.node.dataset.snapshot import LARGE_VALUE_ELEMENTS, MOST_KEYS_AHEAD, MOST_KEYS_AT_ONCE, SlotWalk
+from shoal.node.dataset.sorted_sets import SortedSet
 from shoal.node.dataset.stream_filling import NodeLimits
 from shoal.node.dataset.stream_groups import ConsumerGroup
 from shoal.node.dataset.streams import Stream
 from shoal.node.dataset.usage import UNKNOWN, Usage
-from shoal.node.dataset.values import Value
+from shoal.node.dataset.values import SetValue, Value, copy_value
 from shoal.node.persistence.rdb_writer import RdbWriter
 from tests.unit.samples import NOW_MS, Plain, load, plain, plain_keyspace
 
@@ -33,6 +34,7 @@ actions = st.one_of(
     st.tuples(st.just("set field"), keys, st.sampled_from([b"a", b"b", b"c"])),
     st.tuples(st.just("acknowledge"), keys),
     st.tuples(st.just("delete"), keys),
+    st.tuples(st.just("rename"), keys, st.sampled_from(KEYS)),
     st.tuples(st.just("expire at"), keys, st.integers(-3, 3)),
     st.tuples(st.just("persist"), keys),
     st.tuples(st.just("read"), keys),
@@ -85,6 +87,13 @@ class Told:
             assert plain(value) == before
             self.add(database, key, value, expiry_ms, usage)
             return
+        if isinstance(value, HashValue):
+            words = list[bytes]()
+            for pair in value.pairs():
+                words += pair
+                yield 1
+            self.add(database, key, hash_of(words), expiry_ms, usage)
+            return
         assert isinstance(value, ListValue)
         told = ListValue()
         for element in value:
@@ -126,10 +135,24 @@ def act(keyspace: Keyspace, action: tuple) -> None:
                 database.changed_unwatched(key)
         elif name == "delete":
             database.delete(key)
+        elif name == "rename":
+            rename(database, key, rest[0])
         elif name == "read":
             database.read(key)
         elif database.for_change(key) is not None:
             database.set_expiry(key, keyspace.now_ms + rest[0] if rest else None)
+
+
+def rename(database: Database, key: bytes, new_key: bytes) -> None:
+    """The very value goes on under another name."""
+    table = database.table_for_change(key)
+    if table is None or key == new_key:
+        return
+    value, expiry = table[key], database.expiry(key)
+    database.delete(key)
+    database.set(new_key, value)
+    database.set_expiry(new_key, expiry)
+    database.changed(new_key, "rename")
 
 
 def set_field(database: Database, key: bytes, field: bytes) -> None:
@@ -172,7 +195,7 @@ def test_the_walk_tells_the_picture_at_its_start(before, during, slots):
         if slots is None or key_slot(key) in slots
     }
     told = Told()
-    with patch.object(snapshot, "LARGE_VALUE_ELEMENTS", 3):
+    with patch.object(snapshot, "LARGE_VALUE_ELEMENTS", 1):
         walk = SlotWalk(keyspace, told, slots)
         for steps, action in during:
             for _ in range(steps):
@@ -306,3 +329,74 @@ def test_an_expired_key_nobody_touched_is_told_with_its_expiry():
     told = Told()
     SlotWalk(keyspace, told).step(1)
     assert told.keys == {(0, b"a"): (b"1", NOW_MS - 1)}
+
+
+def large_values() -> list[Value]:
+    numbers = range(2 * LARGE_VALUE_ELEMENTS)
+    stream = Stream()
+    for number in numbers:
+        stream.append(number + 1 << 64, (b"field", b"%d" % number), NodeLimits())
+    return [
+        ListValue(b"%d" % number for number in numbers),
+        SetValue.of(b"%d" % number for number in numbers),
+        hash_of([word for number in numbers for word in (b"%d" % number, b"v")]),
+        SortedSet.of({b"%d" % number: float(number) for number in numbers}),
+        stream,
+    ]
+
+
+def alter(value: Value) -> None:
+    match value:
+        case ListValue():
+            value.push_left((b"new",))
+        case SetValue():
+            value.put(b"new", 0)
+            value.discard(b"7")
+        case HashValue():
+            value.put(b"new", b"new")
+            value.put(b"7", b"new")
+        case SortedSet():
+            value.add(b"new", 1.5)
+            value.add(b"7", 3.0)
+            value.discard(b"8")
+        case Stream():
+            value.delete(1 << 64)
+
+
+@pytest.mark.parametrize("pieces_before", [0, 2])
+@pytest.mark.parametrize("value", large_values(), ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("change", ["alter", "delete", "replace", "rename and alter"])
+def test_a_change_to_a_large_value_does_not_have_it_told_at_once(
+    value: Value, change: str, pieces_before: int
+) -> None:
+    """Whether the walk has begun with it or not: that would hold up everybody."""
+    keyspace = Keyspace(1)
+    database = keyspace.databases[0]
+    database.set(b"large", copy_value(value))
+    before = plain_keyspace(keyspace)
+    writer = RdbWriter()
+    writer.header({})
+    walk = SlotWalk(keyspace, writer)
+    for _ in range(pieces_before):
+        walk.step(1)
+    written = writer.take()
+    match change:
+        case "alter":
+            altered = database.for_change(b"large")
+        case "rename and alter":
+            rename(database, b"large", b"renamed")
+            altered = database.for_change(b"renamed")
+        case "delete":
+            altered = None
+            database.delete(b"large")
+        case "replace":
+            altered = None
+            database.set(b"large", b"short")
+    if altered is not None:
+        alter(altered)
+        assert plain(altered) != plain(value)
+    assert not (at_once := writer.take())
+    while not walk.step(1):
+        pass
+    writer.end()
+    assert plain_keyspace(load(written + at_once + writer.take())) == before

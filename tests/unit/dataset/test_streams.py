@@ -128,7 +128,9 @@ def test_entries_like_the_one_before_are_packed_as_any_others(
         entry_id = (entry_id >> 64) + 1 << 64 if step is TO_THE_NEXT_MILLISECOND else entry_id + step
     nodes = packed_plainly(plain)
     assert len(stream) == len(expected)
-    assert bytes_of(stream.copy()) == bytes_of(stream) == [(node.first_id, node.listpack()) for node in nodes]
+    assert (
+        bytes_of(stream.copied()) == bytes_of(stream) == [(node.first_id, node.listpack()) for node in nodes]
+    )
     assert list(stream.entries()) == expected
     assert [(node.size, node.last_id) for node in stream.nodes.values()] == [
         (len(node.listpack()), node.id(len(node) - 1)) for node in nodes
@@ -185,7 +187,7 @@ def _after(step, stream: Stream, limits: NodeLimits) -> Stream:
         case ("trim",):
             stream.trim(Trim(max_length=2))
         case ("copy",):
-            return stream.copy()
+            return stream.copied()
     return stream
 
 
@@ -203,7 +205,7 @@ def test_a_node_is_full_at_the_same_entry_whatever_was_added_before(max_bytes, t
 
 def test_a_copy_and_a_stream_that_lost_its_last_node_are_added_to_where_they_end():
     stream = filled(11)
-    copy = stream.copy()
+    copy = stream.copied()
     assert stream.delete(make_id(11, 0))
     for either in (stream, copy):
         either.append(make_id(12, 0), (b"f", b"x"), LIMITS_OF_TEN)

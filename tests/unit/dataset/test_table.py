@@ -38,6 +38,7 @@ def check(directory: Directory[int]) -> None:
         entries = [entry for entry, found in enumerate(directory) if found is bucket]
         assert len(entries) == 1 << directory.depth - bucket.depth
         assert entries == list(range(entries[0], entries[0] + len(entries)))
+        assert entries[0] == bucket.beginning << directory.depth - bucket.depth
         for key in bucket:
             assert directory[hash(key) >> directory.shift] is bucket
     for depth, buckets in enumerate(directory.at_depth):
@@ -45,7 +46,11 @@ def check(directory: Directory[int]) -> None:
 
 
 class LargeTable(RuleBasedStateMachine):
-    """A table that grows and shrinks by hundreds, beside a dict."""
+    """A table that grows and shrinks by hundreds, beside a dict; and copies of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies: list[tuple[Table[int], dict[bytes, int]]] = []
 
     @initialize(size=st.integers(0, 3 * MOST_IN_ONE_DICT))
     def begin(self, size: int) -> None:
@@ -89,6 +94,21 @@ class LargeTable(RuleBasedStateMachine):
         rng = Random(seed)
         for _ in range(min(count, len(self.model))):
             del self.model[self.table.pop_random(rng)]
+
+    @rule(goes_on_with_the_copy=st.booleans())
+    def copy(self, goes_on_with_the_copy: bool) -> None:
+        """From now on the one is changed, and the other must stay as it is."""
+        copied = self.table.copied()
+        if goes_on_with_the_copy:
+            self.table, copied = copied, self.table
+        self.copies = [*self.copies[-1:], (copied, dict(self.model))]
+
+    @invariant()
+    def copies_stay_as_they_are(self) -> None:
+        for copied, model in self.copies:
+            assert copied == model
+            if isinstance(copied, WideTable):
+                check(copied.directory)
 
     @invariant()
     def holds_what_a_dict_would(self) -> None:
