@@ -10,6 +10,7 @@ from shoal.node.commands.counts import parse_intersection_limit
 from shoal.node.commands.registry import command
 from shoal.node.commands.results import store_result
 from shoal.node.commands.spec import Arg, Flag, KeyUse, all_keys, counted_keys, key_arg, key_at
+from shoal.node.dataset.table import WALKS_PER_QUESTION
 from shoal.node.dataset.values import SetValue
 from shoal.node.resp.replies import Reply, SetReply
 
@@ -153,12 +154,12 @@ def intersection(sets: Sequence[SetValue]) -> Iterator[bytes]:
 def difference(sets: Sequence[SetValue]) -> set[bytes]:
     """Members of the first set alone.
 
-    Each other set is walked, or asked about what is left, whichever is less: never more work than
+    Each other set is walked, or asked about what is left, whichever is quicker: never more steps than
     there are members in all the sets.
     """
     left = set(sets[0])
     for other in sets[1:]:
-        if len(other) < len(left):
+        if len(other) < WALKS_PER_QUESTION * len(left):
             left.difference_update(other)
         else:
             left = {member for member in left if member not in other}

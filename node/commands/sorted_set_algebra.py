@@ -81,10 +81,8 @@ def _read_source(call: Call, key: bytes) -> Source:
     match call.db.read(key):
         case None:
             return Source(SetValue())
-        case SetValue() as members:
+        case SetValue() | SortedSet() as members:
             return Source(members)
-        case SortedSet() as value:
-            return Source(value.scores)
         case _:
             raise CommandError(WRONG_TYPE)
 

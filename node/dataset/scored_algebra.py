@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from shoal.node.dataset.table import Table
+from shoal.node.dataset.sorted_sets import SortedSet
+from shoal.node.dataset.table import WALKS_PER_QUESTION, Table
 from shoal.node.dataset.values import SetValue
 
 Aggregate = Callable[[float, float], float]
@@ -16,24 +17,29 @@ Aggregate = Callable[[float, float], float]
 class Source:
     """One input: a sorted set's scores or a set, and the weight its scores are multiplied by."""
 
-    members: Table[float] | SetValue
+    members: SortedSet | SetValue
     weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.members)
 
+    @property
+    def table(self) -> Table[float] | SetValue:
+        """The members, to be asked for one or walked over."""
+        return self.members if isinstance(self.members, SetValue) else self.members.scores
+
     def score(self, member: bytes) -> float | None:
         """The member's score, weighted; None if it is not there. NaN if infinity met the weight 0."""
         if isinstance(self.members, SetValue):
             return self.weight if member in self.members else None
-        score = self.members.get(member)
+        score = self.members.scores.get(member)
         return None if score is None else score * self.weight
 
     def items(self) -> Iterator[tuple[bytes, float]]:
-        """(member, weighted score), where what is not a number counts as 0."""
+        """(member, weighted score), where what is not a number counts as 0; a sorted set's in its order."""
         if isinstance(self.members, SetValue):
             return ((member, self.weight) for member in self.members)
-        return ((member, _number(score * self.weight)) for member, score in self.members.items())
+        return ((member, _number(score * self.weight)) for score, member in self.members)
 
 
 def _number(score: float) -> float:
@@ -76,12 +82,13 @@ def intersection(sources: Sequence[Source], aggregate: Aggregate) -> Iterator[tu
 
 
 def difference(sources: Sequence[Source]) -> dict[bytes, float]:
-    """Members of the first source alone; each other one is walked or asked, whichever is less."""
+    """Members of the first source alone; each other one is walked or asked, whichever is quicker."""
     left = dict(sources[0].items())
     for other in sources[1:]:
-        if len(other) < len(left):
-            for member in other.members:
+        if len(other) < WALKS_PER_QUESTION * len(left):
+            for member in other.table:
                 left.pop(member, None)
         else:
-            left = {member: score for member, score in left.items() if member not in other.members}
+            table = other.table
+            left = {member: score for member, score in left.items() if member not in table}
     return left

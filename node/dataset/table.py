@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_IN_ONE_DICT = 512
 """Tables of more keys are wide."""
+WALKS_PER_QUESTION = 4
+"""To ask a wide table for a key takes as long as to walk over so many of its keys."""
 
 
 class Table(dict[bytes, V], Generic[V]):
