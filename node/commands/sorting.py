@@ -167,7 +167,7 @@ def _sorted(call: Call, key: bytes, wanted: _Wanted) -> list[bytes | None]:
         case _:
             raise CommandError(WRONG_TYPE)
     if wanted.keep_order and isinstance(value, SetValue):
-        # A set has no order to keep. Ours would be that of insertion, which may differ on a replica.
+        # A set has no order to keep. The one it is walked in may differ on a replica.
         elements.sort(reverse=wanted.descending)
     elif wanted.keep_order:
         if wanted.descending:

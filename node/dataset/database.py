@@ -174,7 +174,7 @@ class Database(SlotTables):
         table = self.table_for_change(key)
         if table is None:
             return None
-        return self.alterable(key, table[key]) if self.keyspace.snapshots else table[key]
+        return self._copied_if_kept(key, table[key]) if self.keyspace.snapshots else table[key]
 
     def table_for_change(self, key: bytes) -> SlotTable | None:
         """`for_change`, but the table that holds the key: for who replaces the value or takes it away."""
@@ -270,7 +270,7 @@ class Database(SlotTables):
             table[key] = value  # one look for the key, be it new or not: what is random is not in the caches
             if len(table) != size:
                 counts[slot >> GROUP_SHIFT] += 1
-                if size >= MOST_IN_ONE_DICT:
+                if size == MOST_IN_ONE_DICT:
                     table.put(key, value)  # once more, which makes it wide
             table.accessed[key] = now_ms
         keyspace.changes += len(keys)
@@ -297,7 +297,7 @@ class Database(SlotTables):
             table = tables[slot]
             if key in table:
                 return key
-            if table is NOTHING or len(table) >= MOST_IN_ONE_DICT or is_watched:
+            if table is NOTHING or len(table) == MOST_IN_ONE_DICT or is_watched:
                 self.add(key, value)
             else:
                 table[key] = value
@@ -520,11 +520,13 @@ class Database(SlotTables):
 
         Then the key holds the copy.
         """
-        slot = key_slot(key)
-        self.save_for_snapshots(key, slot)
+        self.save_for_snapshots(key, key_slot(key))
+        return self._copied_if_kept(key, value)
+
+    def _copied_if_kept(self, key: bytes, value: L) -> L:
         if any(snapshot.holds(value) for snapshot in self.keyspace.snapshots):
             value = cast(L, copy_value(value))
-            self.tables[slot][key] = value
+            self.tables[key_slot(key)][key] = value
         return value
 
     def save_for_snapshots(self, key: bytes, slot: int) -> None:

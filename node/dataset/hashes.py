@@ -11,7 +11,7 @@ hash of ten short fields takes a fourth of what a dict of ten names and ten valu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from shoal.node.dataset.deadlines import Deadlines
 from shoal.node.dataset.shapes import NO_FIELDS, Fields, Shape, shape_of
@@ -35,6 +35,9 @@ class HashValue(Table[bytes]):
 
     __slots__ = ("deadlines", "packed", "shape")
 
+    with_deadlines: ClassVar[type[ExpiringHash]]
+    """What a hash of this class becomes when a field of it is to expire."""
+
     def replace(self, field: bytes, content: bytes) -> bool:
         """`put`, but a field that is there keeps its time to live."""
         return self.put(field, content)
@@ -55,7 +58,7 @@ class HashValue(Table[bytes]):
 
     def expiring(self) -> ExpiringHash:
         """This very hash, from now on one whose fields may expire. Costs nothing, whatever it holds."""
-        self.__class__ = ExpiringHash
+        self.__class__ = self.with_deadlines
         assert isinstance(self, ExpiringHash)
         self.deadlines = Deadlines()
         return self
@@ -113,12 +116,6 @@ class WideHash(WideTable[bytes], HashValue):
 
     __slots__ = ()
 
-    def expiring(self) -> ExpiringHash:
-        self.__class__ = WideExpiringHash
-        assert isinstance(self, WideExpiringHash)
-        self.deadlines = Deadlines()
-        return self
-
 
 class WideExpiringHash(ExpiringHash, WideHash):
     """A hash of many fields, some of which have a time to live."""
@@ -127,6 +124,7 @@ class WideExpiringHash(ExpiringHash, WideHash):
 
 
 HashValue.wide, ExpiringHash.wide = WideHash, WideExpiringHash
+HashValue.with_deadlines, WideHash.with_deadlines = ExpiringHash, WideExpiringHash
 
 
 class PackedHash(HashValue):
@@ -279,7 +277,7 @@ class PackedHash(HashValue):
 
     def expiring(self) -> ExpiringHash:
         self._become_table(self.shape.fields, self.contents())
-        return self.expiring()  # as what it is now
+        return HashValue.expiring(self)
 
     def _become(self, shape: Shape | None, fields: Fields, contents: Sequence[bytes]) -> None:
         """Hold these, packed if possible."""

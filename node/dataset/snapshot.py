@@ -209,7 +209,7 @@ class SlotWalk:
 
     def _begin_large(self, picture: _Picture, slot: int, key: bytes, value: Value) -> _Large:
         table = picture.tables[slot]
-        usage = self._usage(table, key) if self._keyspace.saves_usage else UNKNOWN
+        usage = self._usage(table, key)
         pieces = self._sink.add_in_pieces(picture.index, key, value, table.expires.get(key), usage)
         return _Large(key, value, pieces)
 
@@ -220,7 +220,7 @@ class SlotWalk:
 
     def _tell(self, picture: _Picture, slot: int, key: bytes, value: Value) -> None:
         table = picture.tables[slot]
-        usage = self._usage(table, key) if self._keyspace.saves_usage else UNKNOWN
+        usage = self._usage(table, key)
         expiry_ms = table.expires.get(key)
         self._copied += self._sink.add(picture.index, key, value, expiry_ms, usage)
 
@@ -232,7 +232,8 @@ class SlotWalk:
         self._copied += size
 
     def _usage(self, table: SlotTable, key: bytes) -> Usage:
-        return usage_in(table.accessed, key, self._keyspace.now_ms)
+        keyspace = self._keyspace
+        return usage_in(table.accessed, key, keyspace.now_ms) if keyspace.saves_usage else UNKNOWN
 
     def _tell_rest(self, picture: _Picture, budget: int) -> int:
         """Tell keys of the current slot, about up to the budget or to a large value, which is then begun."""
