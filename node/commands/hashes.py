@@ -7,7 +7,7 @@ from fractions import Fraction
 from shoal.node.commands.call import Call
 from shoal.node.commands.registry import command
 from shoal.node.commands.spec import Arg, Flag, KeyUse, block, key_arg, one_key
-from shoal.node.dataset.hashes import HashValue, new_hash
+from shoal.node.dataset.hashes import ExpiringHash, HashValue, new_hash
 from shoal.node.dataset.numbers import (
     INT64_MAX,
     INT64_MIN,
@@ -174,7 +174,10 @@ def hincrbyfloat(call: Call, key: bytes, field: bytes, increment: bytes) -> Repl
         value = _create(call, key)
     value.replace(field, total)
     call.db.changed(key, "hincrbyfloat")
-    call.propagate(b"HSET", key, field, total)
+    if isinstance(value, ExpiringHash) and field in value.deadlines.at:
+        call.propagate(b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, total)
+    else:
+        call.propagate(b"HSET", key, field, total)
     return total
 
 

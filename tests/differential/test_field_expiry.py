@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shoal.node.dataset.hashes import ExpiringHash
@@ -270,6 +270,9 @@ def test_any_commands_answer_and_store_what_redis_does(redis8: RealServer) -> No
 
 
 @settings(max_examples=80)
+@example(
+    [(b"HSETEX", b"h", b"EX", b"9000", b"FIELDS", b"1", b"a", b"1"), (b"HINCRBYFLOAT", b"h", b"a", b"1")]
+)
 @given(st.lists(drawn(*FIELD_EXPIRY), min_size=5, max_size=30))
 def test_replicas_hold_the_same(commands: list[Command]) -> None:
     replica = LocalServer().follow()
